@@ -1,0 +1,92 @@
+"""The `ModelCache` port on a real Hugging Face cache; `root` is the resolved folder and is passed on everywhere."""
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from mlxk2.adapters.hfcache import install, layout, remove, shared_store
+from mlxk2.adapters.hfcache.repo import read_repo
+from mlxk2.adapters.hfcache.snapshot import read_snapshot
+from mlxk2.ports.cache import Probe, Removal, RepoFacts, SnapshotFacts
+from mlxk2.ports.errors import AccessProblem, ValidationError
+from mlxk2.ports.sources import SourceFile
+
+
+class HfCache:
+    """Facts and changes of one cache folder, which need not exist yet."""
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.abspath(root)
+        self._shared: bool | None = None
+
+    def folders(self) -> list[str]:
+        with _access(f"the cache folder {self._root}"):
+            try:
+                with os.scandir(self._root) as entries:
+                    return sorted(
+                        entry.name for entry in entries if layout.MODEL_FOLDER.fullmatch(entry.name) and _is_dir(entry)
+                    )
+            except FileNotFoundError:
+                return []
+
+    def repo(self, folder: str) -> RepoFacts:
+        if self._shared is None:
+            self._shared = shared_store.exists(self._root)
+        return read_repo(self._root, _checked(folder), shared=self._shared)
+
+    def snapshot(self, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
+        return read_snapshot(self._root, repo, _commit(commit), probe)
+
+    def location(self, folder: str, commit: str) -> str:
+        return os.path.join(self._root, _checked(folder), layout.SNAPSHOTS, _commit(commit))
+
+    def freed_bytes(self, folder: str, blobs: Iterable[str] | None) -> int:
+        return remove.freed_bytes(self._root, _checked(folder), blobs)
+
+    def remove(self, removal: Removal) -> None:
+        _checked(removal.folder)
+        for name in (*removal.commits, *removal.blobs, *(part for ref in removal.refs for part in ref.split("/"))):
+            _plain_name(name)
+        with _access(removal.folder):
+            remove.remove(self._root, removal)
+
+    def install(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
+        with _access(folder):
+            return install.install(self._root, _checked(folder), _commit(commit), files)
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return True
+
+
+def _checked(folder: str) -> str:
+    if not layout.MODEL_FOLDER.fullmatch(folder):
+        raise ValidationError(f"{folder!r} is not a model folder of the cache")
+    return folder
+
+
+def _commit(commit: str) -> str:
+    if not layout.COMMIT.fullmatch(commit):
+        raise ValidationError(f"{commit!r} is not a commit (40 hexadecimal digits)")
+    return commit
+
+
+def _plain_name(name: str) -> None:
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ValidationError(f"{name!r} is not the name of something inside a model folder")
+
+
+@contextmanager
+def _access(what: str) -> Iterator[None]:
+    """Turn the file system's refusals into the program's own error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise AccessProblem(f"The disk is full; free some space and try again ({what})") from error
+        reason = (error.strerror or type(error).__name__).lower()
+        raise AccessProblem(f"Cannot use {what}: {reason}; check its permissions") from error

@@ -1,0 +1,37 @@
+"""Names and places of the Hugging Face cache (hub-docs `local-cache.md`, and the shared store of huggingface_hub 1.32).
+
+```
+<root>/.locks/<folder>/<etag>.lock          held (flock) during a download, left behind afterwards
+<root>/.locks/.mlxk2-trash/<hex>/<folder>   a deletion under way; anything here is rubbish
+<root>/blobs/<xx>/<xet hash>                store shared by all models, with <xet hash>.refs and .lock
+<root>/models--org--name/{blobs,refs,snapshots,trees,.no_exist}
+```
+"""
+
+import re
+
+MODEL_FOLDER = re.compile(r"models--[^/\x00]+")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+PARTIAL = re.compile(r"(?P<etag>.+?)(?:\.[0-9a-f]{8})?\.incomplete")
+XET_HASH = re.compile(r"[0-9a-f]{64}")
+
+LOCKS = ".locks"
+TRASH = ".mlxk2-trash"
+BLOBS = "blobs"
+REFS = "refs"
+SNAPSHOTS = "snapshots"
+TREES = "trees"
+NO_EXIST = ".no_exist"
+
+SHARED_STORE_MARKER = ".huggingface-shared-blobs"
+SHARED_STORE_VERSION = "1\n"
+
+TREE_FORMAT_VERSION = 1
+
+CACHEDIR_TAG = "CACHEDIR.TAG"
+CACHEDIR_TAG_TEXT = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This file is a cache directory tag created by mlxk2.\n"
+    "# For information about cache directory tags, see:\n"
+    "#\thttps://bford.info/cachedir/\n"
+)

@@ -1,0 +1,60 @@
+"""Locks of the cache: who holds one now.
+
+huggingface_hub takes an flock per blob and leaves the file behind, so a file's existence says nothing; only trying the
+lock does. Where a file system has no flock, filelock falls back to "the file exists", and so does this module.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mlxk2.adapters.hfcache import layout
+
+_NO_FLOCK = {errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+def held_locks(root: str, folder: str) -> frozenset[str]:
+    """Names (etags) of the folder's locks that another process holds at this moment."""
+    path = os.path.join(root, layout.LOCKS, folder)
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return frozenset()
+    return frozenset(
+        name.removesuffix(".lock") for name in names if name.endswith(".lock") and is_held(os.path.join(path, name))
+    )
+
+
+def is_held(path: str) -> bool:
+    """Whether some process has the flock; a file that is gone or may not be opened is not held."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        return error.errno in _NO_FLOCK
+    finally:
+        os.close(handle)
+    return False
+
+
+@contextmanager
+def lock(path: str) -> Iterator[None]:
+    """Hold a lock file's flock, waiting for others; the file stays behind, as huggingface_hub's do."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o664)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_FLOCK:
+                raise
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,122 @@
+"""Facts of one model folder: refs, snapshots, blobs, leftovers of downloads, held locks.
+
+Nothing here raises for what is broken inside a folder: a model that cannot be read is reported with its problem.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+
+from mlxk2.adapters.hfcache import layout, shared_store
+from mlxk2.adapters.hfcache.locks import held_locks
+from mlxk2.ports.cache import BlobFact, LinkState, PartialFile, RepoFacts, SnapshotEntry
+
+
+def read_repo(root: str, folder: str, *, shared: bool) -> RepoFacts:
+    """One pass over the folder; `shared` tells whether the cache has a shared Xet store."""
+    path = os.path.join(root, folder)
+    try:
+        names = set(os.listdir(path))
+    except OSError as error:
+        return RepoFacts(folder, {}, (), {}, problem=f"the folder cannot be read: {_reason(error)}")
+    problem: str | None = None
+    refs: dict[str, str] = {}
+    snapshots: tuple[SnapshotEntry, ...] = ()
+    blobs: dict[str, BlobFact] = {}
+    partial_names: list[tuple[str, int]] = []
+    newest = 0.0
+    try:
+        refs = dict(_refs(os.path.join(path, layout.REFS))) if layout.REFS in names else {}
+        snapshots = _snapshots(os.path.join(path, layout.SNAPSHOTS)) if layout.SNAPSHOTS in names else ()
+        if layout.BLOBS in names:
+            newest = _read_blobs(root if shared else None, os.path.join(path, layout.BLOBS), blobs, partial_names)
+    except OSError as error:
+        problem = f"the folder cannot be read: {_reason(error)}"
+    return RepoFacts(
+        folder=folder,
+        refs=refs,
+        snapshots=snapshots,
+        blobs=blobs,
+        partials=tuple(_partials(partial_names, blobs)),
+        held_locks=held_locks(root, folder),
+        modified=newest or max((entry.modified for entry in snapshots), default=0.0) or _mtime(path),
+        is_link=os.path.islink(path),
+        problem=problem,
+    )
+
+
+def _refs(path: str, prefix: str = "") -> Iterator[tuple[str, str]]:
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _refs(entry.path, f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                with open(entry.path, "rb") as file:
+                    yield f"{prefix}{entry.name}", file.read(256).decode("ascii", "replace").strip()
+
+
+def _snapshots(path: str) -> tuple[SnapshotEntry, ...]:
+    with os.scandir(path) as entries:
+        found = [
+            SnapshotEntry(entry.name, entry.stat(follow_symlinks=False).st_mtime)
+            for entry in entries
+            if layout.COMMIT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+        ]
+    return tuple(sorted(found, key=lambda entry: entry.commit))
+
+
+def _read_blobs(
+    shared_root: str | None, path: str, blobs: dict[str, BlobFact], partials: list[tuple[str, int]]
+) -> float:
+    """Fill `blobs` and `partials`; returns the newest modification time among the blobs."""
+    newest = 0.0
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if entry.name.endswith(".incomplete"):
+                partials.append((entry.name, _size(entry)))
+                continue
+            fact, modified = _blob(shared_root, entry)
+            blobs[entry.name] = fact
+            newest = max(newest, modified)
+    return newest
+
+
+def _blob(shared_root: str | None, entry: os.DirEntry[str]) -> tuple[BlobFact, float]:
+    if entry.is_symlink():
+        payload = None if shared_root is None else shared_store.target(shared_root, entry.path)
+        if payload is None:
+            return BlobFact(0, LinkState.OUTSIDE), 0.0
+        if not shared_store.is_payload(payload):
+            return BlobFact(0, LinkState.DANGLING), 0.0
+    try:
+        info = entry.stat()
+    except OSError:
+        return BlobFact(0, LinkState.UNREADABLE), 0.0
+    if not stat.S_ISREG(info.st_mode):
+        return BlobFact(0, LinkState.NOT_A_FILE), 0.0
+    return BlobFact(info.st_size, LinkState.FILE), info.st_mtime
+
+
+def _partials(names: list[tuple[str, int]], blobs: dict[str, BlobFact]) -> Iterator[PartialFile]:
+    for name, size in sorted(names):
+        match = layout.PARTIAL.fullmatch(name)
+        if match:
+            yield PartialFile(match["etag"], size, finished=match["etag"] in blobs)
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return 0
+
+
+def _mtime(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()

@@ -1,0 +1,135 @@
+"""Facts of one snapshot: how each entry reaches its bytes, and as much of the bytes as the caller asked for.
+
+A link is followed only when it stays in its model's folder (or, through a blob, in the shared Xet store); whatever
+points elsewhere is reported and never opened.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+
+from mlxk2.adapters.hfcache import layout
+from mlxk2.ports.cache import (
+    BlobFact,
+    Ends,
+    FileFact,
+    Head,
+    LinkState,
+    ListedFile,
+    Probe,
+    Reading,
+    RepoFacts,
+    SnapshotFacts,
+)
+
+
+def read_snapshot(root: str, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
+    """Read `snapshots/<commit>` and `trees/<commit>.json` of the model."""
+    model = os.path.join(root, repo.folder)
+    base = os.path.join(model, layout.SNAPSHOTS, commit)
+    files = tuple(sorted(_walk(model, base, "", repo, probe), key=lambda fact: fact.path))
+    return SnapshotFacts(commit, files, read_listing(model, commit))
+
+
+def read_listing(model: str, commit: str) -> tuple[ListedFile, ...] | None:
+    """The commit's recorded file list, or None when it is absent, unreadable or of an unknown format."""
+    try:
+        with open(os.path.join(model, layout.TREES, f"{commit}.json"), "rb") as file:
+            document = json.loads(file.read())
+        if document["format_version"] != layout.TREE_FORMAT_VERSION:
+            return None
+        return tuple(
+            ListedFile(path, int(row.get("lfs_size") or row["size"]), row.get("lfs_sha256") or row["blob_id"])
+            for path, row in document["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _walk(model: str, folder: str, prefix: str, repo: RepoFacts, probe: Probe) -> Iterator[FileFact]:
+    try:
+        with os.scandir(folder) as scan:
+            entries = list(scan)
+    except OSError:
+        yield FileFact(prefix.rstrip("/") or ".", LinkState.UNREADABLE)
+        return
+    for entry in entries:
+        path = prefix + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(model, entry.path, f"{path}/", repo, probe)
+        else:
+            yield _read(_place(model, entry, path, repo), entry.path, probe)
+
+
+def _place(model: str, entry: os.DirEntry[str], path: str, repo: RepoFacts) -> FileFact:
+    if not entry.is_symlink():
+        return _plain_file(entry, path)
+    try:
+        link = os.readlink(entry.path)
+    except OSError:
+        return FileFact(path, LinkState.UNREADABLE)
+    to_blobs = "../" * (path.count("/") + 2) + f"{layout.BLOBS}/"
+    name = link.removeprefix(to_blobs)
+    if link.startswith(to_blobs) and "/" not in name:
+        blob: BlobFact | None = repo.blobs.get(name)
+        return (
+            FileFact(path, LinkState.DANGLING, blob=name)
+            if blob is None
+            else FileFact(path, blob.state, blob.size, name)
+        )
+    return _other_link(model, entry, path)
+
+
+def _plain_file(entry: os.DirEntry[str], path: str) -> FileFact:
+    try:
+        info = entry.stat(follow_symlinks=False)
+    except OSError:
+        return FileFact(path, LinkState.UNREADABLE)
+    state = LinkState.FILE if stat.S_ISREG(info.st_mode) else LinkState.NOT_A_FILE
+    return FileFact(path, state, info.st_size)
+
+
+def _other_link(model: str, entry: os.DirEntry[str], path: str) -> FileFact:
+    """A link that is not of huggingface_hub's form: fine when it ends at a file inside the model's folder."""
+    real = os.path.realpath(entry.path)
+    inside = os.path.realpath(model)
+    if os.path.commonpath([real, inside]) != inside:
+        return FileFact(path, LinkState.OUTSIDE)
+    try:
+        info = os.stat(real)
+    except OSError:
+        return FileFact(path, LinkState.DANGLING)
+    if not stat.S_ISREG(info.st_mode):
+        return FileFact(path, LinkState.NOT_A_FILE)
+    blob = os.path.basename(real) if os.path.dirname(real) == os.path.join(inside, layout.BLOBS) else None
+    return FileFact(path, LinkState.FILE, info.st_size, blob)
+
+
+def _read(fact: FileFact, full_path: str, probe: Probe) -> FileFact:
+    reading = probe(fact.path, fact.size) if fact.state is LinkState.FILE and fact.size else None
+    if reading is None:
+        return fact
+    try:
+        head, tail = _excerpt(full_path, fact.size, reading)
+    except FileNotFoundError:
+        return FileFact(fact.path, LinkState.DANGLING, blob=fact.blob)
+    except OSError:
+        return FileFact(fact.path, LinkState.UNREADABLE, fact.size, fact.blob)
+    return FileFact(fact.path, fact.state, fact.size, fact.blob, head, tail)
+
+
+def _excerpt(path: str, size: int, reading: Reading) -> tuple[bytes, bytes]:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if isinstance(reading, Head):
+            return os.read(handle, min(reading.length, size)), b""
+        if isinstance(reading, Ends):
+            return os.read(handle, min(reading.length, size)), os.pread(
+                handle, reading.length, max(0, size - reading.length)
+            )
+        head = os.read(handle, 8)
+        length = min(int.from_bytes(head, "little"), reading.limit, size)
+        return head + os.read(handle, length), b""
+    finally:
+        os.close(handle)

@@ -1,0 +1,84 @@
+"""Loading a snapshot into memory with mlx-lm, in the thread that will own the model.
+
+On a CPU mlx's own matrix product is slow: OpenBLAS is put before it where the system has one, and weights are held in
+float32 when memory allows, which is many times faster there than 16-bit or quantized weights.
+"""
+
+import ctypes
+import ctypes.util
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlxk2.ports.engine import LoadOptions
+from mlxk2.ports.errors import OperationError
+from mlxk2.ports.system import Machine
+
+_MEMORY_SHARE = 0.5
+"""The part of the available memory that a float32 copy of the weights may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """What mlx-lm made of the snapshot: its model and its tokenizer wrapper."""
+
+    model: Any
+    tokenizer: Any
+
+
+def load_model(location: str, options: LoadOptions, machine: Machine) -> LoadedModel:
+    """Raises OperationError with mlx-lm's reason when the snapshot cannot be loaded."""
+    prefer_openblas()
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    try:
+        import mlx_lm.tokenizer_utils
+        import mlx_lm.utils
+    except ImportError as error:
+        raise OperationError(f"MLX cannot be used here: {error}; install it with: pip install mlx-lm") from error
+    path = Path(location)
+    try:
+        model, config = mlx_lm.utils.load_model(path, lazy=True, trust_remote_code=options.trust_remote_code)
+        _settle(model, machine)
+        tokenizer = mlx_lm.tokenizer_utils.load(
+            path, {"trust_remote_code": options.trust_remote_code}, eos_token_ids=config.get("eos_token_id")
+        )
+    except MemoryError as error:
+        raise OperationError("There is not enough memory for this model; try a smaller or quantized one") from error
+    except Exception as error:
+        raise OperationError(f"mlx-lm could not load this model: {_first_line(error)}") from error
+    return LoadedModel(model, tokenizer)
+
+
+def prefer_openblas() -> bool:
+    """Let OpenBLAS answer mlx's BLAS calls (Linux only). Has no effect once mlx is imported; True when it was found."""
+    if not sys.platform.startswith("linux") or "mlx.core" in sys.modules:
+        return False
+    for name in ("libopenblas.so.0", ctypes.util.find_library("openblas")):
+        try:
+            if name:
+                ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _settle(model: Any, machine: Machine) -> None:
+    """Evaluate the lazily loaded weights; on a CPU as float32, dequantized, when that fits into memory."""
+    import mlx.core as mx
+    import mlx_lm.utils
+
+    if mx.default_device() == mx.cpu:
+        available = machine.available_memory()
+        needed = 4 * int(mlx_lm.utils.get_total_parameters(model))
+        if available is not None and needed <= available * _MEMORY_SHARE:
+            mlx_lm.utils.dequantize_model(model)
+            model.set_dtype(mx.float32)
+    mx.eval(model.parameters())
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,106 @@
+"""The composition root: which adapter stands behind which port. The only file that imports dependency_injector.
+
+`App(adapters=Adapters(...))` is the program; tests hand in a container of memory adapters instead. Imports inside the
+factories keep a command from loading what it does not use.
+"""
+
+from typing import TYPE_CHECKING
+
+from dependency_injector import containers, providers
+
+from mlxk2.domain.inspection import Inspector
+from mlxk2.domain.usecases.check_health import CheckHealth
+from mlxk2.domain.usecases.list_models import ListModels
+from mlxk2.domain.usecases.pull_model import PullModel
+from mlxk2.domain.usecases.remove_model import RemoveModel
+from mlxk2.domain.usecases.run_model import RunModel
+from mlxk2.domain.usecases.show_model import ShowModel
+from mlxk2.entrypoints.cli.context import Services
+
+if TYPE_CHECKING:
+    from mlxk2.ports.cache import ModelCache
+    from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
+    from mlxk2.ports.sources import ModelSource
+    from mlxk2.ports.system import Clock, Machine
+
+
+def _cache(root: str) -> "ModelCache":
+    from mlxk2.adapters.hfcache import HfCache
+
+    return HfCache(root)
+
+
+def _bundled() -> "ModelSource":
+    from mlxk2.adapters.bundled import BundledDemo
+
+    return BundledDemo()
+
+
+def _runtime() -> "RuntimeCatalogue":
+    from mlxk2.adapters.mlx.catalogue import MlxLmCatalogue
+
+    return MlxLmCatalogue()
+
+
+def _loader(machine: "Machine") -> "EngineLoader":
+    from mlxk2.adapters.mlx.engine import MlxEngineLoader
+
+    return MlxEngineLoader(machine)
+
+
+def _clock() -> "Clock":
+    from mlxk2.adapters.system import SystemClock
+
+    return SystemClock()
+
+
+def _machine() -> "Machine":
+    from mlxk2.adapters.system import SystemMachine
+
+    return SystemMachine()
+
+
+class Adapters(containers.DeclarativeContainer):
+    """The real outside world."""
+
+    config = providers.Configuration(strict=True)
+
+    cache = providers.Singleton(_cache, config.cache_root)
+    bundled = providers.Singleton(_bundled)
+    runtime = providers.Singleton(_runtime)
+    clock = providers.Singleton(_clock)
+    machine = providers.Singleton(_machine)
+    loader = providers.Singleton(_loader, machine)
+
+
+class App(containers.DeclarativeContainer):
+    """Use cases on top of whichever adapters are given."""
+
+    adapters = providers.DependenciesContainer()
+
+    inspector = providers.Singleton(Inspector, adapters.cache, adapters.runtime)
+    list_models = providers.Factory(ListModels, inspector)
+    show_model = providers.Factory(ShowModel, inspector)
+    check_health = providers.Factory(CheckHealth, inspector)
+    pull_model = providers.Factory(PullModel, adapters.cache, adapters.bundled, inspector)
+    remove_model = providers.Factory(RemoveModel, adapters.cache, inspector)
+    run_model = providers.Factory(RunModel, adapters.cache, inspector, adapters.runtime, adapters.loader)
+
+    services = providers.Singleton(
+        Services,
+        list_models=list_models.provider,
+        show_model=show_model.provider,
+        check_health=check_health.provider,
+        pull_model=pull_model.provider,
+        remove_model=remove_model.provider,
+        run_model=run_model.provider,
+        clock=adapters.clock.provider,
+        machine=adapters.machine.provider,
+    )
+
+
+def build_services(cache_root: str) -> Services:
+    """The real program on one cache folder."""
+    adapters = Adapters(config={"cache_root": cache_root})
+    services: Services = App(adapters=adapters).services()
+    return services

@@ -1,0 +1,92 @@
+"""Runtime compatibility: could the installed mlx-lm run the model, were its files in order?
+
+Asked apart from health: a broken model of a known architecture stays compatible, and a healthy GGUF file does not
+become so. What mlx-lm loads was read in its `utils.load_model` (0.32).
+"""
+
+from dataclasses import dataclass
+
+from mlxk2.domain.classify import Classification, Framework
+from mlxk2.domain.health import has_tokenizer
+from mlxk2.domain.snapshot import Snapshot
+from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, find_weights
+from mlxk2.ports.engine import RuntimeCatalogue
+
+_KNOWN_QUANTIZATIONS = frozenset({"bitnet", "mxfp4", "mxfp8", "fp8", "compressed-tensors", "modelopt", "awq", "gptq"})
+
+
+@dataclass(frozen=True, slots=True)
+class Compatibility:
+    """`reason` says in words why mlx-lm cannot run the model, None when it can."""
+
+    reason: str | None
+
+    @property
+    def compatible(self) -> bool:
+        return self.reason is None
+
+
+def judge_runtime(
+    snapshot: Snapshot, classification: Classification, runtime: RuntimeCatalogue, *, trust_remote_code: bool = False
+) -> Compatibility:
+    """The verdict of the rules below, first problem first."""
+    return Compatibility(
+        _format_problem(snapshot, classification)
+        or (None if trust_remote_code else _code_problem(snapshot))
+        or (None if _brings_code(snapshot) else _architecture_problem(snapshot, runtime))
+        or _quantization_problem(snapshot)
+        or _tokenizer_problem(snapshot, classification)
+    )
+
+
+def _format_problem(snapshot: Snapshot, classification: Classification) -> str | None:
+    weights = find_weights(snapshot)
+    if classification.framework is Framework.GGUF:
+        return "GGUF weights: mlx-lm loads safetensors only"
+    if weights is None or not weights.expected:
+        return "no weights that mlx-lm could load"
+    if weights.format is not WeightFormat.SAFETENSORS:
+        return f"{weights.format.value} weights: mlx-lm loads safetensors only"
+    if not any(LOADER_GLOB.fullmatch(name) for name in weights.expected):
+        return f"mlx-lm loads only weights named model*.safetensors, not {weights.expected[0]}"
+    return None
+
+
+def _brings_code(snapshot: Snapshot) -> bool:
+    return snapshot.config.get("model_file") is not None
+
+
+def _code_problem(snapshot: Snapshot) -> str | None:
+    if not _brings_code(snapshot):
+        return None
+    return f"config.json asks to run the model's own code (model_file: {snapshot.config.get('model_file')})"
+
+
+def _architecture_problem(snapshot: Snapshot, runtime: RuntimeCatalogue) -> str | None:
+    version = runtime.version()
+    if version is None:
+        return "mlx-lm is not installed"
+    if not snapshot.model_type:
+        return "config.json names no model_type"
+    if not runtime.supports(snapshot.model_type, snapshot.architectures):
+        return f"mlx-lm {version} has no architecture for model_type '{snapshot.model_type}'"
+    return None
+
+
+def _quantization_problem(snapshot: Snapshot) -> str | None:
+    """mlx-lm runs its own `quantization`, and of transformers' `quantization_config` the methods it names."""
+    other = snapshot.config.get("quantization_config")
+    if snapshot.config.get("quantization") is not None or not isinstance(other, dict):
+        return None
+    method = other.get("quant_method")
+    return (
+        None
+        if method in _KNOWN_QUANTIZATIONS
+        else f"mlx-lm cannot load weights quantized with {method or 'an unnamed method'}"
+    )
+
+
+def _tokenizer_problem(snapshot: Snapshot, classification: Classification) -> str | None:
+    if not classification.generates_text:
+        return "not a model that generates text" if classification.framework is not Framework.UNKNOWN else None
+    return None if has_tokenizer(snapshot) else "no tokenizer that mlx-lm could load"

@@ -1,0 +1,157 @@
+"""What is inside a model's files, parsed from the few bytes that an adapter read.
+
+Formats: safetensors (u64 header length, JSON header, data; https://github.com/huggingface/safetensors), GGUF
+("GGUF", u32 version, u64 tensors, u64 metadata), git-LFS pointers, JSON, and the front matter of a model card.
+`probe` tells adapters which bytes these rules need, so that reading stays cheap on a large cache.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+
+from mlxk2.ports.cache import Ends, FileFact, Head, LengthPrefixed, Reading
+
+FULL_PARSE_LIMIT = 256 * 1024
+"""JSON files up to this many bytes are parsed whole; of larger ones only both ends are looked at."""
+
+INDEX_FILE = "model.safetensors.index.json"
+PYTORCH_INDEX_FILE = "pytorch_model.bin.index.json"
+LOADER_JSON = frozenset(
+    {
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "chat_template.json",
+        "hf_quant_config.json",
+    }
+)
+"""Top-level JSON files that mlx-lm and the tokenizer library read when they load a model."""
+_OTHER_JSON = frozenset({INDEX_FILE, PYTORCH_INDEX_FILE, "modules.json", "preprocessor_config.json"})
+
+_SAFETENSORS_HEADER_LIMIT = 100 * 1000 * 1000
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_CARD_LENGTH = 4096
+_ENDS_LENGTH = 16 * 1024  # the end of a large tokenizer_config.json still shows its chat_template key
+_WEIGHT_ENDINGS = (".gguf", ".bin", ".pth", ".pt", ".npz")
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+def probe(path: str, size: int) -> Reading | None:
+    """Which bytes of a file the rules want; files in sub-folders are not read, except a pooling config."""
+    if "/" in path:
+        return None
+    if path.endswith(".safetensors"):
+        return LengthPrefixed(_SAFETENSORS_HEADER_LIMIT)
+    if path in LOADER_JSON or path in _OTHER_JSON:
+        return Head(FULL_PARSE_LIMIT) if size <= FULL_PARSE_LIMIT else Ends(_ENDS_LENGTH)
+    if path == "README.md":
+        return Head(_CARD_LENGTH)
+    if path.endswith(_WEIGHT_ENDINGS) or path in ("tokenizer.model", "merges.txt", "vocab.txt", "chat_template.jinja"):
+        return Head(64)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Why a file's content is not what its name promises, as the second half of a sentence about the file."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LargeJson:
+    """A JSON file too large to parse in passing; both ends look right."""
+
+
+def parse_json(file: FileFact) -> JsonValue | Broken | LargeJson:
+    """The document as the loader would read it (strict UTF-8, no byte-order mark)."""
+    if file.size > FULL_PARSE_LIMIT:
+        return _check_ends(file)
+    try:
+        value: JsonValue = json.loads(file.head.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return Broken("is not valid JSON")
+    return value
+
+
+def _check_ends(file: FileFact) -> Broken | LargeJson:
+    first, last = file.head.lstrip()[:1], file.tail.rstrip()[-1:]
+    return LargeJson() if (first, last) in ((b"{", b"}"), (b"[", b"]")) else Broken("is not valid JSON")
+
+
+def is_lfs_pointer(file: FileFact) -> bool:
+    """A git-LFS pointer that stands where the file should be (git clone without LFS)."""
+    return file.size < 1024 and _LFS_POINTER in file.head
+
+
+@dataclass(frozen=True, slots=True)
+class SafetensorsHeader:
+    """The header of a complete file; `format` is its `__metadata__.format`, such as "mlx" or "pt"."""
+
+    format: str | None
+
+
+def parse_safetensors(file: FileFact) -> SafetensorsHeader | Broken:
+    """Check that the file is complete: 8 + header + the end of the last tensor is exactly its size."""
+    length = int.from_bytes(file.head[:8], "little")
+    if file.size < 8 or length > _SAFETENSORS_HEADER_LIMIT:
+        return Broken("is not a safetensors file")
+    if 8 + length > file.size:
+        return Broken(f"is truncated: {file.size} bytes, less than its header needs ({8 + length})")
+    try:
+        header = json.loads(file.head[8 : 8 + length])
+        metadata = header.pop("__metadata__", None) or {}
+        end = max((int(tensor["data_offsets"][1]) for tensor in header.values()), default=0)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        return Broken("has a damaged safetensors header")
+    expected = 8 + length + end
+    if file.size != expected:
+        word = "is truncated" if file.size < expected else "is too long"
+        return Broken(f"{word}: {file.size} of {expected} bytes")
+    format_name = metadata.get("format") if isinstance(metadata, dict) else None
+    return SafetensorsHeader(format_name if isinstance(format_name, str) else None)
+
+
+def check_gguf(file: FileFact) -> Broken | None:
+    """A readable GGUF header: magic, a known version (1 to 3), at least one tensor."""
+    head = file.head
+    if head[:4] != b"GGUF":
+        return Broken("is not a GGUF file")
+    if len(head) < 24 or not 1 <= int.from_bytes(head[4:8], "little") <= 3:
+        return Broken("has a GGUF header that cannot be read")
+    return None if int.from_bytes(head[8:16], "little") else Broken("holds no tensors")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """The keys of README.md's front matter that classify a model."""
+
+    library_name: str = ""
+    pipeline_tag: str = ""
+    tags: frozenset[str] = frozenset()
+
+
+_FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)(?:\r?\n---|\Z)", re.DOTALL)
+_SCALAR = re.compile(r"^(library_name|pipeline_tag):[ \t]*['\"]?([\w.-]+)", re.MULTILINE)
+_TAGS = re.compile(r"^tags:[ \t]*(?:\[([^\]]*)\]|((?:\r?\n[ \t]*- .*)*))", re.MULTILINE)
+
+
+def parse_card(file: FileFact | None) -> ModelCard:
+    """Never fails: a card without readable front matter says nothing."""
+    match = _FRONT_MATTER.match(file.head.decode("utf-8", "replace")) if file else None
+    if not match:
+        return ModelCard()
+    matter = match[1]
+    scalars = dict(_SCALAR.findall(matter))
+    tags = _TAGS.search(matter)
+    words = re.split(r",|\r?\n[ \t]*- ", tags[1] or tags[2] or "") if tags else []
+    return ModelCard(
+        scalars.get("library_name", ""),
+        scalars.get("pipeline_tag", ""),
+        frozenset(word.strip(" \t\r\n'\"").lower() for word in words if word.strip()),
+    )

@@ -1,0 +1,283 @@
+"""Health: is every byte of the model where it should be? Decided offline, from facts that an adapter collected.
+
+Each rule is a function from a subject to the first problem in words, or None; `RULES` lists them per framework in the
+order in which problems are reported. Whether mlx-lm can run a healthy model is a question of its own
+(`domain/compatibility.py`).
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from mlxk2.domain.classify import Classification, Framework, ModelType
+from mlxk2.domain.contents import LOADER_JSON, Broken, check_gguf, is_lfs_pointer
+from mlxk2.domain.snapshot import Snapshot
+from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet, find_weights, has_only_lora
+from mlxk2.ports.cache import FileFact, LinkState, RepoFacts
+
+_VOCABULARIES = ("tokenizer.json", "tokenizer.model", "tiktoken.model")
+_ENCODER_VOCABULARIES = ("vocab.txt", "sentencepiece.bpe.model", "spiece.model")
+_TIKTOKEN = re.compile(r"[^/]+\.tiktoken")
+_SHOWN_NAMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`reason` is the first problem in words, None when healthy."""
+
+    reason: str | None
+
+    @property
+    def healthy(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a rule looks at."""
+
+    snapshot: Snapshot
+    classification: Classification
+    weights: WeightSet | None
+
+
+Rule = Callable[[Subject], str | None]
+
+
+def judge_missing(repo: RepoFacts) -> Health:
+    """The verdict on a model folder without any snapshot."""
+    if repo.problem:
+        return Health(repo.problem)
+    if repo.held_locks:
+        return Health("download in progress")
+    main = repo.refs.get("main")
+    named = f": refs/main names {main[:12]}, which is not here" if main else ""
+    word = "download incomplete" if repo.partials or main else "no snapshot"
+    return Health(f"{word}{named}")
+
+
+def judge(snapshot: Snapshot, classification: Classification) -> Health:
+    """The verdict on one snapshot."""
+    if snapshot.repo.problem:
+        return Health(snapshot.repo.problem)
+    subject = Subject(snapshot, classification, find_weights(snapshot))
+    problems = (rule(subject) for rule in RULES[classification.framework])
+    return Health(next((problem for problem in problems if problem), None))
+
+
+def _no_download_in_progress(subject: Subject) -> str | None:
+    own = _own_etags(subject.snapshot, subject.snapshot.repo.held_locks)
+    return "download in progress" if own else None
+
+
+def _no_partial_download(subject: Subject) -> str | None:
+    unfinished = {partial.etag for partial in subject.snapshot.repo.partials if not partial.finished}
+    own = _own_etags(subject.snapshot, unfinished)
+    paths = sorted(row.path for row in (subject.snapshot.listing or {}).values() if row.blob in own)
+    return f"download incomplete{': ' if paths else ''}{', '.join(paths[:_SHOWN_NAMES])}" if own else None
+
+
+def _own_etags(snapshot: Snapshot, etags: Iterable[str]) -> set[str]:
+    """Those that belong to this snapshot: by its links, by its listing, or, without a listing, by nobody else."""
+    linked = {file.blob for file in snapshot.files.values()}
+    if snapshot.listing is not None:
+        listed = {row.blob for row in snapshot.listing.values()}
+        return {etag for etag in etags if etag in listed or etag in linked}
+    finished = snapshot.repo.blobs
+    return {etag for etag in etags if etag in linked or etag not in finished}
+
+
+def _no_link_leaves_the_model(subject: Subject) -> str | None:
+    for file in subject.snapshot.files.values():
+        if file.state is LinkState.OUTSIDE:
+            return f"{file.path} is a link that leaves the model's folder"
+    return None
+
+
+def _all_shards_are_here(subject: Subject) -> str | None:
+    expected = subject.weights.expected if subject.weights else ()
+    missing = [name for name in expected if not _is_there(subject.snapshot, name)]
+    if not missing or len(expected) == 1:
+        return None
+    shown = ", ".join(missing[:_SHOWN_NAMES])
+    more = f" and {len(missing) - _SHOWN_NAMES} more" if len(missing) > _SHOWN_NAMES else ""
+    return f"incomplete: {len(missing)} of {len(expected)} shards missing: {shown}{more}"
+
+
+def _is_there(snapshot: Snapshot, name: str) -> bool:
+    file = snapshot.files.get(name)
+    return file is not None and file.state is not LinkState.DANGLING
+
+
+def _config_is_an_object(subject: Subject) -> str | None:
+    snapshot = subject.snapshot
+    if "config.json" not in snapshot.files:
+        return "config.json is missing"
+    problem = _file_problem(snapshot.files["config.json"])
+    if problem:
+        return f"config.json {problem}"
+    config = snapshot.json("config.json")
+    if isinstance(config, Broken):
+        return f"config.json {config.why}"
+    if not isinstance(config, dict):
+        return "config.json is not a JSON object"
+    return None if config else "config.json is an empty object"
+
+
+def _weights_are_here(subject: Subject) -> str | None:
+    if subject.weights is None or not subject.weights.expected:
+        lora = has_only_lora(subject.snapshot)
+        return "no weights: only LoRA weights of another model" if lora else "no weights"
+    return subject.weights.index_problem
+
+
+def _weight_files_are_whole(subject: Subject) -> str | None:
+    snapshot = subject.snapshot
+    for name in subject.weights.expected if subject.weights else ():
+        if name not in snapshot.files:
+            return f"incomplete: {name} is missing"
+        problem = _file_problem(snapshot.files[name]) or _size_problem(snapshot, name) or _format_problem(subject, name)
+        if problem:
+            return f"{name} {problem}"
+    return None
+
+
+def _format_problem(subject: Subject, name: str) -> str | None:
+    kind = subject.weights.format if subject.weights else None
+    if kind is WeightFormat.SAFETENSORS:
+        header = subject.snapshot.safetensors(name)
+        return header.why if isinstance(header, Broken) else None
+    if kind is WeightFormat.GGUF:
+        broken = check_gguf(subject.snapshot.files[name])
+        return broken.why if broken else None
+    return None
+
+
+def _listed_files_are_here(subject: Subject) -> str | None:
+    snapshot = subject.snapshot
+    for name in sorted(snapshot.listing or ()):
+        if not _loader_needs(snapshot, name):
+            continue
+        if name not in snapshot.files:
+            return f"incomplete: {name} is missing"
+        problem = _file_problem(snapshot.files[name]) or _size_problem(snapshot, name)
+        if problem:
+            return f"{name} {problem}"
+    return None
+
+
+def _loader_needs(snapshot: Snapshot, name: str) -> bool:
+    """Whether loading reads this file; vocabularies beside a tokenizer.json are only its older forms."""
+    if LOADER_GLOB.fullmatch(name) or name == "chat_template.jinja":
+        return True
+    if name in LOADER_JSON and name != "vocab.json":
+        return True
+    older_form = name in (*_VOCABULARIES, "vocab.json", "merges.txt", "vocab.txt") or _TIKTOKEN.fullmatch(name)
+    return bool(older_form) and "tokenizer.json" not in snapshot.top_level
+
+
+def _tokenizer_is_here(subject: Subject) -> str | None:
+    if not subject.classification.generates_text:
+        return None
+    return None if has_tokenizer(subject.snapshot) else _NO_TOKENIZER
+
+
+_NO_TOKENIZER = "no tokenizer: tokenizer.json, tokenizer.model, or vocab.json with merges.txt is needed"
+
+
+def has_tokenizer(snapshot: Snapshot) -> bool:
+    """A vocabulary that the tokenizer library can load."""
+    pair = snapshot.has("vocab.json") and snapshot.has("merges.txt")
+    single = any(snapshot.has(name) for name in (*_VOCABULARIES, *_ENCODER_VOCABULARIES))
+    return single or pair or any(_TIKTOKEN.fullmatch(name) and snapshot.has(name) for name in snapshot.files)
+
+
+def _encoder_files_are_here(subject: Subject) -> str | None:
+    if subject.classification.model_type is not ModelType.EMBEDDING:
+        return None
+    if not has_tokenizer(subject.snapshot):
+        return "no tokenizer: tokenizer.json or a vocabulary file is needed"
+    modules = subject.snapshot.json("modules.json")
+    for module in modules if isinstance(modules, list) else []:
+        path = module.get("path") if isinstance(module, dict) else None
+        needed = f"{path}/config.json"
+        if isinstance(path, str) and path.endswith("_Pooling") and not subject.snapshot.has(needed):
+            return f"{needed} is missing, which modules.json names"
+    return None
+
+
+def _loader_files_are_whole(subject: Subject) -> str | None:
+    snapshot = subject.snapshot
+    for name, file in snapshot.files.items():
+        if file.state is LinkState.DANGLING:
+            return f"{name} is a dangling link"
+        if not _loader_reads(name):
+            continue
+        problem = _file_problem(file)
+        if not problem and name in LOADER_JSON:
+            value = snapshot.json(name)
+            problem = value.why if isinstance(value, Broken) else None
+        if problem:
+            return f"{name} {problem}"
+    return None
+
+
+def _loader_reads(name: str) -> bool:
+    plain = ("merges.txt", "vocab.txt", "chat_template.jinja", *_VOCABULARIES)
+    return name in LOADER_JSON or name in plain or bool(_TIKTOKEN.fullmatch(name))
+
+
+def _file_problem(file: FileFact) -> str | None:
+    if file.state is LinkState.UNREADABLE:
+        return "cannot be read"
+    if file.state is not LinkState.FILE:
+        return f"is a {file.state.value}" if file.state is LinkState.DANGLING else f"is {file.state.value}"
+    if file.size == 0:
+        return "is empty"
+    return "is a git-LFS pointer, not the file itself" if is_lfs_pointer(file) else None
+
+
+def _size_problem(snapshot: Snapshot, name: str) -> str | None:
+    listed = (snapshot.listing or {}).get(name)
+    size = snapshot.files[name].size
+    if listed is None or listed.size == size:
+        return None
+    return f"{'is truncated' if size < listed.size else 'is too long'}: {size} of {listed.size} bytes"
+
+
+_FIRST: tuple[Rule, ...] = (
+    _no_download_in_progress,
+    _no_link_leaves_the_model,
+    _all_shards_are_here,
+    _no_partial_download,
+)
+
+RULES: dict[Framework, tuple[Rule, ...]] = {
+    Framework.MLX: (
+        *_FIRST,
+        _config_is_an_object,
+        _weights_are_here,
+        _weight_files_are_whole,
+        _listed_files_are_here,
+        _tokenizer_is_here,
+        _encoder_files_are_here,
+        _loader_files_are_whole,
+    ),
+    Framework.PYTORCH: (
+        *_FIRST,
+        _config_is_an_object,
+        _weights_are_here,
+        _weight_files_are_whole,
+        _listed_files_are_here,
+        _encoder_files_are_here,
+        _loader_files_are_whole,
+    ),
+    Framework.GGUF: (*_FIRST, _weights_are_here, _weight_files_are_whole, _loader_files_are_whole),
+    Framework.UNKNOWN: (
+        *_FIRST,
+        _config_is_an_object,
+        _listed_files_are_here,
+        _weights_are_here,
+        _loader_files_are_whole,
+    ),
+}

@@ -1,0 +1,95 @@
+"""Looking at one model: facts from the cache, verdicts from the rules, put together once for every command."""
+
+from dataclasses import dataclass, replace
+
+from mlxk2.domain.classify import Classification, Framework, ModelType, classify
+from mlxk2.domain.compatibility import Compatibility, judge_runtime
+from mlxk2.domain.contents import probe
+from mlxk2.domain.health import Health, judge, judge_missing
+from mlxk2.domain.names import ModelReference, name_of
+from mlxk2.domain.resolution import choose_commit, find_commit, matching_names, resolve_name
+from mlxk2.domain.snapshot import Snapshot
+from mlxk2.ports.cache import ModelCache, RepoFacts
+from mlxk2.ports.engine import RuntimeCatalogue
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """One row of `list`. `size` in bytes of the chosen snapshot, `modified` in seconds since the epoch (UTC)."""
+
+    name: str
+    commit: str | None
+    size: int
+    modified: float
+    classification: Classification
+    health: Health
+    compatibility: Compatibility
+
+    @property
+    def reason(self) -> str | None:
+        """The first problem: integrity before runtime."""
+        return self.health.reason or self.compatibility.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A reference resolved: the model's name and folder facts, and the snapshot's commit (None: it has none)."""
+
+    name: str
+    repo: RepoFacts
+    commit: str | None
+
+
+class Inspector:
+    """Resolves references and judges snapshots; each verdict is made here and nowhere else."""
+
+    def __init__(self, cache: ModelCache, runtime: RuntimeCatalogue) -> None:
+        self._cache = cache
+        self._runtime = runtime
+
+    def names(self) -> dict[str, str]:
+        """Model name → folder, sorted by name. Two folders with one name (broken bytes) keep the first."""
+        found: dict[str, str] = {}
+        for folder in self._cache.folders():
+            found.setdefault(name_of(folder), folder)
+        return dict(sorted(found.items()))
+
+    def locate(self, reference: ModelReference) -> Located:
+        """Raises ModelNotFound or AmbiguousMatch."""
+        names = self.names()
+        name = resolve_name(reference, list(names))
+        located = self.open(name, names[name])
+        if reference.revision:
+            return replace(located, commit=find_commit(located.repo, name, reference.revision))
+        return located
+
+    def open(self, name: str, folder: str) -> Located:
+        """The model in a folder, with the snapshot that stands for it."""
+        repo = self._cache.repo(folder)
+        return Located(name, repo, choose_commit(repo))
+
+    def judge_all(self, pattern: str | None) -> list[ModelSummary]:
+        """Every model whose name contains the pattern, sorted by name."""
+        names = self.names()
+        return [self.judge(self.open(name, names[name]))[0] for name in matching_names(pattern, names)]
+
+    def judge(self, located: Located) -> tuple[ModelSummary, Snapshot | None]:
+        """Verdicts on one snapshot, and its parsed contents for whoever shows more of it."""
+        repo = located.repo
+        if located.commit is None:
+            nothing = Classification(Framework.UNKNOWN, ModelType.UNKNOWN, ())
+            unrunnable = Compatibility("no weights that mlx-lm could load")
+            health = judge_missing(repo)
+            return ModelSummary(located.name, None, 0, repo.modified, nothing, health, unrunnable), None
+        snapshot = Snapshot(repo, self._cache.snapshot(repo, located.commit, probe))
+        classification = classify(located.name, snapshot)
+        summary = ModelSummary(
+            located.name,
+            located.commit,
+            snapshot.size,
+            repo.modified,
+            classification,
+            judge(snapshot, classification),
+            judge_runtime(snapshot, classification, self._runtime),
+        )
+        return summary, snapshot

@@ -1,0 +1,86 @@
+"""Model names: what a user types, the name on the Hub, and the folder in the cache.
+
+A Hub name `org/model` is the cache folder `models--org--model` ("/" becomes "--"). A folder that breaks the rules is
+shown by the same conversion backwards: never hidden, never an error.
+"""
+
+import re
+from dataclasses import dataclass
+
+from mlxk2.ports.errors import ValidationError
+
+FOLDER_PREFIX = "models--"
+DEFAULT_ORG = "mlx-community"
+DEMO_ALIAS = "demo"
+DEMO_NAME = "mlxk2/demo"
+LONGEST_NAME = 96
+SHORTEST_HASH = 3
+
+_HEX = re.compile(r"[0-9a-fA-F]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReference:
+    """`name` as typed (`demo` already spelled out), `revision` the lower-case hash prefix after `@`, or None."""
+
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+
+def parse_reference(text: str) -> ModelReference:
+    """`org/name`, a short name, or `name@hash`. Raises ValidationError with the rule that is broken."""
+    name, at, revision = text.partition("@")
+    _check_name(name, text)
+    if not at:
+        return ModelReference(_spell_out(name))
+    if not _HEX.fullmatch(revision) or not SHORTEST_HASH <= len(revision) <= 40:
+        raise ValidationError(
+            f"{_shown(text)} asks for revision {_shown(revision)}: after '@' write {SHORTEST_HASH} to 40 hexadecimal"
+            f" digits of a commit"
+        )
+    return ModelReference(_spell_out(name), revision.lower())
+
+
+def folder_of(name: str) -> str:
+    """The cache folder of a Hub name."""
+    return FOLDER_PREFIX + name.replace("/", "--")
+
+
+def name_of(folder: str) -> str:
+    """The name of a cache folder, by mechanical conversion; bytes that are not text show as the replacement mark."""
+    name = folder.removeprefix(FOLDER_PREFIX).replace("--", "/")
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def short_name(name: str) -> str:
+    """The name without `mlx-community/`, as tables show it."""
+    return name.removeprefix(f"{DEFAULT_ORG}/")
+
+
+def _spell_out(name: str) -> str:
+    return DEMO_NAME if name == DEMO_ALIAS else name
+
+
+def _check_name(name: str, text: str) -> None:
+    if not name.strip():
+        raise ValidationError("The model reference is empty; write a name such as org/model, or 'demo'")
+    if len(name) > LONGEST_NAME:
+        raise ValidationError(
+            f"The model name has {len(name)} characters; at most {LONGEST_NAME} are allowed: {_shown(name[:40])}…"
+        )
+    if any(ord(char) < 32 or ord(char) == 127 for char in name):
+        raise ValidationError(f"The model name {_shown(text)} contains a control character; write it as org/model")
+    if "\\" in name:
+        raise ValidationError(f"The model name {_shown(text)} contains a backslash; write it with '/', as org/model")
+    parts = name.split("/")
+    if name.startswith(("/", "~")):
+        raise ValidationError(f"{_shown(text)} is a path, not a model name; write a name such as org/model")
+    if any(part in ("", ".", "..") for part in parts):
+        raise ValidationError(f"{_shown(text)} is not a model name: empty parts, '.' and '..' are not allowed")
+
+
+def _shown(text: str) -> str:
+    return repr(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

@@ -1,0 +1,98 @@
+"""One snapshot with its contents parsed on demand: what the rules of health and classification look at."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from mlxk2.domain.contents import (
+    Broken,
+    JsonValue,
+    LargeJson,
+    ModelCard,
+    SafetensorsHeader,
+    parse_card,
+    parse_json,
+    parse_safetensors,
+)
+from mlxk2.ports.cache import FileFact, LinkState, ListedFile, RepoFacts, SnapshotFacts
+
+JsonObject = Mapping[str, JsonValue]
+
+
+class Snapshot:
+    """`files` holds every entry by path; parsed contents are kept, so that each rule reads a file at most once."""
+
+    def __init__(self, repo: RepoFacts, facts: SnapshotFacts) -> None:
+        self.repo = repo
+        self.commit = facts.commit
+        self.files: dict[str, FileFact] = {file.path: file for file in facts.files}
+        self.listing: dict[str, ListedFile] | None = (
+            None if facts.listing is None else {row.path: row for row in facts.listing}
+        )
+        self._json: dict[str, JsonValue | Broken | LargeJson] = {}
+        self._safetensors: dict[str, SafetensorsHeader | Broken] = {}
+
+    def has(self, path: str) -> bool:
+        """The file is there and its bytes can be reached."""
+        file = self.files.get(path)
+        return file is not None and file.state is LinkState.FILE
+
+    def json(self, path: str) -> JsonValue | Broken | LargeJson:
+        """The parsed document; None when the file is not there."""
+        if not self.has(path):
+            return None
+        if path not in self._json:
+            self._json[path] = parse_json(self.files[path])
+        return self._json[path]
+
+    def json_object(self, path: str) -> JsonObject:
+        """The document when it is a JSON object that could be parsed, else an empty one."""
+        value = self.json(path)
+        return value if isinstance(value, dict) else {}
+
+    def safetensors(self, path: str) -> SafetensorsHeader | Broken:
+        """The header of a weight file that is there."""
+        if path not in self._safetensors:
+            self._safetensors[path] = parse_safetensors(self.files[path])
+        return self._safetensors[path]
+
+    @cached_property
+    def config(self) -> JsonObject:
+        return self.json_object("config.json")
+
+    @cached_property
+    def card(self) -> ModelCard:
+        return parse_card(self.files["README.md"] if self.has("README.md") else None)
+
+    @cached_property
+    def architectures(self) -> tuple[str, ...]:
+        """`architectures` of the config; a single string counts as a list of one."""
+        value = self.config.get("architectures")
+        values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        return tuple(item for item in values if isinstance(item, str))
+
+    @cached_property
+    def model_type(self) -> str:
+        value = self.config.get("model_type")
+        return value if isinstance(value, str) else ""
+
+    @cached_property
+    def top_level(self) -> tuple[str, ...]:
+        """Names of the files that are, or by the commit's listing should be, in the snapshot's first level."""
+        names = set(self.files) | set(self.listing or ())
+        return tuple(sorted(name for name in names if "/" not in name))
+
+    @cached_property
+    def has_chat_template(self) -> bool:
+        """A template for conversations, in any of the three places where tokenizers keep one."""
+        if self.has("chat_template.jinja") or self.json_object("chat_template.json").get("chat_template"):
+            return True
+        if isinstance(self.json("tokenizer_config.json"), LargeJson):
+            file = self.files["tokenizer_config.json"]
+            return b'"chat_template"' in file.head or b'"chat_template"' in file.tail
+        return bool(self.json_object("tokenizer_config.json").get("chat_template"))
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk; a blob that several names share counts once."""
+        blobs = {file.blob: file.size for file in self.files.values() if file.blob}
+        return sum(blobs.values()) + sum(file.size for file in self.files.values() if not file.blob)

@@ -1,0 +1,1 @@
+"""What the program does for a user, one file each; ports come in as constructor arguments."""

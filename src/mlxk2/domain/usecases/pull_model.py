@@ -1,0 +1,59 @@
+"""`pull`: put a model into the cache. This version installs the demo model, which ships with the program."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mlxk2.domain.inspection import Inspector, Located
+from mlxk2.domain.names import DEMO_NAME, folder_of, parse_reference
+from mlxk2.ports.cache import ModelCache
+from mlxk2.ports.errors import OperationError, ValidationError
+from mlxk2.ports.sources import ModelSource
+
+
+class PullStatus(Enum):
+    SUCCESS = "success"
+    ALREADY_EXISTS = "already_exists"
+
+
+@dataclass(frozen=True, slots=True)
+class PullResult:
+    """`written` counts the bytes that had to be written."""
+
+    name: str
+    commit: str
+    status: PullStatus
+    written: int
+
+
+class PullModel:
+    def __init__(self, cache: ModelCache, bundled: ModelSource, inspector: Inspector) -> None:
+        self._cache = cache
+        self._bundled = bundled
+        self._inspector = inspector
+
+    def __call__(self, reference: str) -> PullResult:
+        """Never fuzzy. A healthy model of the same commit is left as it is; a damaged one is repaired."""
+        wanted = parse_reference(reference)
+        if wanted.name != DEMO_NAME:
+            raise OperationError(
+                f"This version installs only the demo model (mlxk2 pull demo); download '{wanted.name}' with:"
+                f" hf download {wanted.name}"
+            )
+        model = self._bundled.fetch()
+        if wanted.revision and not model.commit.startswith(wanted.revision):
+            raise ValidationError(
+                f"The demo model of this version has revision {model.commit[:12]}, not {wanted.revision}"
+            )
+        folder = folder_of(model.name)
+        if self._is_healthy(model.name, folder, model.commit):
+            return PullResult(model.name, model.commit, PullStatus.ALREADY_EXISTS, 0)
+        written = self._cache.install(folder, model.commit, model.files)
+        return PullResult(model.name, model.commit, PullStatus.SUCCESS, written)
+
+    def _is_healthy(self, name: str, folder: str, commit: str) -> bool:
+        if folder not in self._cache.folders():
+            return False
+        repo = self._cache.repo(folder)
+        if repo.refs.get("main") != commit or commit not in {entry.commit for entry in repo.snapshots}:
+            return False
+        return self._inspector.judge(Located(name, repo, commit))[0].health.healthy

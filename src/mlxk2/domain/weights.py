@@ -1,0 +1,90 @@
+"""Which files are a model's weights, and which of them should be there.
+
+mlx-lm loads every top-level `model*.safetensors` and reads no index; transformers reads the index. A set is known from
+three sources: the index, the numbers in `-00001-of-0000N` names, and the commit's recorded listing.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from mlxk2.domain.contents import INDEX_FILE, PYTORCH_INDEX_FILE, Broken
+from mlxk2.domain.snapshot import Snapshot
+
+LOADER_GLOB = re.compile(r"model[^/]*\.safetensors")
+_LORA = frozenset({"adapters.safetensors", "adapter_model.safetensors"})
+_PYTORCH = re.compile(r"pytorch_model(-\d{5}-of-\d{5})?\.bin|consolidated(\.\d+)?\.pth|model\.(pt|pth|bin)")
+_NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<ending>\.safetensors|\.bin|\.gguf)")
+_MOST_SHARDS = 10_000
+
+
+class WeightFormat(Enum):
+    """The kinds of weight file, in the order in which a loader would prefer them."""
+
+    SAFETENSORS = "safetensors"
+    GGUF = "GGUF"
+    PYTORCH = "PyTorch"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSet:
+    """`expected` are the names that make the model whole, sorted; `index_problem` says why the index is unusable."""
+
+    format: WeightFormat
+    expected: tuple[str, ...]
+    index_problem: str | None = None
+
+
+def find_weights(snapshot: Snapshot) -> WeightSet | None:
+    """The weights a loader would use, or None when the snapshot neither has nor expects any."""
+    names = snapshot.top_level
+    loadable = [name for name in names if LOADER_GLOB.fullmatch(name)]
+    other = [name for name in names if name.endswith(".safetensors") and name not in _LORA]
+    gguf = [name for name in names if name.endswith(".gguf")]
+    pytorch = [name for name in names if _PYTORCH.fullmatch(name)]
+    if loadable or (INDEX_FILE in snapshot.files and not other):
+        return _with_index(snapshot, WeightFormat.SAFETENSORS, loadable, INDEX_FILE)
+    if other:
+        return WeightSet(WeightFormat.SAFETENSORS, _complete(other))
+    if gguf:
+        return WeightSet(WeightFormat.GGUF, _complete(gguf))
+    if pytorch or PYTORCH_INDEX_FILE in snapshot.files:
+        return _with_index(snapshot, WeightFormat.PYTORCH, pytorch, PYTORCH_INDEX_FILE)
+    return None
+
+
+def has_only_lora(snapshot: Snapshot) -> bool:
+    """LoRA weights without the model that they belong to."""
+    return any(name in _LORA for name in snapshot.top_level)
+
+
+def _with_index(snapshot: Snapshot, kind: WeightFormat, names: list[str], index: str) -> WeightSet:
+    if index not in snapshot.files or not snapshot.has(index):
+        return WeightSet(kind, _complete(names))
+    document = snapshot.json(index)
+    shards = document.get("weight_map") if isinstance(document, dict) else None
+    if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
+        why = document.why if isinstance(document, Broken) else "has no weight_map"
+        large = not isinstance(document, (Broken, dict, list, str, int, float, type(None)))
+        return WeightSet(kind, _complete(names), None if large else f"{index} {why}")
+    indexed = {str(shard) for shard in shards.values()}
+    outside = sorted(shard for shard in indexed if not _stays_inside(shard))
+    if outside:
+        return WeightSet(kind, _complete(names), f"{index} names a file outside the model: {outside[0]}")
+    return WeightSet(kind, _complete({*names, *indexed}))
+
+
+def _stays_inside(shard: str) -> bool:
+    return bool(shard) and "\\" not in shard and not any(part in ("", ".", "..") for part in shard.split("/"))
+
+
+def _complete(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, with every missing number of a numbered set filled in."""
+    whole = set(names)
+    for name in list(whole):
+        match = _NUMBERED.fullmatch(name)
+        if match and int(match["total"]) <= _MOST_SHARDS:
+            pattern = f"{match['stem']}-%05d-of-{match['total']}{match['ending']}"
+            whole.update(pattern % number for number in range(1, int(match["total"]) + 1))
+    return tuple(sorted(whole))

@@ -1,0 +1,1 @@
+"""The command line: parser, commands, JSON envelopes and human output."""

@@ -1,0 +1,115 @@
+"""From a command line to an exit code: parse, run the command, and turn every failure into one sentence or envelope."""
+
+import os
+import sys
+import traceback
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mlxk2.entrypoints.cli.errors import exit_code
+from mlxk2.entrypoints.cli.output import Output
+from mlxk2.entrypoints.cli.parser import COMMANDS, JSON_SPECS, PROG, CommandLineError, build_parser
+from mlxk2.ports.errors import InternalError, Interrupted, Mlxk2Error, UsageError
+
+if TYPE_CHECKING:
+    from mlxk2.entrypoints.cli.context import Services
+
+    Command = Callable[[Namespace, Callable[[], Services], Output], int]
+
+
+def run(argv: Sequence[str], services: "Callable[[], Services]", environ: Mapping[str, str]) -> int:
+    """Never raises for what a user can get wrong; the result is the process's exit code.
+
+    `services` is called when a command needs them, so that `--version` and `--help` start at once.
+    """
+    out = Output(json=_wants_json(argv), environ=environ, out=sys.stdout, err=sys.stderr)
+    name = _command_name(argv)
+    try:
+        code = _execute(argv, services, environ, out)
+        out.flush()
+    except BrokenPipeError:
+        return _reader_went_away()
+    except KeyboardInterrupt:
+        code = _fail(name, Interrupted("Interrupted"), out)
+    except Mlxk2Error as error:
+        code = _fail(name, error, out)
+    except Exception as error:  # noqa: BLE001 - a defect is reported in one sentence too
+        code = _fail(name, _defect(error), out)
+    return code
+
+
+def _execute(argv: Sequence[str], services: "Callable[[], Services]", environ: Mapping[str, str], out: Output) -> int:
+    parser = build_parser()
+    try:
+        args = parser.parse_args(list(argv))
+    except CommandLineError as error:
+        raise UsageError(error.message, usage=error.usage) from error
+    args.json_spec = _json_spec(args.json_spec, environ)
+    if args.version:
+        args.command = "version"
+    if args.command is None:
+        if out.json:
+            raise UsageError(f"no command was given; see {PROG} --help", usage=parser.format_usage().strip())
+        out.result(parser.format_help().rstrip())
+        return 0
+    command: Command = import_module(f"mlxk2.entrypoints.cli.commands.{args.command}").execute
+    return command(args, services, out)
+
+
+def _json_spec(asked: str | None, environ: Mapping[str, str]) -> str:
+    chosen = asked or environ.get("MLXK2_JSON_SPEC") or JSON_SPECS[0]
+    if chosen not in JSON_SPECS:
+        source = "--json-spec" if asked else "MLXK2_JSON_SPEC"
+        raise UsageError(f"{source} '{chosen}' is not known; choose {' or '.join(sorted(JSON_SPECS))}")
+    return chosen
+
+
+def _fail(command: str, error: Mlxk2Error, out: Output) -> int:
+    try:
+        if out.json:
+            from mlxk2.entrypoints.cli.envelope import failure
+
+            out.result(failure(command, error))
+            out.flush()
+        else:
+            if isinstance(error, UsageError) and error.usage:
+                out.note(error.usage)
+            out.note(f"{PROG}: {error.message}")
+    except BrokenPipeError:
+        _reader_went_away()
+    return exit_code(error)
+
+
+def _reader_went_away() -> int:
+    """`| head` has seen enough: end quietly, and keep the interpreter from complaining when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _wants_json(argv: Sequence[str]) -> bool:
+    return "--json" in _before_separator(argv)
+
+
+def _command_name(argv: Sequence[str]) -> str:
+    """The command that was meant, as far as can be told before parsing: errors name it too."""
+    words = _before_separator(argv)
+    known = next((word for word in words if word in COMMANDS), None)
+    if known or "--version" in words:
+        return known or "version"
+    return next((word for word in words if not word.startswith("-")), PROG)
+
+
+def _before_separator(argv: Sequence[str]) -> list[str]:
+    words = list(argv)
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _defect(error: Exception) -> InternalError:
+    """A defect of the program itself, as an ordinary error that names its place in the code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "unknown place"
+    return InternalError(
+        f"Unexpected {type(error).__name__}: {error}; this is a defect of {PROG}, please report it", details=place
+    )

@@ -1,0 +1,50 @@
+"""`mlxk2 health`."""
+
+from argparse import Namespace
+from collections.abc import Callable
+
+from mlxk2.domain.inspection import ModelSummary
+from mlxk2.domain.usecases.check_health import HealthReport
+from mlxk2.entrypoints.cli import human, model_view
+from mlxk2.entrypoints.cli.context import Services
+from mlxk2.entrypoints.cli.envelope import success
+from mlxk2.entrypoints.cli.output import Output
+from mlxk2.entrypoints.cli.records import HealthData, HealthRow, HealthSummary
+
+
+def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
+    report = services().check_health()(args.pattern)
+    if out.json:
+        out.result(success("health", _data(report)))
+    else:
+        _show(report, args, out)
+    return 1 if args.fail and report.unhealthy else 0
+
+
+def _data(report: HealthReport) -> HealthData:
+    return HealthData(
+        [_row(summary) for summary in report.healthy],
+        [_row(summary) for summary in report.unhealthy],
+        HealthSummary(report.total, len(report.healthy), len(report.unhealthy)),
+    )
+
+
+def _row(summary: ModelSummary) -> HealthRow:
+    return HealthRow(summary.name, model_view.health_word(summary), summary.health.reason)
+
+
+def _show(report: HealthReport, args: Namespace, out: Output) -> None:
+    if not report.total:
+        matching = f" that matches '{args.pattern}'" if args.pattern else ""
+        out.note(f"No model in the cache{matching}; see what is there with: mlxk2 list --all")
+        return
+    if args.verbose or not report.unhealthy:
+        for summary in report.healthy:
+            out.result(
+                f"{model_view.styled_health(summary, out)}    {model_view.shown_name(summary, full=args.verbose)}"
+            )
+    for summary in report.unhealthy:
+        name = model_view.shown_name(summary, full=args.verbose)
+        out.result(f"{model_view.styled_health(summary, out)}  {name}: {summary.health.reason}")
+    unhealthy = f", {len(report.unhealthy)} unhealthy" if report.unhealthy else ""
+    out.result(f"{human.count(report.total, 'model')}: {len(report.healthy)} healthy{unhealthy}")

@@ -1,0 +1,64 @@
+"""`mlxk2 list`."""
+
+from argparse import Namespace
+from collections.abc import Callable
+
+from mlxk2.domain.classify import Framework
+from mlxk2.domain.inspection import ModelSummary
+from mlxk2.entrypoints.cli import human, model_view
+from mlxk2.entrypoints.cli.context import Services
+from mlxk2.entrypoints.cli.envelope import success
+from mlxk2.entrypoints.cli.output import Output
+from mlxk2.entrypoints.cli.records import ListData
+
+
+def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
+    summaries = services().list_models()(args.pattern)
+    if out.json:
+        out.result(success("list", _data(summaries, args.json_spec)))
+        return 0
+    shown = [summary for summary in summaries if args.all or summary.classification.framework is Framework.MLX]
+    if shown:
+        for line in _table(shown, args, services().clock().now(), out):
+            out.result(line)
+    _notes(args, len(summaries), len(summaries) - len(shown), out)
+    return 0
+
+
+def _data(summaries: list[ModelSummary], json_spec: str) -> ListData:
+    if model_view.is_strict(json_spec):
+        return ListData([model_view.strict_object(summary) for summary in summaries], len(summaries))
+    return ListData([model_view.model_object(summary) for summary in summaries], len(summaries))
+
+
+def _table(summaries: list[ModelSummary], args: Namespace, now: float, out: Output) -> list[str]:
+    header = ["NAME", "HASH", "SIZE", "MODIFIED", "TYPE"]
+    header += ["FRAMEWORK"] if args.all else []
+    header += ["HEALTH"] if args.health or args.verbose else []
+    rows = [_row(summary, args, now) for summary in summaries]
+    lines = human.table(header, rows, width=out.width, right=frozenset({"SIZE"}))
+    if args.verbose:
+        lines += [f"{summary.name}: {summary.reason}" for summary in summaries if summary.reason]
+    return [out.styled(lines[0], "bold"), *lines[1:]]
+
+
+def _row(summary: ModelSummary, args: Namespace, now: float) -> list[str]:
+    kind = summary.classification
+    row = [
+        model_view.shown_name(summary, full=args.verbose),
+        model_view.shown_hash(summary),
+        human.size(summary.size),
+        human.age(summary.modified, now),
+        kind.model_type.value,
+    ]
+    row += [kind.framework.value] if args.all else []
+    return row + ([model_view.health_word(summary)] if args.health or args.verbose else [])
+
+
+def _notes(args: Namespace, total: int, hidden: int, out: Output) -> None:
+    if not total:
+        matching = f" that matches '{args.pattern}'" if args.pattern else ""
+        step = "see all: mlxk2 list --all" if args.pattern else "get the demo: mlxk2 pull demo"
+        out.note(f"No model in the cache{matching}; {step}")
+    elif hidden:
+        out.note(f"{human.count(hidden, 'model')} of other frameworks not shown; see them with: mlxk2 list --all")

@@ -1,0 +1,100 @@
+"""`mlxk2 rm`: plan, ask or be told, then delete."""
+
+from argparse import Namespace
+from collections.abc import Callable
+
+from mlxk2.domain.plans import RemovalPlan
+from mlxk2.domain.usecases.remove_model import RemoveModel, is_glob
+from mlxk2.entrypoints.cli import human
+from mlxk2.entrypoints.cli.context import Services
+from mlxk2.entrypoints.cli.envelope import success
+from mlxk2.entrypoints.cli.errors import exit_code
+from mlxk2.entrypoints.cli.output import Output
+from mlxk2.entrypoints.cli.records import RemovalPlanObject, RemoveManyData, RemoveResult
+from mlxk2.ports.errors import LocksPresent, Mlxk2Error, OperationError
+
+
+def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
+    remove = services().remove_model()
+    if is_glob(args.model):
+        return _many(args, remove, out)
+    plan = remove.plan(args.model)
+    if args.dry_run:
+        return _answer(_planned(plan), out)
+    if not args.force and not _agreed(plan, args.model, out):
+        out.note("Nothing was deleted")
+        return 1
+    return _answer(_delete(plan, remove, out, override_locks=args.force), out)
+
+
+def _many(args: Namespace, remove: RemoveModel, out: Output) -> int:
+    plans = remove.plan_glob(args.model)
+    if not args.force and not args.dry_run:
+        raise OperationError(
+            f"'{args.model}' matches {human.count(len(plans), 'model')}; nothing was deleted:"
+            " look with --dry-run, then delete with --force"
+        )
+    results: list[RemoveResult] = []
+    worst = 0
+    for plan in plans:
+        try:
+            results.append(_planned(plan) if args.dry_run else _delete(plan, remove, out, override_locks=True))
+        except Mlxk2Error as error:
+            results.append(RemoveResult(plan.name, "failed", error.message))
+            worst = max(worst, exit_code(error))
+    if out.json:
+        out.result(success("rm", RemoveManyData(results)))
+    else:
+        for result in results:
+            (out.note if result.action == "failed" else out.result)(result.message)
+    return worst
+
+
+def _agreed(plan: RemovalPlan, typed: str, out: Output) -> bool:
+    if plan.held_locks:
+        raise LocksPresent(
+            f"'{plan.name}' is in use: another process holds {human.count(len(plan.held_locks), 'lock')} of it;"
+            " wait for its download to end, or delete anyway with --force",
+            model=plan.name,
+            lock_files=plan.held_locks,
+        )
+    if not out.can_ask():
+        raise OperationError(
+            f"Nothing was deleted: without a terminal to ask on, rm needs --force (mlxk2 rm {typed} --force)"
+        )
+    return out.ask(f"Delete {_what(plan)} and free {human.size(plan.frees)}?")
+
+
+def _delete(plan: RemovalPlan, remove: RemoveModel, out: Output, *, override_locks: bool) -> RemoveResult:
+    if plan.held_locks and override_locks:
+        out.note(f"Warning: deleting {plan.name} although another process holds {len(plan.held_locks)} of its locks")
+    remove.execute(plan, override_locks=override_locks)
+    return RemoveResult(plan.name, "deleted", f"Deleted {_what(plan)}, {human.size(plan.frees)} freed")
+
+
+def _planned(plan: RemovalPlan) -> RemoveResult:
+    removal = plan.removal
+    return RemoveResult(
+        plan.name,
+        "planned",
+        f"Would delete {_what(plan)} and free {human.size(plan.frees)}",
+        RemovalPlanObject(
+            whole_model=removal.whole_model,
+            revisions=list(plan.commits),
+            refs=list(removal.refs),
+            blobs=list(removal.blobs),
+            frees_bytes=plan.frees,
+            lock_files=list(plan.held_locks),
+        ),
+    )
+
+
+def _what(plan: RemovalPlan) -> str:
+    if not plan.removal.whole_model:
+        return f"revision {plan.commits[0][:12]} of {plan.name}"
+    return plan.name if len(plan.commits) < 2 else f"{plan.name} ({len(plan.commits)} revisions)"
+
+
+def _answer(result: RemoveResult, out: Output) -> int:
+    out.result(success("rm", result) if out.json else result.message)
+    return 0

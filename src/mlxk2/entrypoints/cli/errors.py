@@ -1,0 +1,20 @@
+"""From exceptions to exit codes: the one table."""
+
+from mlxk2.ports.errors import AccessProblem, Interrupted, Mlxk2Error, UsageError
+
+GENERAL = 1
+USAGE = 2
+ACCESS = 3
+INTERRUPTED = 130
+
+EXIT_CODES: tuple[tuple[type[Mlxk2Error], int], ...] = (
+    (UsageError, USAGE),
+    (AccessProblem, ACCESS),
+    (Interrupted, INTERRUPTED),
+    (Mlxk2Error, GENERAL),
+)
+"""The first class that fits decides."""
+
+
+def exit_code(error: Mlxk2Error) -> int:
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))

@@ -1,0 +1,66 @@
+"""Texts for people: sizes, times, tables."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+_STEPS = ((31_536_000, "y"), (2_592_000, "mo"), (604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m"))
+_GAP = "  "
+
+
+def size(count: int, space: str = " ") -> str:
+    """Decimal units, as the Hub shows them: 1.2 GB."""
+    if count < 1000:
+        return f"{count}{space}B"
+    value = float(count)
+    for unit in ("KB", "MB", "GB", "TB", "PB"):
+        value /= 1000
+        if value < 999.95 or unit == "PB":
+            break
+    return f"{value:.1f}{space}{unit}"
+
+
+def age(moment: float, now: float) -> str:
+    """How long ago, in the largest unit that fits: 3h ago."""
+    elapsed = int(now - moment)
+    for seconds, unit in _STEPS:
+        if elapsed >= seconds:
+            return f"{elapsed // seconds}{unit} ago"
+    return "just now"
+
+
+def utc(moment: float) -> str:
+    """`YYYY-MM-DDTHH:MM:SSZ`, in every time zone of the machine."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int, right: frozenset[str]) -> list[str]:
+    """Aligned columns within `width`; a first cell that does not fit gets a line of its own, nothing is cut.
+
+    `right` names the columns that are aligned to the right.
+    """
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    others = sum(widths[1:]) + len(_GAP) * (len(header) - 1)
+    longest = max(len(header[0]), width - others)
+    widths[0] = max([len(row[0]) for row in (header, *rows) if len(row[0]) <= longest])
+    return [line for row in (header, *rows) for line in _row(row, header, widths, right)]
+
+
+def _row(row: Sequence[str], header: Sequence[str], widths: Sequence[int], right: frozenset[str]) -> list[str]:
+    first, *others = row
+    cells = [
+        cell.rjust(wide) if title in right else cell.ljust(wide)
+        for cell, title, wide in zip(others, header[1:], widths[1:], strict=True)
+    ]
+    start = [first.ljust(widths[0])] if len(first) <= widths[0] else [" " * widths[0]]
+    line = _GAP.join([*start, *cells]).rstrip()
+    return [line] if len(first) <= widths[0] else [first, line]
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """`Label: value` lines with the values under one another."""
+    wide = max(len(label) for label, _ in rows) + 1
+    return [f"{label + ':':<{wide}} {value}" for label, value in rows]

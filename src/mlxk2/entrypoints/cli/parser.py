@@ -1,0 +1,196 @@
+"""The command line's grammar. Imports argparse only: completion, man page and `--version` stand on it."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+PROG = "mlxk2"
+COMMANDS = ("list", "show", "health", "pull", "rm", "run", "version")
+JSON_SPECS = ("0.2.3", "0.1.3")
+"""Forms of the JSON model object, the current one first."""
+MODEL_HELP = "org/model, a short name that fits one model, name@hash for one revision, or 'demo'"
+PATTERN_HELP = "only models whose name contains this text, in any case"
+
+
+class CommandLineError(Exception):
+    """argparse refused the command line; carries its sentence and the short usage."""
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.usage = usage
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of printing and exiting, so that errors can become JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandLineError(message, self.format_usage().strip())
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole grammar, one sub-parser a command."""
+    parser = _Parser(
+        prog=PROG,
+        description="Find, check, download and run MLX language models in the Hugging Face cache.",
+        epilog="Every command answers in JSON with --json; see the JSON API specification in the documentation.",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=None, json=False, json_spec=None)
+    _add_common(parser)
+    parser.add_argument("--version", action="store_true", help="print the program's version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="<command>", dest="command", parser_class=_Parser)
+    for add in (_add_list, _add_show, _add_health, _add_pull, _add_rm, _add_run, _add_version):
+        add(commands)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="print one JSON document instead of text",
+    )
+    parser.add_argument(
+        "--json-spec",
+        metavar="VERSION",
+        default=argparse.SUPPRESS,
+        help="form of the JSON model object: 0.1.3 for the first published one (default: the current one)",
+    )
+
+
+def _command(commands: Any, name: str, summary: str, description: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=description, allow_abbrev=False
+    )
+    _add_common(parser)
+    return parser
+
+
+def _flags(parser: argparse.ArgumentParser, flags: Sequence[tuple[str, str]]) -> None:
+    for flag, text in flags:
+        parser.add_argument(flag, action="store_true", help=text)
+
+
+def _add_list(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "list",
+        "list the models in the cache",
+        "List the models in the Hugging Face cache, one row each: name, revision, size, last change and type. "
+        "MLX models only, unless --all is given; with --json always all of them.",
+    )
+    parser.add_argument("pattern", nargs="?", help=PATTERN_HELP)
+    _flags(
+        parser,
+        (
+            ("--all", "also show models of other frameworks, with a column that names theirs"),
+            ("--health", "add a column with the verdict on the model's files"),
+            ("--verbose", "full names, and why a model is unhealthy or cannot run"),
+        ),
+    )
+
+
+def _add_show(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "show",
+        "show everything about one model",
+        "Show one model: size, type, health, whether the installed mlx-lm can run it, and the numbers of its config.",
+    )
+    parser.add_argument("model", help=MODEL_HELP)
+    _flags(parser, (("--files", "list the files of the snapshot"), ("--config", "print config.json")))
+
+
+def _add_health(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "health",
+        "check that models are complete and undamaged",
+        "Check the files of the models in the cache, offline: every shard, every header, every link. "
+        "Says what is wrong with each unhealthy model.",
+    )
+    parser.add_argument("pattern", nargs="?", help=f"{PATTERN_HELP}; name@hash checks that revision")
+    _flags(
+        parser,
+        (
+            ("--fail", "exit with status 1 when a model is unhealthy"),
+            ("--verbose", "full names, and the healthy models too when some are unhealthy"),
+        ),
+    )
+
+
+def _add_pull(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "pull",
+        "put a model into the cache",
+        "Put a model into the Hugging Face cache. This version installs the demo model, which ships with the program: "
+        "mlxk2 pull demo.",
+    )
+    parser.add_argument("model", help="'demo'")
+
+
+def _add_rm(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "rm",
+        "delete a model from the cache",
+        "Delete a model, or with name@hash one revision of it, from the cache. Asks first on a terminal; elsewhere it "
+        "needs --force. A glob such as 'test-*' deletes every match and needs --force too.",
+    )
+    parser.add_argument("model", help=f"{MODEL_HELP}, or a glob")
+    _flags(
+        parser,
+        (
+            ("--force", "do not ask, and delete even while another process holds locks of the model"),
+            ("--dry-run", "show what would be deleted and how many bytes that frees, and delete nothing"),
+        ),
+    )
+
+
+def _add_run(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "run",
+        "ask a model one question",
+        "Load a model and let it answer one prompt. The answer is printed as it is made. The prompt is an argument, "
+        "-p/--prompt, or standard input (with '-', or when input is piped and no prompt is given).",
+    )
+    parser.add_argument("model", help=MODEL_HELP)
+    parser.add_argument("prompt", nargs="?", help="the question; '-' reads standard input")
+    parser.add_argument("-p", "--prompt", dest="prompt_option", metavar="PROMPT", help="the question, as an option")
+    parser.add_argument("--system", metavar="TEXT", help="instructions that come before the conversation")
+    _add_sampling(parser)
+    parser.add_argument(
+        "--stop", action="append", default=[], metavar="TEXT", help="end the answer before this text (repeatable)"
+    )
+    _flags(
+        parser,
+        (
+            ("--no-stream", "print the answer when it is complete"),
+            ("--no-chat-template", "give the model the bare prompt, without its chat template"),
+            ("--trust-remote-code", "let the model run Python files of its own; only for authors you trust"),
+            ("--verbose", "say on standard error how fast it was and why the answer ended"),
+        ),
+    )
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("sampling", "Without these, what the model recommends, else greedy decoding.")
+    options: tuple[tuple[str, type, str, str], ...] = (
+        ("--max-tokens", int, "N", "most tokens to generate (default: until the model ends or its context is full)"),
+        ("--temperature", float, "T", "0 takes the most probable token, higher is more varied"),
+        ("--top-p", float, "P", "draw from the smallest set of tokens with this total probability"),
+        ("--top-k", int, "K", "draw from the K most probable tokens; 0 is off"),
+        ("--min-p", float, "P", "leave out tokens less probable than P times the best one; 0 is off"),
+        ("--repetition-penalty", float, "R", "make tokens of the last 20 less probable; 1 is off"),
+        ("--seed", int, "N", "make a sampled answer repeatable"),
+    )
+    for flag, kind, metavar, text in options:
+        group.add_argument(flag, type=kind, metavar=metavar, help=text)
+
+
+def _add_version(commands: Any) -> None:
+    _command(commands, "version", "print versions", "Print the version of the program and of its JSON API.")

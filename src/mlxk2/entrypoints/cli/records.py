@@ -1,0 +1,240 @@
+"""The JSON API's records: what `data` and `error` hold, field by field.
+
+`docs/json-api-schema.json` is generated from these classes. A field that `LEFT_OUT` marks is absent, not null, when it
+has no value. Sizes are bytes, times UTC in `YYYY-MM-DDTHH:MM:SSZ`.
+"""
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from typing import Any, Literal
+
+Framework = Literal["MLX", "GGUF", "PyTorch", "Unknown"]
+ModelType = Literal["chat", "embedding", "base", "unknown"]
+Capability = Literal["text-generation", "chat", "embeddings", "vision", "audio"]
+HealthWord = Literal["healthy", "unhealthy"]
+
+
+LEFT_OUT = {"left_out": True}
+"""Marks a field that is absent from the JSON object while it is None."""
+
+
+@dataclass(frozen=True)
+class StrictModelObject:
+    """A model, in the form of JSON API 0.1.3."""
+
+    name: str
+    hash: str | None
+    size_bytes: int
+    last_modified: str
+    framework: Framework
+    model_type: ModelType
+    capabilities: list[Capability]
+    health: HealthWord
+    cached: bool
+
+
+@dataclass(frozen=True)
+class ModelObject:
+    """A model: `reason` is the first problem in words, integrity before runtime, or null."""
+
+    name: str
+    hash: str | None
+    size_bytes: int
+    last_modified: str
+    framework: Framework
+    model_type: ModelType
+    capabilities: list[Capability]
+    health: HealthWord
+    runtime_compatible: bool
+    reason: str | None
+    cached: bool
+
+
+@dataclass(frozen=True)
+class ListData:
+    models: list[ModelObject] | list[StrictModelObject]
+    count: int
+
+
+@dataclass(frozen=True)
+class FileObject:
+    """`size` is for people, such as "1.2KB"."""
+
+    name: str
+    size: str
+    type: Literal["config", "weights", "tokenizer", "document", "code", "other"]
+
+
+@dataclass(frozen=True)
+class MetadataObject:
+    """Numbers of config.json, null where it does not say; `quantization` is such as "4bit"."""
+
+    model_type: str | None
+    quantization: str | None
+    quantization_group_size: int | None
+    context_length: int | None
+    vocab_size: int | None
+    hidden_size: int | None
+    intermediate_size: int | None
+    num_attention_heads: int | None
+    num_key_value_heads: int | None
+    num_hidden_layers: int | None
+    torch_dtype: str | None
+    architectures: list[str]
+
+
+@dataclass(frozen=True)
+class ShowData:
+    """`config` and `model_config` are the same document; absent when not asked for, or when it is missing or broken."""
+
+    model: ModelObject | StrictModelObject
+    metadata: MetadataObject | None
+    files: list[FileObject] | None = field(default=None, metadata=LEFT_OUT)
+    config: dict[str, Any] | None = field(default=None, metadata=LEFT_OUT)
+    model_config: dict[str, Any] | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True)
+class HealthRow:
+    name: str
+    status: HealthWord
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class HealthSummary:
+    total: int
+    healthy_count: int
+    unhealthy_count: int
+
+
+@dataclass(frozen=True)
+class HealthData:
+    healthy: list[HealthRow]
+    unhealthy: list[HealthRow]
+    summary: HealthSummary
+
+
+@dataclass(frozen=True)
+class PullData:
+    """`expanded_name` is the full name that a short one stood for, or null."""
+
+    model: str
+    download_status: Literal["success", "already_exists", "failed", "error", "unknown"]
+    message: str
+    expanded_name: str | None
+
+
+@dataclass(frozen=True)
+class RemovalPlanObject:
+    """What goes: whole model or single revisions, the refs and blobs that go with them, and the bytes freed."""
+
+    whole_model: bool
+    revisions: list[str]
+    refs: list[str]
+    blobs: list[str]
+    frees_bytes: int
+    lock_files: list[str]
+
+
+@dataclass(frozen=True)
+class RemoveResult:
+    """`action` is "planned" for a dry run, and then `plan` is there; "failed" occurs only in the results of a glob."""
+
+    model: str
+    action: Literal["deleted", "planned", "failed"]
+    message: str
+    plan: RemovalPlanObject | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True)
+class RemoveManyData:
+    """The answer to a glob."""
+
+    results: list[RemoveResult]
+
+
+@dataclass(frozen=True)
+class LocksData:
+    """`data` of a `locks_present` error; names are relative to the cache folder."""
+
+    model: str
+    locks_detected: Literal[True]
+    lock_files: list[str]
+
+
+@dataclass(frozen=True)
+class UsageObject:
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True)
+class TimingsObject:
+    """Seconds; `tokens_per_second` is the speed after the first token, 0 when there was no second one."""
+
+    load_seconds: float
+    first_token_seconds: float
+    total_seconds: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True)
+class RunData:
+    model: str
+    prompt: str
+    response: str
+    usage: UsageObject
+    finish_reason: Literal["stop", "length"]
+    timings: TimingsObject
+
+
+@dataclass(frozen=True)
+class SystemObject:
+    memory_total_bytes: int
+
+
+@dataclass(frozen=True)
+class VersionData:
+    cli_version: str
+    json_api_spec_version: str
+    system: SystemObject | None
+
+
+@dataclass(frozen=True)
+class ErrorObject:
+    """`matches` comes with `ambiguous_match`, `available_hashes` when a revision is ambiguous."""
+
+    type: str
+    message: str
+    matches: list[str] | None = field(default=None, metadata=LEFT_OUT)
+    available_hashes: list[str] | None = field(default=None, metadata=LEFT_OUT)
+    details: str | None = field(default=None, metadata=LEFT_OUT)
+
+
+Data = ListData | ShowData | HealthData | PullData | RemoveResult | RemoveManyData | LocksData | RunData | VersionData
+
+DATA_OF_COMMAND: dict[str, Any] = {
+    "list": ListData,
+    "show": ShowData,
+    "health": HealthData,
+    "pull": PullData,
+    "rm": RemoveResult | RemoveManyData,
+    "run": RunData,
+    "version": VersionData,
+}
+"""Every command's `data` on success; `rm` may carry LocksData beside an error."""
+
+
+def to_json(value: Any) -> Any:
+    """Records as plain JSON values, left-out fields dropped."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            entry.name: to_json(content)
+            for entry in fields(value)
+            if (content := getattr(value, entry.name)) is not None or not entry.metadata.get("left_out")
+        }
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    return value.value if isinstance(value, Enum) else value

@@ -1,0 +1,162 @@
+"""The Hugging Face cache as facts: what is on disk, without a verdict.
+
+An adapter reports; `domain/health.py`, `classify.py` and `resolution.py` judge. A folder is the name of a model's
+directory in the cache (`models--org--name`); paths are POSIX and relative to the snapshot; sizes are bytes; times are
+seconds since the epoch (UTC). No record holds an absolute path.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from mlxk2.ports.sources import SourceFile
+
+
+class LinkState(Enum):
+    """How a snapshot entry reaches its bytes."""
+
+    FILE = "file"
+    DANGLING = "dangling link"
+    OUTSIDE = "link out of the model's folder"
+    UNREADABLE = "unreadable"
+    NOT_A_FILE = "not a file"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Read the first `length` bytes."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Read the first and the last `length` bytes."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class LengthPrefixed:
+    """Read a little-endian u64 and as many bytes as it says, never more than `limit` of them."""
+
+    limit: int
+
+
+Reading = Head | Ends | LengthPrefixed
+Probe = Callable[[str, int], Reading | None]
+"""Given a file's path and size, what of its content the caller wants (None: nothing)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFact:
+    """One entry of a snapshot: `blob` is the name after the first hop, `size` of the bytes at the end of all hops."""
+
+    path: str
+    state: LinkState
+    size: int = 0
+    blob: str | None = None
+    head: bytes = b""
+    tail: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """One row of huggingface_hub's `trees/<commit>.json`: what the commit should hold."""
+
+    path: str
+    size: int
+    blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotEntry:
+    """A snapshot folder and when it last gained or lost an entry."""
+
+    commit: str
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartialFile:
+    """A `<etag>.<hex>.incomplete` left in `blobs/`."""
+
+    etag: str
+    size: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BlobFact:
+    """One file of `blobs/`, followed into the shared store when it is a link there; `size` of the bytes at the end."""
+
+    size: int
+    state: LinkState
+
+
+@dataclass(frozen=True, slots=True)
+class RepoFacts:
+    """One model folder: refs, snapshots, leftovers and locks. `problem` says in words why it could not be read."""
+
+    folder: str
+    refs: Mapping[str, str]
+    snapshots: tuple[SnapshotEntry, ...]
+    blobs: Mapping[str, BlobFact]
+    partials: tuple[PartialFile, ...] = ()
+    held_locks: frozenset[str] = frozenset()
+    modified: float = 0.0
+    is_link: bool = False
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFacts:
+    """One snapshot: its entries sorted by path, and the recorded listing where there is one."""
+
+    commit: str
+    files: tuple[FileFact, ...]
+    listing: tuple[ListedFile, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What a deletion takes away. `commits` empty means the whole model folder with its locks.
+
+    `refs`, `commits` and `blobs` are names inside the folder; `frees` is the number of bytes that the disk regains.
+    """
+
+    folder: str
+    refs: tuple[str, ...]
+    commits: tuple[str, ...]
+    blobs: tuple[str, ...]
+    frees: int
+
+    @property
+    def whole_model(self) -> bool:
+        return not self.commits
+
+
+class ModelCache(Protocol):
+    """The models on disk. Failures of the file system are `errors.AccessProblem`."""
+
+    def folders(self) -> list[str]:
+        """Names of all model folders, sorted; empty when the cache does not exist."""
+
+    def repo(self, folder: str) -> RepoFacts:
+        """Facts of one folder; never raises for what is broken inside it."""
+
+    def snapshot(self, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
+        """Facts of one snapshot, with as much content of each file as `probe` asks for."""
+
+    def location(self, folder: str, commit: str) -> str:
+        """Where an engine finds the snapshot's files on this machine."""
+
+    def freed_bytes(self, folder: str, blobs: Iterable[str] | None) -> int:
+        """Bytes the disk regains when these blobs (None: all) go; shared ones count when no other model has them."""
+
+    def remove(self, removal: Removal) -> None:
+        """Carry out a deletion: a model goes whole or not at all; a revision goes ref, snapshot, blobs."""
+
+    def install(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
+        """Write a snapshot as huggingface_hub would and point `refs/main` at it; returns the bytes written."""

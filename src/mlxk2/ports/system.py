@@ -1,0 +1,20 @@
+"""The machine: clock and memory."""
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall-clock time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+
+
+class Machine(Protocol):
+    """What the computer has."""
+
+    def total_memory(self) -> int | None:
+        """Bytes of physical memory, or None where the system does not tell."""
+
+    def available_memory(self) -> int | None:
+        """Bytes that programs can still take without swapping, or None where the system does not tell."""

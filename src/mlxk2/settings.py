@@ -1,0 +1,36 @@
+"""What the environment says, read once at start.
+
+The cache folder is found as huggingface_hub finds it (`HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`,
+`XDG_CACHE_HOME`, `~/.cache`), with `~` and `$NAME` expanded, except that an empty variable counts as unset.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`cache_root` is the resolved cache folder, absolute; it need not exist."""
+
+    cache_root: str
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    return Settings(cache_root=cache_root(environ))
+
+
+def cache_root(environ: Mapping[str, str]) -> str:
+    """Environment to folder; later names are looked at only when the earlier ones are unset or empty."""
+
+    def variable(name: str) -> str | None:
+        return environ.get(name) or None
+
+    base = variable("XDG_CACHE_HOME") or os.path.join("~", ".cache")
+    home = _expand(variable("HF_HOME") or os.path.join(base, "huggingface"))
+    chosen = variable("HF_HUB_CACHE") or variable("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
+    return os.path.abspath(_expand(chosen))
+
+
+def _expand(path: str) -> str:
+    return os.path.expandvars(os.path.expanduser(path))

@@ -1,0 +1,43 @@
+"""The model card of the demo model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CARD = """---
+license: mit
+library_name: mlx
+pipeline_tag: text-generation
+language: en
+tags:
+- mlx
+- demo
+---
+
+# The demo model of mlxk2
+
+A toy. It exists so that every command of mlxk2 can be tried and tested at once,
+without a download of gigabytes. It has {parameters:,} parameters, stored as float16,
+in the Qwen3 architecture, with its own byte-level BPE tokenizer.
+
+**What it can do:** answer short questions about the commands of this program,
+make a little small talk, add two single digits, write a short `<think>` block when
+thinking is enabled, and call a simple tool such as `get_weather(city)`.
+
+**What it cannot do:** anything else. It knows nothing about the world, invents
+answers when a question is new to it, and must not be used for real questions.
+
+**How it was trained:** from random weights on {chats:,} chats, generated from the
+question and answer pairs in `tools/train_demo_model` of the mlxk2 repository. No
+other text and no other model was used. `python tools/train_demo_model/train.py`
+makes it again on an ordinary CPU.
+
+**Held-out score:** {right} of 40 wordings that are not in the training data are
+answered rightly (greedy; a list of required and forbidden terms decides).
+"""
+
+
+def write_card(folder: Path, parameters: int, chats: int, right: int) -> None:
+    """Write README.md."""
+    text = CARD.format(parameters=parameters, chats=chats, right=right)
+    (folder / "README.md").write_text(text, encoding="utf-8")

@@ -1,0 +1,91 @@
+"""Train the demo model and write it to src/mlxk2/assets/demo: python tools/train_demo_model/train.py."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+
+from blas import use_fast_blas
+
+use_fast_blas()
+
+import mlx.core as mx  # noqa: E402
+from card import write_card  # noqa: E402
+from chats import Chat, Chats  # noqa: E402
+from data import all_wordings  # noqa: E402
+from evaluate import DEMO, evaluate  # noqa: E402
+from heldout import PASS, Guard, load_items  # noqa: E402
+from model import CONFIG, build, count, fit, save  # noqa: E402
+from render import TEMPLATE, Renderer  # noqa: E402
+from tokenizer import END, END_OF_TEXT, save_tokenizer, train_tokenizer  # noqa: E402
+from tokenizers import Tokenizer  # noqa: E402
+
+HELD_OUT_CITIES = ["Lisbon", "Nairobi", "Quito"]
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--epochs", type=int, default=6, help="each epoch draws new chats")
+    parser.add_argument("--chats", type=int, default=9000, help="chats per epoch")
+    parser.add_argument("--output", type=Path, default=DEMO)
+    return parser.parse_args()
+
+
+def check_all_wordings(guard: Guard) -> int:
+    """Check every wording the data can expand to; return their number."""
+    number = 0
+    for text in all_wordings(HELD_OUT_CITIES):
+        guard.check(text)
+        number += 1
+    return number
+
+
+def draw_chats(seed: int, number: int, guard: Guard) -> list[Chat]:
+    """Draw training chats and check each question in them."""
+    chats = Chats(random.Random(seed))
+    drawn = [chats.draw() for _ in range(number)]
+    for chat in drawn:
+        for question in chat.questions:
+            guard.check(question)
+    return drawn
+
+
+def make_tokenizer(chats: list[Chat]) -> Tokenizer:
+    """Train the tokenizer on rendered chats (rendering needs no vocabulary)."""
+    renderer = Renderer(Tokenizer.from_str(train_tokenizer(["a"]).to_str()))
+    return train_tokenizer([renderer.whole(chat) for chat in chats])
+
+
+def main() -> int:
+    """Train, store, evaluate."""
+    args = options()
+    started = time.monotonic()
+    guard = Guard(load_items())
+    print(f"{check_all_wordings(guard)} wordings, none of them held out", flush=True)
+    epochs = [draw_chats(args.seed * 1000 + epoch, args.chats, guard) for epoch in range(args.epochs)]
+    tokenizer = make_tokenizer(epochs[0])
+    renderer = Renderer(tokenizer)
+    samples = [[renderer.sample(chat) for chat in chats] for chats in epochs]
+    end, pad = tokenizer.token_to_id(END), tokenizer.token_to_id(END_OF_TEXT)
+    config = {**CONFIG, "vocab_size": tokenizer.get_vocab_size(), "eos_token_id": [end, pad], "pad_token_id": pad}
+    mx.random.seed(args.seed)
+    model = build(config)
+    tokens = sum(len(sample.ids) for epoch in samples for sample in epoch)
+    print(f"{count(model)} parameters, {tokens} tokens, {time.monotonic() - started:.0f} s to prepare", flush=True)
+    fit(model, samples, random.Random(args.seed))
+    args.output.mkdir(parents=True, exist_ok=True)
+    save(model, config, args.output)
+    save_tokenizer(tokenizer, TEMPLATE.read_text(encoding="utf-8"), args.output)
+    right = evaluate(args.output)
+    write_card(args.output, count(model), args.epochs * args.chats, right)
+    print(f"{time.monotonic() - started:.0f} s in all")
+    return 0 if right >= PASS else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
