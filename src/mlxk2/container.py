@@ -1,6 +1,6 @@
 """The composition root: which adapter stands behind which port. The only file that imports dependency_injector.
 
-`App(adapters=Adapters(...))` is the program; tests hand in a container of memory adapters instead. Imports inside the
+`App(adapters=Adapters(...))` is the program; `services_on` is the same program on any other set of adapters. Imports inside the
 factories keep a command from loading what it does not use.
 """
 
@@ -102,5 +102,30 @@ class App(containers.DeclarativeContainer):
 def build_services(cache_root: str) -> Services:
     """The real program on one cache folder."""
     adapters = Adapters(config={"cache_root": cache_root})
+    services: Services = App(adapters=adapters).services()
+    return services
+
+
+def services_on(
+    *,
+    cache: "ModelCache",
+    bundled: "ModelSource",
+    runtime: "RuntimeCatalogue",
+    clock: "Clock",
+    machine: "Machine",
+    loader: "EngineLoader",
+) -> Services:
+    """The program on the given adapters: fakes, or the real ones of another program."""
+    adapters = containers.DynamicContainer()
+    chosen = {
+        "cache": cache,
+        "bundled": bundled,
+        "runtime": runtime,
+        "clock": clock,
+        "machine": machine,
+        "loader": loader,
+    }
+    for name, adapter in chosen.items():
+        adapters.set_provider(name, providers.Object(adapter))
     services: Services = App(adapters=adapters).services()
     return services

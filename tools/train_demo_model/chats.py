@@ -56,7 +56,7 @@ class Chats:
     def draw(self) -> Chat:
         """One chat."""
         chat = self._start()
-        if self.rng.random() < 0.24:
+        if self.rng.random() < 0.18:
             self._offer_tools(chat)
         for turn in range(self._turns()):
             self._exchange(chat, first=turn == 0)
@@ -76,7 +76,7 @@ class Chats:
         return " ".join(self.rng.sample(systems, count))
 
     def _turns(self) -> int:
-        return self.rng.choices([1, 2, 3, 5, 8], [74, 15, 6, 3, 2])[0]
+        return self.rng.choices([1, 2, 3, 6], [82, 12, 4, 2])[0]
 
     def _exchange(self, chat: Chat, first: bool) -> None:
         roll = self.rng.random()

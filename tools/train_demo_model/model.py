@@ -21,10 +21,10 @@ CONFIG: dict[str, Any] = {
     "model_type": "qwen3",
     "hidden_size": 192,
     "num_hidden_layers": 4,
-    "intermediate_size": 384,
+    "intermediate_size": 320,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
-    "head_dim": 64,
+    "head_dim": 32,
     "hidden_act": "silu",
     "attention_bias": False,
     "rms_norm_eps": 1e-6,
@@ -35,8 +35,8 @@ CONFIG: dict[str, Any] = {
     "torch_dtype": "float16",
     "use_cache": True,
 }
-BATCH_TOKENS = 6144
-PEAK_RATE = 2.5e-3
+BATCH_TOKENS = 2560
+PEAK_RATE = 2e-3
 
 
 def build(config: dict[str, Any]) -> Any:
@@ -63,20 +63,24 @@ def batches(samples: Sequence[Sample], rng: random.Random) -> list[list[Sample]]
     return groups
 
 
-def arrays(batch: Sequence[Sample]) -> tuple[mx.array, mx.array]:
-    """Padded ids and the loss mask."""
+def arrays(batch: Sequence[Sample]) -> tuple[mx.array, mx.array, mx.array]:
+    """Padded ids, the flat places before each token to learn, and these tokens."""
     width = max(len(sample.ids) for sample in batch)
     ids = [sample.ids + [0] * (width - len(sample.ids)) for sample in batch]
-    mask = [[float(x) for x in sample.learned] + [0.0] * (width - len(sample.ids)) for sample in batch]
-    return mx.array(ids), mx.array(mask)
+    places, wanted = [], []
+    for row, sample in enumerate(batch):
+        for at, learn in enumerate(sample.learned):
+            if learn:
+                places.append(row * width + at - 1)
+                wanted.append(sample.ids[at])
+    return mx.array(ids), mx.array(places), mx.array(wanted)
 
 
-def loss_of(model: Any, ids: mx.array, mask: mx.array) -> mx.array:
-    """Mean cross entropy over the tokens the model should write."""
-    logits = model(ids[:, :-1]).astype(mx.float32)
-    losses = nn.losses.cross_entropy(logits, ids[:, 1:])
-    wanted = mask[:, 1:]
-    return (losses * wanted).sum() / wanted.sum()
+def loss_of(model: Any, ids: mx.array, places: mx.array, wanted: mx.array) -> mx.array:
+    """Mean cross entropy over the tokens to learn; only these get logits."""
+    hidden = model.model(ids)
+    rows = hidden.reshape(-1, hidden.shape[-1])[places]
+    return nn.losses.cross_entropy(model.model.embed_tokens.as_linear(rows), wanted, reduction="mean")
 
 
 def schedule(steps: int) -> Any:

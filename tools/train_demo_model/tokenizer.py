@@ -9,17 +9,17 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-VOCABULARY = 1024
+VOCABULARY = 768
 END_OF_TEXT, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIAL = (END_OF_TEXT, START, END)
 MARKS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 
 
 def _pre_tokenizer() -> pre_tokenizers.PreTokenizer:
-    """Spaces, line ends and digits stand alone: names are copied and digits added token by token."""
+    """Line ends, digits and the space before a capital stand alone, so that digits and names can be copied."""
     return pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex("[ \n]"), "isolated"),
+            pre_tokenizers.Split(Regex("\n| (?=[A-Z])"), "isolated"),
             pre_tokenizers.Digits(individual_digits=True),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
         ]

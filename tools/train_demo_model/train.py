@@ -8,9 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from blas import use_fast_blas
+from blas import keep_memory, use_fast_blas
 
 use_fast_blas()
+keep_memory()
 
 import mlx.core as mx  # noqa: E402
 from card import write_card  # noqa: E402
@@ -30,8 +31,8 @@ def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--epochs", type=int, default=6, help="each epoch draws new chats")
-    parser.add_argument("--chats", type=int, default=9000, help="chats per epoch")
+    parser.add_argument("--epochs", type=int, default=3, help="each epoch draws new chats")
+    parser.add_argument("--chats", type=int, default=7000, help="chats per epoch")
     parser.add_argument("--output", type=Path, default=DEMO)
     return parser.parse_args()
 

@@ -1,0 +1,24 @@
+"""In-memory twins of every port: fast, exact, and proven by the same contracts as the real adapters."""
+
+from mlxk2.adapters.memory.cache import MemoryCache
+from mlxk2.adapters.memory.engine import MemoryEngine, MemoryEngineLoader, Script
+from mlxk2.adapters.memory.runtime import MemoryCatalogue
+from mlxk2.adapters.memory.source import MemorySource
+from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, StoredRevision, etag_of
+from mlxk2.adapters.memory.system import MemoryClock, MemoryMachine
+
+__all__ = [
+    "MemoryCache",
+    "MemoryCatalogue",
+    "MemoryClock",
+    "MemoryEngine",
+    "MemoryEngineLoader",
+    "MemoryMachine",
+    "MemorySource",
+    "Placement",
+    "Script",
+    "StoredFile",
+    "StoredModel",
+    "StoredRevision",
+    "etag_of",
+]

@@ -1,0 +1,157 @@
+"""The `ModelCache` port over stored models in memory."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, StoredRevision
+from mlxk2.ports.cache import (
+    BlobFact,
+    Ends,
+    FileFact,
+    Head,
+    LinkState,
+    ListedFile,
+    PartialFile,
+    Probe,
+    Removal,
+    RepoFacts,
+    SnapshotEntry,
+    SnapshotFacts,
+)
+from mlxk2.ports.sources import SourceFile
+
+_STATES = {
+    Placement.BLOB: LinkState.FILE,
+    Placement.SHARED: LinkState.FILE,
+    Placement.PLAIN: LinkState.FILE,
+    Placement.DANGLING: LinkState.DANGLING,
+    Placement.SHARED_DANGLING: LinkState.DANGLING,
+    Placement.OUTSIDE: LinkState.OUTSIDE,
+    Placement.OUTSIDE_BLOB: LinkState.OUTSIDE,
+    Placement.FOLDER: LinkState.NOT_A_FILE,
+}
+_IN_BLOBS = (Placement.BLOB, Placement.SHARED, Placement.SHARED_DANGLING, Placement.OUTSIDE_BLOB)
+_LINKED = (*_IN_BLOBS, Placement.DANGLING)
+
+
+class MemoryCache:
+    """Holds its models by folder; `installed_at` is the time that new files get."""
+
+    def __init__(self, models: Iterable[StoredModel] = (), installed_at: float = 1_700_000_000.0) -> None:
+        self._models = {model.folder: model for model in models}
+        self._installed_at = installed_at
+        self._loose_blobs: dict[str, dict[str, StoredFile]] = {}
+
+    def folders(self) -> list[str]:
+        return sorted(self._models)
+
+    def repo(self, folder: str) -> RepoFacts:
+        model = self._models.get(folder)
+        if model is None:
+            return RepoFacts(folder, {}, (), {}, problem="the folder cannot be read: no such file or directory")
+        blobs = {file.etag: _blob(file) for file in self._blob_files(model)}
+        snapshots = (SnapshotEntry(commit, revision.modified) for commit, revision in model.revisions.items())
+        entries = tuple(sorted(snapshots, key=lambda entry: entry.commit))
+        reachable = any(blob.state is LinkState.FILE for blob in blobs.values())
+        return RepoFacts(
+            folder=folder,
+            refs=dict(model.refs),
+            snapshots=entries,
+            blobs=blobs,
+            partials=tuple(PartialFile(etag, size, etag in blobs) for etag, size in sorted(model.partials)),
+            held_locks=model.held_locks,
+            modified=model.modified if reachable or not entries else max(entry.modified for entry in entries),
+        )
+
+    def snapshot(self, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
+        revision = self._models[repo.folder].revisions[commit]
+        files = [_fact(path, file, probe) for path, file in sorted(revision.files.items())]
+        return SnapshotFacts(commit, tuple(files), revision.listing)
+
+    def location(self, folder: str, commit: str) -> str:
+        return f"memory:{folder}/{commit}"
+
+    def freed_bytes(self, folder: str, blobs: Iterable[str] | None) -> int:
+        model = self._models[folder]
+        names = None if blobs is None else set(blobs)
+        files = {file.etag: file for file in self._blob_files(model)}
+        chosen = [file for etag, file in files.items() if names is None or etag in names]
+        own = sum(len(file.content) for file in chosen if file.placement is Placement.BLOB)
+        shared = sum(len(file.content) for file in chosen if self._frees_payload(model, file))
+        return own + shared + (_other_bytes(model) if names is None else 0)
+
+    def remove(self, removal: Removal) -> None:
+        if removal.whole_model:
+            del self._models[removal.folder]
+            return
+        model = self._models[removal.folder]
+        gone = set(removal.blobs)
+        kept = {file.etag: file for file in self._blob_files(model) if file.etag not in gone}
+        self._loose_blobs[removal.folder] = kept
+        self._models[removal.folder] = replace(
+            model,
+            refs={ref: commit for ref, commit in model.refs.items() if ref not in removal.refs},
+            revisions={
+                commit: revision for commit, revision in model.revisions.items() if commit not in removal.commits
+            },
+        )
+
+    def install(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
+        model = self._models.get(folder) or StoredModel(folder, {}, {}, modified=self._installed_at)
+        chosen = tuple(files)
+        there = {file.etag for file in self._blob_files(model) if file.placement is Placement.BLOB}
+        revision = StoredRevision(
+            {file.path: StoredFile(file.read(), file.is_lfs) for file in chosen},
+            self._installed_at,
+            tuple(ListedFile(file.path, file.size, file.etag) for file in sorted(chosen, key=lambda file: file.path)),
+        )
+        self._models[folder] = replace(
+            model, revisions={**model.revisions, commit: revision}, refs={**model.refs, "main": commit}
+        )
+        return sum(file.size for file in chosen if file.etag not in there)
+
+    def _blob_files(self, model: StoredModel) -> Iterator[StoredFile]:
+        yield from self._loose_blobs.get(model.folder, {}).values()
+        for revision in model.revisions.values():
+            yield from (file for file in revision.files.values() if file.placement in _IN_BLOBS)
+
+    def _frees_payload(self, model: StoredModel, file: StoredFile) -> bool:
+        others = (other for other in self._models.values() if other.folder != model.folder)
+        users = {stored.etag for other in others for stored in self._blob_files(other)}
+        return file.placement is Placement.SHARED and file.etag not in users
+
+
+def _other_bytes(model: StoredModel) -> int:
+    """Bytes of the folder's ordinary files beside the blobs: plain snapshot files, refs, partial downloads."""
+    plain = sum(
+        len(file.content)
+        for revision in model.revisions.values()
+        for file in revision.files.values()
+        if file.placement is Placement.PLAIN
+    )
+    refs = sum(len(commit) for commit in model.refs.values())
+    return plain + refs + sum(size for _, size in model.partials) + sum(len(extra) for extra in model.extra.values())
+
+
+def _blob(file: StoredFile) -> BlobFact:
+    state = _STATES[file.placement]
+    return BlobFact(len(file.content) if state is LinkState.FILE else 0, state)
+
+
+def _fact(path: str, file: StoredFile, probe: Probe) -> FileFact:
+    state = _STATES[file.placement]
+    blob = file.etag if file.placement in _LINKED else None
+    if state is not LinkState.FILE:
+        return FileFact(path, state, blob=blob)
+    size = len(file.content)
+    reading = probe(path, size) if size else None
+    if isinstance(reading, Head):
+        head, tail = file.content[: reading.length], b""
+    elif isinstance(reading, Ends):
+        head, tail = file.content[: reading.length], file.content[-reading.length :]
+    elif reading is not None:
+        length = min(int.from_bytes(file.content[:8], "little"), reading.limit)
+        head, tail = file.content[: 8 + length], b""
+    else:
+        head, tail = b"", b""
+    return FileFact(path, state, size, blob, head, tail)

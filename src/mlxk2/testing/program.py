@@ -1,0 +1,43 @@
+"""The whole program on memory adapters, for tests of whatever talks to it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlxk2.adapters.memory import (
+    MemoryCache,
+    MemoryCatalogue,
+    MemoryClock,
+    MemoryEngine,
+    MemoryEngineLoader,
+    MemoryMachine,
+    MemorySource,
+)
+from mlxk2.container import services_on
+from mlxk2.entrypoints.cli.context import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def memory_program(
+    cache: MemoryCache,
+    engine: MemoryEngine | None = None,
+    bundled: MemorySource | None = None,
+    clock: MemoryClock | None = None,
+) -> Callable[[], Services]:
+    """The container's services with every adapter replaced by its twin in memory."""
+    services = services_on(
+        cache=cache,
+        bundled=bundled or MemorySource("mlxk2/demo", {"config.json": b"{}"}),
+        runtime=MemoryCatalogue(),
+        clock=clock or MemoryClock(),
+        machine=MemoryMachine(),
+        loader=MemoryEngineLoader(engine or MemoryEngine(lambda prompt: prompt)),
+    )
+    return lambda: services
