@@ -56,10 +56,10 @@ class Chats:
     def draw(self) -> Chat:
         """One chat."""
         chat = self._start()
-        if self.rng.random() < 0.18:
+        if self.rng.random() < 0.14:
             self._offer_tools(chat)
         for turn in range(self._turns()):
-            self._exchange(chat, first=turn == 0)
+            self._exchange(chat, turn)
         if chat.thinking and self.rng.random() < 0.4:
             chat.forget_thoughts()
         return chat
@@ -76,22 +76,22 @@ class Chats:
         return " ".join(self.rng.sample(systems, count))
 
     def _turns(self) -> int:
-        return self.rng.choices([1, 2, 3, 6], [82, 12, 4, 2])[0]
+        return self.rng.choices([1, 2, 3, 6], [84, 12, 3, 1])[0]
 
-    def _exchange(self, chat: Chat, first: bool) -> None:
+    def _exchange(self, chat: Chat, turn: int) -> None:
         roll = self.rng.random()
         if chat.tools and roll < 0.68:
             self._ask_tool(chat)
         elif not chat.tools and roll < 0.02:
             self._miss_tool(chat, self.rng.choice(["weather", "time"]))
         else:
-            self._plain(chat, self._pair(first))
+            self._plain(chat, self._pair(turn))
 
-    def _pair(self, first: bool) -> Exchange:
+    def _pair(self, turn: int) -> Exchange:
         roll = self.rng.random()
         if roll < 0.2:
             return self.pairs.sum()
-        if not first and roll < 0.6:
+        if turn and roll < 0.6:
             return self.pairs.followup()
         return self.pairs.known()
 
@@ -173,10 +173,10 @@ class Chats:
         answer = skill["result"].replace("{city}", city)
         for key, value in facts.items():
             answer = answer.replace("{" + key + "}", str(value))
-        chat.messages.append({"role": "tool", "content": self._result_text(kind, city, facts)})
+        chat.messages.append({"role": "tool", "content": self._result_text(city, facts)})
         chat.reply(self.skills["tools"]["think_result"], answer)
 
-    def _result_text(self, kind: str, city: str, facts: dict[str, Any]) -> str:
+    def _result_text(self, city: str, facts: dict[str, Any]) -> str:
         rng = self.rng
         clock = rng.choice(["time", "time", "local_time", "clock"])
         sky = rng.choice(["sky", "sky", "condition", "conditions", "weather"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import tomllib
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ class Group:
     @property
     def weight(self) -> float:
         """How often it is drawn: wider groups more often, but not in proportion."""
-        return float(len(self.questions)) ** 0.6
+        return math.pow(len(self.questions), 0.6)
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,7 @@ def load_groups() -> list[Group]:
         for entry in data["group"]:
             followups = tuple(entry.get("followups", ()))
             questions = tuple(entry["questions"])
-            groups.append(
-                Group(entry["command"], questions, followups, entry["answer"], entry["think"], data["words"])
-            )
+            groups.append(Group(entry["command"], questions, followups, entry["answer"], entry["think"], data["words"]))
     return groups
 
 

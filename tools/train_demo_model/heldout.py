@@ -65,7 +65,7 @@ def has_term(text: str, term: str) -> bool:
     return re.search(left + re.escape(term.lower()) + right, text.lower()) is not None
 
 
-def problem(item: Item, text: str, stopped: bool) -> str:
+def problem(item: Item, text: str, *, stopped: bool) -> str:
     """Why an answer is wrong, or an empty string."""
     if not stopped:
         return "does not stop"
@@ -100,7 +100,7 @@ def score(answer: Callable[[Item], tuple[str, bool]], items: Iterable[Item]) -> 
     for item in items:
         total += 1
         text, stopped = answer(item)
-        reason = problem(item, text, stopped)
+        reason = problem(item, text, stopped=stopped)
         right += not reason
         if reason:
             print(f"miss: {item.label()!r} {reason}\n      {text[:200]!r}")

@@ -35,8 +35,12 @@ CONFIG: dict[str, Any] = {
     "torch_dtype": "float16",
     "use_cache": True,
 }
-BATCH_TOKENS = 2560
-PEAK_RATE = 2e-3
+# Parts of MLX are untyped.
+neural: Any = nn
+optimizers: Any = optim
+
+BATCH_TOKENS = 2048
+PEAK_RATE = 2.5e-3
 
 
 def build(config: dict[str, Any]) -> Any:
@@ -46,9 +50,15 @@ def build(config: dict[str, Any]) -> Any:
     return model
 
 
+def flat(parameters: Any) -> dict[str, mx.array]:
+    """Nested parameters by their full names."""
+    pairs: Any = tree_flatten(parameters)
+    return dict(pairs)
+
+
 def count(model: Any) -> int:
     """The number of parameters."""
-    return sum(int(value.size) for _, value in tree_flatten(model.parameters()))
+    return sum(int(value.size) for value in flat(model.parameters()).values())
 
 
 def batches(samples: Sequence[Sample], rng: random.Random) -> list[list[Sample]]:
@@ -93,12 +103,12 @@ def schedule(steps: int) -> Any:
 def fit(model: Any, epochs: Sequence[Sequence[Sample]], rng: random.Random) -> None:
     """Train for all epochs and print the loss now and then."""
     plan = [batch for samples in epochs for batch in batches(samples, rng)]
-    optimizer = optim.AdamW(learning_rate=schedule(len(plan)), betas=[0.9, 0.98], weight_decay=0.05)
-    step_of = nn.value_and_grad(model, loss_of)
+    optimizer = optimizers.AdamW(learning_rate=schedule(len(plan)), betas=[0.9, 0.98], weight_decay=0.05)
+    step_of = neural.value_and_grad(model, loss_of)
     started, smooth = time.monotonic(), 0.0
     for number, batch in enumerate(plan, start=1):
         loss, gradients = step_of(model, *arrays(batch))
-        gradients, _ = optim.clip_grad_norm(gradients, 1.0)
+        gradients, _ = optimizers.clip_grad_norm(gradients, 1.0)
         optimizer.update(model, gradients)
         mx.eval(model.parameters(), optimizer.state, loss)
         value = float(loss.item())
@@ -110,7 +120,7 @@ def fit(model: Any, epochs: Sequence[Sequence[Sample]], rng: random.Random) -> N
 def save(model: Any, config: dict[str, Any], folder: Path) -> None:
     """Write the weights as float16, the config and the generation config."""
     halves = tree_map(lambda value: value.astype(mx.float16), model.parameters())
-    mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(halves)), metadata={"format": "mlx"})
+    mx.save_safetensors(str(folder / "model.safetensors"), flat(halves), metadata={"format": "mlx"})
     generation = {key: config[key] for key in ("eos_token_id", "pad_token_id")}
     for name, content in (("config.json", config), ("generation_config.json", generation)):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

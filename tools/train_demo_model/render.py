@@ -25,11 +25,12 @@ class Renderer:
     """Renders chats exactly as the finished model folder will."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._fast: Any = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+        fast: Any = PreTrainedTokenizerFast
+        self._fast = fast(tokenizer_object=tokenizer)
         self._fast.chat_template = TEMPLATE.read_text(encoding="utf-8")
         self._tokenizer = tokenizer
 
-    def text(self, chat: Chat, count: int, prompt: bool = False) -> str:
+    def text(self, chat: Chat, count: int, *, prompt: bool = False) -> str:
         """The first messages of a chat as text."""
         return str(
             self._fast.apply_chat_template(
