@@ -1,0 +1,112 @@
+"""The benchmarks: what is run beside what, after which check."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.checks import check_list, check_peer
+from bench.fixtures import ONE, REALISTIC_1000, SMALL_1000, Fixture, cache_of
+from bench.processes import Contestant, Series, has_program, measure, program, race
+
+QUESTION = "How do I list my models?"
+_MOST_TOKENS = "200"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run keeps its files, and how often everything is repeated."""
+
+    base: Path
+    home: Path
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was measured; ratios are taken to the series labelled `reference`, `remarks` go into the report."""
+
+    series: tuple[Series, ...]
+    reference: str
+    streaming: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """`target` is what the project wants to reach, in words; it is reported and never asserted."""
+
+    name: str
+    title: str
+    target: str
+    run: Callable[[Place], Outcome]
+
+
+class Unavailable(Exception):
+    """A benchmark cannot run here; the message says what is missing."""
+
+
+def _version(place: Place) -> Outcome:
+    python = "python -c pass"
+    peers = [
+        Contestant(python, (sys.executable, "-c", "pass")),
+        Contestant("mlxk2 --version", (program("mlxk2"), "--version")),
+        Contestant("python -m mlxk2 --version", (sys.executable, "-m", "mlxk2", "--version")),
+        *_if_installed(Contestant("hf version", (program("hf"), "version"))),
+    ]
+    return Outcome(tuple(race(peers, place.home, place.runs)), python)
+
+
+def _list(fixture: Fixture) -> Callable[[Place], Outcome]:
+    def run(place: Place) -> Outcome:
+        cache = cache_of(fixture, place.base)
+        check_list(cache, place.home, fixture.models)
+        environ = {"HF_HUB_CACHE": str(cache)}
+        own = "mlxk2 list --json"
+        rivals = _if_installed(Contestant("hf cache ls", (program("hf"), "cache", "ls"), environ))
+        for rival in rivals:
+            quiet = Contestant(rival.label, (*rival.argv, "--quiet"), environ)
+            check_peer(measure(quiet, place.home).output, fixture.models)
+        peers = [
+            Contestant(own, (program("mlxk2"), "list", "--json"), environ),
+            Contestant("mlxk2 list", (program("mlxk2"), "list"), environ),
+            *rivals,
+        ]
+        return Outcome(tuple(race(peers, place.home, place.runs)), rivals[0].label if rivals else own)
+
+    return run
+
+
+def _run(place: Place) -> Outcome:
+    if not has_program("mlx_lm.generate"):
+        raise Unavailable("mlx_lm.generate is not installed")
+    cache = place.base / "demo"
+    environ = {"HF_HUB_CACHE": str(cache), "PYTHONUNBUFFERED": "1"}
+    measure(Contestant("mlxk2 pull demo", (program("mlxk2"), "pull", "demo"), environ), place.home)
+    snapshots = sorted((cache / "models--mlxk2--demo" / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime)
+    rival = "mlx_lm.generate"
+    plain = ("--chat-template-config", '{"enable_thinking": false}', "--max-tokens", _MOST_TOKENS)
+    rival_argv = (program(rival), "--model", str(snapshots[-1]), "--prompt", QUESTION, *plain)
+    own_argv = (program("mlxk2"), "run", "demo", QUESTION, "--max-tokens", _MOST_TOKENS)
+    peers = [
+        Contestant("mlxk2 run", own_argv, environ),
+        Contestant(rival, rival_argv, environ, marker=b"==========\n"),
+    ]
+    series = race(peers, place.home, place.runs)
+    own_answer = series[0].timings[-1].output.decode(errors="replace").strip()
+    rival_answer = series[1].timings[-1].output.decode(errors="replace").split("==========")[1].strip()
+    same = "The two answers are the same." if own_answer == rival_answer else "The two answers differ."
+    return Outcome(tuple(series), rival, streaming=True, remarks=(f"{same} {len(own_answer)} characters each.",))
+
+
+def _if_installed(peer: Contestant) -> list[Contestant]:
+    return [peer] if Path(peer.argv[0]).exists() else []
+
+
+BENCHMARKS = (
+    Benchmark("version", "`mlxk2 --version`", "within 15 ms of `python -c pass`", _version),
+    Benchmark("list-one", "`mlxk2 list`, 1 model", "at most 150 ms", _list(ONE)),
+    Benchmark("list-small", "`mlxk2 list`, 1,000 small models", "at most 500 ms", _list(SMALL_1000)),
+    Benchmark("list-realistic", "`mlxk2 list`, 1,000 models of realistic size", "at most 1.5 s", _list(REALISTIC_1000)),
+    Benchmark("run", "`mlxk2 run demo`", "not slower than `mlx_lm.generate`", _run),
+)
