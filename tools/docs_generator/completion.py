@@ -1,0 +1,86 @@
+"""completions/: what the shells offer after Tab, for both names of the program.
+
+shtab derives the scripts from the parser. Names of models come from the cache folder's own listing, in shell, so that
+Tab answers at once.
+"""
+
+import argparse
+
+import shtab
+
+from docs_generator.grammar import subcommands, summaries
+from mlxk2.entrypoints.cli.parser import JSON_SPECS
+
+SECOND_NAME = "mlxk-json"
+_MODEL_ARGUMENTS = {"list": "pattern", "show": "model", "health": "pattern", "rm": "model", "run": "model"}
+_COMPLETE = "complete"
+"""The attribute in which shtab looks for an argument's own completion."""
+_MODELS = {"bash": "_mlxk2_models", "zsh": "_mlxk2_models"}
+
+_CACHE = (
+    'local cache="${HF_HUB_CACHE:-${HUGGINGFACE_HUB_CACHE:-'
+    '${HF_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/huggingface}/hub}}"'
+)
+_BASH_MODELS = f"""\
+# names of the models in the cache that begin with $1; none that a shell would read as more than a word
+_mlxk2_models() {{
+  {_CACHE}
+  local folder name plain='^[A-Za-z0-9._/-]+$'
+  for folder in demo "$cache"/models--*; do
+    name="${{folder##*/models--}}"
+    name="${{name//--//}}"
+    [[ $name = "$1"* && $name =~ $plain ]] && printf '%s\\n' "$name"
+  done
+}}
+"""
+_ZSH_MODELS = f"""\
+# names of the models in the cache
+_mlxk2_models() {{
+  {_CACHE}
+  local -a folders=($cache/models--*(N/:t))
+  local -a names=(demo ${{${{folders#models--}}//--//}})
+  compadd -a names
+}}
+"""
+_PREAMBLE = {"bash": _BASH_MODELS, "zsh": _ZSH_MODELS}
+
+
+def completions(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """File name to content; `parser` gets completions of its own attached and is not for parsing any more."""
+    _attach(parser)
+    program = parser.prog
+    bash = shtab.complete(parser, "bash", preamble=_PREAMBLE)
+    zsh = shtab.complete(parser, "zsh", preamble=_PREAMBLE)
+    return {
+        f"{program}.bash": _registered_twice(bash, f" {program}"),
+        f"{SECOND_NAME}.bash": _forwarding(program),
+        f"_{program}": _registered_twice(zsh, f"#compdef {program}", f" -N {program}"),
+    }
+
+
+def _attach(parser: argparse.ArgumentParser) -> None:
+    short = summaries(parser)
+    for name, command in subcommands(parser).items():
+        command.description = short[name]
+        for action in command._actions:
+            if not action.option_strings and action.dest == _MODEL_ARGUMENTS.get(name):
+                setattr(action, _COMPLETE, _MODELS)
+    for each in (parser, *subcommands(parser).values()):
+        for action in each._actions:
+            if action.dest == "json_spec":
+                action.choices = JSON_SPECS
+
+
+def _registered_twice(script: str, *ends: str) -> str:
+    """The script, registering the second name in each line that ends so and registers the first."""
+    lines = script.splitlines()
+    for end in ends:
+        numbers = [number for number, line in enumerate(lines) if line.endswith(end) and "comp" in line.split()[0]]
+        (number,) = numbers
+        lines[number] += f" {SECOND_NAME}"
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _forwarding(program: str) -> str:
+    """bash-completion looks for a file of the command's name; this one reads the other."""
+    return f'# completion of {SECOND_NAME}, the second name of {program}\n. "${{BASH_SOURCE[0]%/*}}/{program}.bash"\n'

@@ -1,0 +1,75 @@
+"""Reading the parser: what a command takes, as text that is the same on every Python version and terminal."""
+
+import argparse
+from collections.abc import Iterator
+from textwrap import TextWrapper
+
+USAGE_WIDTH = 88
+COMMON_OPTIONS = ("json", "json_spec")
+"""Destinations of the options that every command has."""
+
+
+def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands by name, in the parser's order."""
+    return dict(_subparsers(parser).choices)
+
+
+def summaries(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """Each command's half-line, as `--help` lists it."""
+    return {choice.dest: choice.help or "" for choice in _subparsers(parser)._get_subactions()}
+
+
+def groups(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse._ArgumentGroup, list[argparse.Action]]]:
+    """The groups that have something to show; `--help` itself and the list of commands are left out."""
+    for group in parser._action_groups:
+        actions = [action for action in group._group_actions if _is_shown(action)]
+        if actions:
+            yield group, actions
+
+
+def spelling(action: argparse.Action) -> str:
+    """How an action is written: `-p PROMPT, --prompt PROMPT`, or the bare name of a positional argument."""
+    if not action.option_strings:
+        return _value(action)
+    value = "" if action.nargs == 0 else f" {_value(action)}"
+    return ", ".join(f"{flag}{value}" for flag in action.option_strings)
+
+
+def help_text(action: argparse.Action, prog: str) -> str:
+    """An action's help with its placeholders filled in."""
+    return (action.help or "") % {**vars(action), "prog": prog}
+
+
+def usage(parser: argparse.ArgumentParser) -> str:
+    """The usage of a command, wrapped at a fixed width; nothing is broken inside a pair of brackets."""
+    words = [_bracketed(action) for action in parser._actions if _is_shown(action) and action.option_strings]
+    words += [_bracketed(action) for action in parser._get_positional_actions()]
+    indent = " " * (len(parser.prog) + 1)
+    wrapper = TextWrapper(
+        USAGE_WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False, expand_tabs=False
+    )
+    glued = [word.replace(" ", "\N{NO-BREAK SPACE}") for word in words]
+    return wrapper.fill(" ".join([parser.prog, *glued])).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _is_shown(action: argparse.Action) -> bool:
+    hidden = isinstance(action, (argparse._HelpAction, argparse._SubParsersAction))
+    return not hidden and action.help is not argparse.SUPPRESS
+
+
+def _value(action: argparse.Action) -> str:
+    metavar = action.metavar if isinstance(action.metavar, str) else None
+    return metavar or (action.dest.upper() if action.option_strings else action.dest)
+
+
+def _bracketed(action: argparse.Action) -> str:
+    if isinstance(action, argparse._SubParsersAction):
+        return f"{action.metavar} ..."
+    if not action.option_strings:
+        return f"[{_value(action)}]" if action.nargs == "?" else _value(action)
+    value = "" if action.nargs == 0 else f" {_value(action)}"
+    return f"[{action.option_strings[0]}{value}]"
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    return next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
