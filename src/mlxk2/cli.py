@@ -18,10 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    return run(sys.argv[1:] if argv is None else argv, functools.cache(_services), os.environ)
+    return run(sys.argv[1:] if argv is None else argv, functools.cache(real_services), os.environ)
 
 
-def _services() -> "Services":
+def real_services() -> "Services":
+    """The program on the cache that the environment names."""
     from mlxk2.container import build_services
     from mlxk2.settings import read_settings
 

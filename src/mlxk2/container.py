@@ -1,7 +1,7 @@
-"""The composition root: which adapter stands behind which port. The only file that imports dependency_injector.
+"""The composition root: which adapter stands behind which port. Only this file imports dependency_injector.
 
-`App(adapters=Adapters(...))` is the program; `services_on` is the same program on any other set of adapters. Imports inside the
-factories keep a command from loading what it does not use.
+`App(adapters=Adapters(...))` is the program; `services_on` is the same program on any other set of adapters. Imports
+inside the factories keep a command from loading what it does not use.
 """
 
 from typing import TYPE_CHECKING

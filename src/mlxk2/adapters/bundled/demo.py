@@ -25,8 +25,10 @@ class BundledDemo:
             entries = sorted(
                 (entry for entry in self._folder.iterdir() if entry.is_file()), key=lambda entry: entry.name
             )
-        except OSError as error:
-            raise OperationError("The demo model is missing from this installation; reinstall the program") from error
+        except OSError:
+            entries = []
+        if not entries:
+            raise OperationError("The demo model is missing from this installation; reinstall the program")
         found = tuple(_source_file(entry) for entry in entries)
         manifest = "".join(f"{file.blob_id} {file.path}\n" for file in found)
         commit = hashlib.sha1(manifest.encode(), usedforsecurity=False).hexdigest()

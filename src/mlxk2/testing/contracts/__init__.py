@@ -1,0 +1,16 @@
+"""What every implementation of a port must do, one class of tests a port; subclass it and supply the fixture."""
+
+from mlxk2.testing.contracts.cache import CacheContract
+from mlxk2.testing.contracts.engine import EngineContract
+from mlxk2.testing.contracts.runtime import RuntimeContract
+from mlxk2.testing.contracts.source import SourceContract
+from mlxk2.testing.contracts.system import ClockContract, MachineContract
+
+__all__ = [
+    "CacheContract",
+    "ClockContract",
+    "EngineContract",
+    "MachineContract",
+    "RuntimeContract",
+    "SourceContract",
+]

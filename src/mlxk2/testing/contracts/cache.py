@@ -1,0 +1,229 @@
+"""The contract of `ModelCache`: the same facts from the same models, and the same effects of every change."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mlxk2.adapters.memory import Placement, StoredFile, StoredModel, StoredRevision
+from mlxk2.ports.cache import Ends, FileFact, Head, LengthPrefixed, LinkState, ModelCache, Reading, Removal
+from mlxk2.ports.sources import SourceFile
+from mlxk2.testing.files import safetensors
+from mlxk2.testing.models import commit_of, healthy_model, with_files, with_listing
+
+CacheOf = Callable[[Iterable[StoredModel]], ModelCache]
+NAME = "org/model"
+FOLDER = "models--org--model"
+FIRST, SECOND = commit_of(NAME, 1), commit_of(NAME, 2)
+
+
+def read_all(path: str, size: int) -> Reading:  # noqa: ARG001 - the probe's shape
+    return Head(size)
+
+
+def read_nothing(path: str, size: int) -> None:
+    """A probe that wants no content."""
+
+
+def two_revisions() -> StoredModel:
+    """Two revisions that share config.json and differ in their weights; `main` names the second."""
+    old, new, config = (
+        StoredFile(text, lfs=lfs) for text, lfs in ((b"old" * 9, True), (b"new!", True), (b"{}", False))
+    )
+    return StoredModel(
+        FOLDER,
+        {
+            FIRST: StoredRevision({"config.json": config, "model.safetensors": old}, 1_000_000_000.0),
+            SECOND: StoredRevision({"config.json": config, "model.safetensors": new}, 1_100_000_000.0),
+        },
+        {"main": SECOND, "v1": FIRST},
+    )
+
+
+def source(path: str, content: bytes, *, lfs: bool = False) -> SourceFile:
+    file = StoredFile(content, lfs=lfs)
+    return SourceFile(path, len(content), file.etag, StoredFile(content).etag, lambda: content)
+
+
+class CacheContract:
+    """Subclasses supply the fixture `cache_of`: models → a cache that holds them."""
+
+    @pytest.fixture
+    def cache_of(self, request: pytest.FixtureRequest) -> CacheOf:
+        raise NotImplementedError(request)
+
+    def test_an_empty_cache_has_no_folders(self, cache_of: CacheOf) -> None:
+        assert cache_of([]).folders() == []
+
+    def test_folders_are_sorted(self, cache_of: CacheOf) -> None:
+        cache = cache_of([healthy_model("org/b"), healthy_model("org/a")])
+        assert cache.folders() == ["models--org--a", "models--org--b"]
+
+    def test_a_repo_tells_its_refs_snapshots_and_blobs(self, cache_of: CacheOf) -> None:
+        repo = cache_of([two_revisions()]).repo(FOLDER)
+        assert repo.refs == {"main": SECOND, "v1": FIRST}
+        assert sorted((entry.commit, entry.modified) for entry in repo.snapshots) == sorted(
+            [(FIRST, 1_000_000_000.0), (SECOND, 1_100_000_000.0)]
+        )
+        assert sorted(blob.size for blob in repo.blobs.values()) == [2, 4, 27]
+        assert repo.modified == two_revisions().modified
+        assert repo.problem is None
+        assert not repo.is_link
+
+    def test_a_folder_that_is_not_there_is_reported_not_raised(self, cache_of: CacheOf) -> None:
+        repo = cache_of([]).repo(FOLDER)
+        assert repo.problem is not None
+        assert repo.snapshots == ()
+
+    def test_leftovers_of_downloads_are_told_apart_by_their_blob(self, cache_of: CacheOf) -> None:
+        model = two_revisions()
+        finished = model.revisions[FIRST].files["config.json"].etag
+        repo = cache_of([replace(model, partials=(("f" * 64, 5), (finished, 1)))]).repo(FOLDER)
+        assert {(part.etag, part.size, part.finished) for part in repo.partials} == {
+            ("f" * 64, 5, False),
+            (finished, 1, True),
+        }
+        assert set(repo.blobs) == {file.etag for rev in model.revisions.values() for file in rev.files.values()}
+
+    def test_a_lock_file_that_nobody_holds_is_no_lock(self, cache_of: CacheOf) -> None:
+        repo = cache_of([replace(two_revisions(), stale_locks=frozenset({"a" * 64}))]).repo(FOLDER)
+        assert repo.held_locks == frozenset()
+
+    def test_files_come_sorted_with_the_size_and_name_of_their_blob(self, cache_of: CacheOf) -> None:
+        facts = self._snapshot(cache_of([two_revisions()]), FIRST)
+        weights = two_revisions().revisions[FIRST].files["model.safetensors"]
+        assert [file.path for file in facts] == ["config.json", "model.safetensors"]
+        assert (facts[1].size, facts[1].blob, facts[1].state) == (27, weights.etag, LinkState.FILE)
+
+    def test_sub_folders_are_part_of_the_snapshot(self, cache_of: CacheOf) -> None:
+        cache = cache_of([with_files(two_revisions(), {"1_Pooling/config.json": b"{}"})])
+        assert next(file.path for file in self._snapshot(cache, FIRST)) == "1_Pooling/config.json"
+
+    @pytest.mark.parametrize(
+        ("reading", "head", "tail"),
+        [
+            (Head(3), b"012", b""),
+            (Head(99), b"0123456789", b""),
+            (Ends(4), b"0123", b"6789"),
+            (Ends(99), b"0123456789", b"0123456789"),
+            (None, b"", b""),
+        ],
+    )
+    def test_a_probe_decides_what_is_read(
+        self, cache_of: CacheOf, reading: Reading | None, head: bytes, tail: bytes
+    ) -> None:
+        cache = cache_of([with_files(two_revisions(), {"digits.txt": b"0123456789"})])
+        facts = cache.snapshot(cache.repo(FOLDER), FIRST, lambda path, _: reading if path == "digits.txt" else None)
+        file = next(file for file in facts.files if file.path == "digits.txt")
+        assert (file.head, file.tail, file.size) == (head, tail, 10)
+
+    def test_a_length_prefix_is_followed_to_its_limit(self, cache_of: CacheOf) -> None:
+        content = safetensors()
+        cache = cache_of([with_files(two_revisions(), {"w.safetensors": content, "big.safetensors": b"\xff" * 40})])
+        facts = cache.snapshot(cache.repo(FOLDER), FIRST, lambda path, _: _prefixed(path))
+        heads = {file.path: file.head for file in facts.files}
+        assert heads["w.safetensors"] == content[: 8 + int.from_bytes(content[:8], "little")]
+        assert len(heads["big.safetensors"]) == 8 + 16
+
+    def test_an_empty_file_is_not_probed(self, cache_of: CacheOf) -> None:
+        cache = cache_of([with_files(two_revisions(), {"empty.json": b""})])
+        asked: list[str] = []
+        cache.snapshot(cache.repo(FOLDER), FIRST, lambda path, _: asked.append(path))
+        assert sorted(asked) == ["config.json", "model.safetensors"]
+
+    @pytest.mark.parametrize(
+        ("placement", "state"),
+        [
+            (Placement.BLOB, LinkState.FILE),
+            (Placement.SHARED, LinkState.FILE),
+            (Placement.PLAIN, LinkState.FILE),
+            (Placement.DANGLING, LinkState.DANGLING),
+            (Placement.SHARED_DANGLING, LinkState.DANGLING),
+            (Placement.OUTSIDE, LinkState.OUTSIDE),
+            (Placement.OUTSIDE_BLOB, LinkState.OUTSIDE),
+            (Placement.FOLDER, LinkState.NOT_A_FILE),
+        ],
+    )
+    def test_every_way_to_store_a_file_has_its_state_and_only_good_ones_are_read(
+        self, cache_of: CacheOf, placement: Placement, state: LinkState
+    ) -> None:
+        stored = StoredFile(b"payload", lfs=True, placement=placement)
+        cache = cache_of([with_files(two_revisions(), {"model.safetensors": stored})])
+        file = next(file for file in self._snapshot(cache, FIRST) if file.path == "model.safetensors")
+        readable = state is LinkState.FILE
+        assert (file.state, file.size, file.head) == (state, 7 if readable else 0, b"payload" if readable else b"")
+
+    def test_the_listing_of_a_commit_is_read_where_there_is_one(self, cache_of: CacheOf) -> None:
+        model = with_listing(two_revisions())
+        cache = cache_of([model])
+        listing = cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing).listing
+        assert listing == model.revisions[FIRST].listing
+        bare = cache_of([replace(two_revisions(), folder="models--org--bare")])
+        assert bare.snapshot(bare.repo("models--org--bare"), FIRST, read_nothing).listing is None
+
+    def test_a_model_frees_all_its_bytes(self, cache_of: CacheOf) -> None:
+        refs = 2 * 40
+        assert cache_of([two_revisions()]).freed_bytes(FOLDER, None) == 2 + 4 + 27 + refs
+
+    def test_single_blobs_free_their_own_bytes(self, cache_of: CacheOf) -> None:
+        etag = two_revisions().revisions[FIRST].files["model.safetensors"].etag
+        assert cache_of([two_revisions()]).freed_bytes(FOLDER, [etag]) == 27
+
+    def test_a_shared_payload_is_freed_only_with_its_last_user(self, cache_of: CacheOf) -> None:
+        stored = StoredFile(b"payload", lfs=True, placement=Placement.SHARED)
+        models = [self._one_file(name, stored) for name in ("org/a", "org/b")]
+        cache = cache_of(models)
+        assert cache.freed_bytes("models--org--a", [stored.etag]) == 0
+        cache.remove(Removal("models--org--a", (), (), (), 0))
+        assert cache.freed_bytes("models--org--b", [stored.etag]) == 7
+
+    def test_removing_a_model_leaves_the_others(self, cache_of: CacheOf) -> None:
+        cache = cache_of([healthy_model("org/model"), healthy_model("org/model-LARGE")])
+        cache.remove(Removal("models--org--model", (), (), (), 0))
+        assert cache.folders() == ["models--org--model-LARGE"]
+
+    def test_removing_a_revision_leaves_what_the_others_use(self, cache_of: CacheOf) -> None:
+        model = two_revisions()
+        old = model.revisions[FIRST].files["model.safetensors"].etag
+        cache = cache_of([model])
+        cache.remove(Removal(FOLDER, ("v1",), (FIRST,), (old,), 27))
+        repo = cache.repo(FOLDER)
+        assert repo.refs == {"main": SECOND}
+        assert [entry.commit for entry in repo.snapshots] == [SECOND]
+        assert old not in repo.blobs
+        assert len(repo.blobs) == 2
+        assert [file.state for file in self._snapshot(cache, SECOND)] == [LinkState.FILE, LinkState.FILE]
+
+    def test_installing_makes_a_snapshot_that_main_names(self, cache_of: CacheOf) -> None:
+        cache = cache_of([])
+        files = [source("config.json", b"{}"), source("model.safetensors", b"weights", lfs=True)]
+        assert cache.install(FOLDER, FIRST, files) == 9
+        repo = cache.repo(FOLDER)
+        assert repo.refs == {"main": FIRST}
+        facts = cache.snapshot(repo, FIRST, read_all)
+        assert [(file.path, file.head) for file in facts.files] == [
+            ("config.json", b"{}"),
+            ("model.safetensors", b"weights"),
+        ]
+        assert [(row.path, row.blob) for row in facts.listing or ()] == [(file.path, file.etag) for file in files]
+
+    def test_installing_again_writes_only_what_is_missing(self, cache_of: CacheOf) -> None:
+        cache = cache_of([])
+        config, weights = source("config.json", b"{}"), source("model.safetensors", b"weights", lfs=True)
+        cache.install(FOLDER, FIRST, [config])
+        assert cache.install(FOLDER, SECOND, [config, weights]) == 7
+        assert cache.repo(FOLDER).refs == {"main": SECOND}
+        assert len(cache.repo(FOLDER).snapshots) == 2
+
+    def _snapshot(self, cache: ModelCache, commit: str) -> tuple[FileFact, ...]:
+        return cache.snapshot(cache.repo(FOLDER), commit, read_all).files
+
+    def _one_file(self, name: str, stored: StoredFile) -> StoredModel:
+        commit = commit_of(name)
+        folder = "models--" + name.replace("/", "--")
+        return StoredModel(folder, {commit: StoredRevision({"model.safetensors": stored})}, {"main": commit})
+
+
+def _prefixed(path: str) -> Any:
+    return LengthPrefixed(16 if path.startswith("big") else 10_000) if path.endswith(".safetensors") else None

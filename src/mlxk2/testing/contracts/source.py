@@ -1,0 +1,32 @@
+"""The contract of `ModelSource`: complete files, named by the hashes of what they hold."""
+
+import pytest
+
+from mlxk2.adapters.memory import etag_of
+from mlxk2.ports.sources import ModelSource
+
+
+class SourceContract:
+    """Subclasses supply `source`."""
+
+    @pytest.fixture
+    def source(self, request: pytest.FixtureRequest) -> ModelSource:
+        raise NotImplementedError(request)
+
+    def test_every_file_is_named_by_the_hash_of_its_content(self, source: ModelSource) -> None:
+        model = source.fetch()
+        assert model.files
+        for file in model.files:
+            content = file.read()
+            assert (len(content), etag_of(content, lfs=file.is_lfs)) == (file.size, file.etag)
+
+    def test_weights_are_large_files_and_configs_are_not(self, source: ModelSource) -> None:
+        kinds = {file.path: file.is_lfs for file in source.fetch().files}
+        assert kinds["model.safetensors"]
+        assert not kinds["config.json"]
+
+    def test_the_commit_depends_on_the_files_alone(self, source: ModelSource) -> None:
+        first, second = source.fetch(), source.fetch()
+        assert first.commit == second.commit
+        assert len(first.commit) == 40
+        assert int(first.commit, 16) > 0

@@ -1,0 +1,353 @@
+"""The real cache where a contract cannot reach: locks, links, damage, kills, and huggingface_hub as the judge."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+
+from mlxk2.adapters.hfcache import HfCache
+from mlxk2.adapters.memory import Placement, StoredFile, StoredModel, StoredRevision
+from mlxk2.ports.cache import LinkState, Removal
+from mlxk2.ports.errors import AccessProblem, OperationError, ValidationError
+from mlxk2.ports.sources import SourceFile
+from mlxk2.testing import healthy_model, hold_lock, safetensors, with_files, write_cache
+from mlxk2.testing.contracts.cache import FIRST, FOLDER, read_all, source, two_revisions
+
+WHOLE = Removal(FOLDER, (), (), (), 0)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "hub"
+
+
+def test_a_cache_that_does_not_exist_is_empty_and_stays_absent(root: Path) -> None:
+    assert HfCache(str(root)).folders() == []
+    assert not root.exists()
+
+
+def test_only_model_folders_are_models(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    for name in ("datasets--org--d", "spaces--org--s", ".locks", "blobs", "notes"):
+        (root / name).mkdir(exist_ok=True)
+    (root / "models--org--file").write_text("not a folder")
+    assert HfCache(str(root)).folders() == [FOLDER]
+
+
+def test_a_held_lock_is_seen_while_it_is_held_and_not_afterwards(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    cache = HfCache(str(root))
+    with hold_lock(root, two_revisions(), "a" * 64):
+        assert cache.repo(FOLDER).held_locks == {"a" * 64}
+    assert cache.repo(FOLDER).held_locks == frozenset()
+
+
+def test_the_locks_of_a_longer_name_are_not_mine(root: Path) -> None:
+    large = StoredModel(f"{FOLDER}-LARGE", {}, {})
+    write_cache(root, [two_revisions(), large])
+    with hold_lock(root, large, "a" * 64):
+        assert HfCache(str(root)).repo(FOLDER).held_locks == frozenset()
+
+
+def test_a_plain_file_where_a_lock_is_expected_and_a_planted_link_are_not_held(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    locks = root / ".locks" / FOLDER
+    locks.mkdir(parents=True)
+    (locks / "planted.lock").symlink_to("/etc/hostname")
+    (locks / "notes.txt").write_text("")
+    assert HfCache(str(root)).repo(FOLDER).held_locks == frozenset()
+
+
+def test_a_ref_with_a_line_end_still_names_its_snapshot(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    (root / FOLDER / "refs" / "main").write_text(f"{FIRST}\n")
+    (root / FOLDER / "refs" / "pr").mkdir()
+    (root / FOLDER / "refs" / "pr" / "1").write_text(FIRST)
+    assert HfCache(str(root)).repo(FOLDER).refs == {"main": FIRST, "v1": FIRST, "pr/1": FIRST}
+
+
+def test_snapshots_that_are_no_commit_folders_are_not_listed(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    (root / FOLDER / "snapshots" / ".DS_Store").write_text("")
+    (root / FOLDER / "snapshots" / "main").mkdir()
+    (root / FOLDER / "snapshots" / ("c" * 40)).symlink_to(root)
+    assert len(HfCache(str(root)).repo(FOLDER).snapshots) == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "state"),
+    [
+        ("config.json", LinkState.FILE),
+        ("{blob}", LinkState.FILE),
+        ("/etc/hostname", LinkState.OUTSIDE),
+        ("../../../../escape.json", LinkState.OUTSIDE),
+        ("nowhere.json", LinkState.DANGLING),
+        ("loop.json", LinkState.DANGLING),
+        (".", LinkState.NOT_A_FILE),
+    ],
+)
+def test_links_of_other_forms_are_followed_inside_the_model_only(root: Path, target: str, state: LinkState) -> None:
+    write_cache(root, [two_revisions()])
+    blob = two_revisions().revisions[FIRST].files["config.json"].etag
+    link = root / FOLDER / "snapshots" / FIRST / "loop.json"
+    link.symlink_to(target.format(blob=f"{root}/{FOLDER}/blobs/{blob}"))
+    cache = HfCache(str(root))
+    file = next(f for f in cache.snapshot(cache.repo(FOLDER), FIRST, read_all).files if f.path == "loop.json")
+    assert file.state is state
+    assert file.head == (b"{}" if state is LinkState.FILE else b"")
+
+
+def test_a_loop_of_folders_does_not_trap_the_reader(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    (root / FOLDER / "snapshots" / FIRST / "loop").symlink_to("..")
+    cache = HfCache(str(root))
+    states = {f.path: f.state for f in cache.snapshot(cache.repo(FOLDER), FIRST, read_all).files}
+    assert states["loop"] is LinkState.NOT_A_FILE
+    assert len(states) == 3
+
+
+def test_a_pipe_in_place_of_a_file_is_not_opened(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    os.mkfifo(root / FOLDER / "snapshots" / FIRST / "pipe.json")
+    cache = HfCache(str(root))
+    states = {f.path: f.state for f in cache.snapshot(cache.repo(FOLDER), FIRST, read_all).files}
+    assert states["pipe.json"] is LinkState.NOT_A_FILE
+
+
+def test_a_store_without_its_marker_is_not_the_shared_store(root: Path) -> None:
+    stored = StoredFile(b"payload", lfs=True, placement=Placement.SHARED)
+    write_cache(root, [with_files(two_revisions(), {"model.safetensors": stored})])
+    (root / "blobs" / ".huggingface-shared-blobs").unlink()
+    cache = HfCache(str(root))
+    states = {f.path: f.state for f in cache.snapshot(cache.repo(FOLDER), FIRST, read_all).files}
+    assert states["model.safetensors"] is LinkState.OUTSIDE
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format_version": 2, "files": {}}', '{"format_version": 1}', "\udcff"])
+def test_a_listing_that_cannot_be_read_counts_as_absent(root: Path, content: str) -> None:
+    write_cache(root, [two_revisions()])
+    (root / FOLDER / "trees").mkdir()
+    (root / FOLDER / "trees" / f"{FIRST}.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    cache = HfCache(str(root))
+    assert cache.snapshot(cache.repo(FOLDER), FIRST, read_all).listing is None
+
+
+@pytest.mark.parametrize(
+    "removal",
+    [
+        Removal("models--org--m/../../victim", (), (), (), 0),
+        Removal("../victim", (), (), (), 0),
+        Removal("victim", (), (), (), 0),
+        Removal(FOLDER, ("../../victim",), (FIRST,), (), 0),
+        Removal(FOLDER, (), (FIRST,), ("../../../victim",), 0),
+        Removal(FOLDER, (), ("..",), (), 0),
+    ],
+)
+def test_no_removal_reaches_outside_the_model(root: Path, removal: Removal) -> None:
+    write_cache(root, [two_revisions()])
+    (root / "victim").mkdir()
+    (root.parent / "victim").mkdir()
+    with pytest.raises(ValidationError):
+        HfCache(str(root)).remove(removal)
+    assert (root / "victim").is_dir()
+    assert (root.parent / "victim").is_dir()
+    assert (root / FOLDER / "snapshots" / FIRST).is_dir()
+
+
+def test_a_model_folder_that_is_a_link_is_not_followed_into_deletion(root: Path, tmp_path: Path) -> None:
+    elsewhere = write_cache(tmp_path / "elsewhere", [two_revisions()]) / FOLDER
+    root.mkdir()
+    (root / FOLDER).symlink_to(elsewhere)
+    cache = HfCache(str(root))
+    assert cache.repo(FOLDER).is_link
+    with pytest.raises(AccessProblem, match="is a link"):
+        cache.remove(WHOLE)
+    with pytest.raises(AccessProblem, match="is a link"):
+        cache.install(FOLDER, FIRST, [source("config.json", b"{}")])
+    assert (elsewhere / "snapshots" / FIRST / "config.json").read_bytes() == b"{}"
+
+
+def test_a_removed_model_takes_its_stale_locks_along_and_leaves_no_trash(root: Path) -> None:
+    other = healthy_model("org/model-LARGE")
+    write_cache(root, [two_revisions(), other])
+    for folder in (FOLDER, other.folder):
+        (root / ".locks" / folder).mkdir(parents=True)
+        (root / ".locks" / folder / "x.lock").write_text("")
+    HfCache(str(root)).remove(WHOLE)
+    assert not (root / FOLDER).exists()
+    assert not (root / ".locks" / FOLDER).exists()
+    assert (root / ".locks" / other.folder / "x.lock").exists()
+    assert [path.name for path in (root / ".locks").iterdir() if path.is_dir()] == [other.folder]
+
+
+def test_the_trash_of_an_interrupted_deletion_is_swept_by_the_next_one(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    left = root / ".locks" / ".mlxk2-trash" / "0123" / "models--org--gone" / "blobs"
+    left.mkdir(parents=True)
+    (left / "blob").write_text("bytes")
+    HfCache(str(root)).remove(WHOLE)
+    assert not (root / ".locks" / ".mlxk2-trash").exists()
+
+
+def test_the_shared_payload_goes_with_its_last_user_only(root: Path) -> None:
+    stored = StoredFile(b"payload", lfs=True, placement=Placement.SHARED)
+    one, two = (
+        StoredModel(f"models--org--{name}", {FIRST: StoredRevision({"model.safetensors": stored})}, {}) for name in "ab"
+    )
+    write_cache(root, [one, two])
+    xet_hash = stored.etag[::-1]
+    payload = root / "blobs" / xet_hash[:2] / xet_hash
+    cache = HfCache(str(root))
+    cache.remove(Removal(one.folder, (), (), (), 0))
+    assert payload.read_bytes() == b"payload"
+    cache.remove(Removal(two.folder, (), (), (), 0))
+    assert not payload.exists()
+    assert not payload.with_name(f"{xet_hash}.refs").exists()
+
+
+def test_a_payload_without_a_manifest_is_kept(root: Path) -> None:
+    stored = StoredFile(b"payload", lfs=True, placement=Placement.SHARED)
+    model = StoredModel(FOLDER, {FIRST: StoredRevision({"model.safetensors": stored})}, {})
+    write_cache(root, [model])
+    xet_hash = stored.etag[::-1]
+    payload = root / "blobs" / xet_hash[:2] / xet_hash
+    payload.with_name(f"{xet_hash}.refs").unlink()
+    cache = HfCache(str(root))
+    assert cache.freed_bytes(FOLDER, [stored.etag]) == 0
+    cache.remove(WHOLE)
+    assert payload.exists()
+
+
+KILLED_REMOVAL = """
+import os, shutil, sys
+from mlxk2.adapters.hfcache import HfCache
+from mlxk2.ports.cache import Removal
+def stop(*_, **__):
+    os.kill(os.getpid(), 9)
+{patch}
+HfCache(sys.argv[1]).remove(Removal({folder!r}, {refs!r}, {commits!r}, {blobs!r}, 0))
+"""
+
+
+def killed(root: Path, patch: str, removal: Removal) -> None:
+    """Run a deletion in a process that is killed where `patch` says."""
+    code = KILLED_REMOVAL.format(
+        patch=patch, folder=removal.folder, refs=removal.refs, commits=removal.commits, blobs=removal.blobs
+    )
+    result = subprocess.run([sys.executable, "-c", code, str(root)], check=False)
+    assert result.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("patch", "whole"),
+    [("os.rename = stop", True), ("shutil.rmtree = stop", False)],
+    ids=["before the rename", "after the rename"],
+)
+def test_a_kill_during_deletion_leaves_a_whole_model_or_none(root: Path, patch: str, *, whole: bool) -> None:
+    write_cache(root, [two_revisions()])
+    killed(root, patch, WHOLE)
+    cache = HfCache(str(root))
+    assert cache.folders() == ([FOLDER] if whole else [])
+    if whole:
+        assert len(cache.repo(FOLDER).blobs) == 3
+    cache.install("models--org--other", FIRST, [source("config.json", b"{}")])
+    cache.remove(Removal("models--org--other", (), (), (), 0))
+    assert not (root / ".locks" / ".mlxk2-trash").exists()
+
+
+def test_a_kill_while_a_revision_goes_leaves_at_most_unused_blobs(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    blob = two_revisions().revisions[FIRST].files["model.safetensors"].etag
+    patch = "real = os.unlink\nos.unlink = lambda p, **k: stop() if 'blobs' in p else real(p, **k)"
+    killed(root, patch, Removal(FOLDER, ("v1",), (FIRST,), (blob,), 0))
+    repo = HfCache(str(root)).repo(FOLDER)
+    assert repo.refs.keys() == {"main"}
+    assert len(repo.snapshots) == 1
+    assert blob in repo.blobs
+
+
+def test_what_is_installed_is_what_huggingface_hub_reads(root: Path) -> None:
+    weights = safetensors()
+    files = [
+        source("config.json", b"{}"),
+        source("sub/notes.txt", b"n"),
+        source("model.safetensors", weights, lfs=True),
+    ]
+    HfCache(str(root)).install("models--org--model", FIRST, files)
+    info = huggingface_hub.scan_cache_dir(root)
+    assert not info.warnings
+    (repo,) = info.repos
+    (revision,) = repo.revisions
+    assert (repo.repo_id, revision.commit_hash, list(revision.refs)) == ("org/model", FIRST, ["main"])
+    assert {file.file_name for file in revision.files} == {"config.json", "notes.txt", "model.safetensors"}
+    path = huggingface_hub.snapshot_download("org/model", cache_dir=root, local_files_only=True)
+    assert Path(path, "sub", "notes.txt").read_text() == "n"
+    assert huggingface_hub.try_to_load_from_cache("org/model", "config.json", cache_dir=root) is not None
+    assert (root / FOLDER / "refs" / "main").read_bytes() == FIRST.encode()
+    assert os.readlink(root / FOLDER / "snapshots" / FIRST / "sub" / "notes.txt").startswith("../../../blobs/")
+    tree = json.loads((root / FOLDER / "trees" / f"{FIRST}.json").read_text())
+    assert tree["files"]["model.safetensors"]["lfs_size"] == len(weights)
+
+
+def test_a_damaged_blob_is_written_again_and_a_good_one_is_not(root: Path) -> None:
+    cache = HfCache(str(root))
+    files = [source("config.json", b"{}"), source("model.safetensors", b"weights", lfs=True)]
+    cache.install(FOLDER, FIRST, files)
+    blob = root / FOLDER / "blobs" / files[1].etag
+    blob.write_bytes(b"weighty")
+    assert cache.install(FOLDER, FIRST, files) == 7
+    assert blob.read_bytes() == b"weights"
+    assert cache.install(FOLDER, FIRST, files) == 0
+
+
+def test_content_that_does_not_match_its_hash_is_never_installed(root: Path) -> None:
+    good = source("config.json", b"{}")
+    bad = SourceFile(good.path, good.size, good.etag, good.blob_id, lambda: b"[]")
+    with pytest.raises(OperationError, match=r"config\.json is damaged"):
+        HfCache(str(root)).install(FOLDER, FIRST, [bad])
+    assert list((root / FOLDER / "blobs").iterdir()) == []
+
+
+def test_installing_waits_for_whoever_downloads_the_same_blob(root: Path) -> None:
+    file = source("config.json", b"{}")
+    code = (
+        "import sys, time\nfrom mlxk2.adapters.hfcache.locks import lock\n"
+        "with lock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.readline()\n"
+        "    open(sys.argv[2], 'w').write('released')\n"
+    )
+    lock = root / ".locks" / FOLDER / f"{file.etag}.lock"
+    mark = root.parent / "mark"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(lock), str(mark)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdin is not None
+        assert holder.stdout.readline() == "held\n"
+        (root / FOLDER).mkdir()
+        assert HfCache(str(root)).repo(FOLDER).held_locks == {file.etag}
+        holder.stdin.write("go\n")
+        holder.stdin.flush()
+        HfCache(str(root)).install(FOLDER, FIRST, [file])
+        assert mark.read_text() == "released"
+
+
+def test_a_full_disk_is_reported_and_leaves_no_half_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(AccessProblem, match="disk is full"):
+        HfCache(str(root)).install(FOLDER, FIRST, [source("config.json", b"{}")])
+    assert [path.name for path in (root / FOLDER / "blobs").iterdir()] == []
+
+
+def test_last_modified_is_the_newest_blob_and_not_the_clock(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    repo = HfCache(str(root)).repo(FOLDER)
+    assert repo.modified == two_revisions().modified < time.time() - 1000

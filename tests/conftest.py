@@ -1,0 +1,47 @@
+"""Shared fixtures: an isolated environment, and every JSON output of the suite held against the published schema."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+if TYPE_CHECKING:
+    from mlxk2.testing.plugin import CommandLine, ModelCacheOnDisk
+
+pytest_plugins = ["mlxk2.testing.plugin"]
+
+REPOSITORY = Path(__file__).parent.parent
+_VARIABLES = ("NO_COLOR", "COLUMNS", "MLXK2_JSON_SPEC", "HF_HOME", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in _VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no-cache-here"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def schema() -> jsonschema.Draft202012Validator:
+    document: dict[str, Any] = json.loads((REPOSITORY / "docs" / "json-api-schema.json").read_text())
+    return jsonschema.Draft202012Validator(document)
+
+
+@pytest.fixture
+def cli(mlxk2_cli: "CommandLine", schema: jsonschema.Draft202012Validator) -> "Iterator[CommandLine]":
+    """The command line; after the test, every JSON document it printed is checked against the schema."""
+    yield mlxk2_cli
+    for run in mlxk2_cli.runs:
+        if run.out.startswith("{"):
+            schema.validate(json.loads(run.out))
+
+
+@pytest.fixture
+def environment(model_cache: "ModelCacheOnDisk") -> dict[str, str]:
+    """The environment for a process of its own on the test's cache."""
+    return {**os.environ, "HF_HUB_CACHE": str(model_cache.root)}

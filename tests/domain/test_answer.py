@@ -1,0 +1,46 @@
+"""An answer assembled from events."""
+
+from mlxk2.domain.answer import Answer
+from mlxk2.ports.errors import OperationError
+from mlxk2.ports.generation import Delta, Failed, Finished, FinishReason
+
+
+def test_text_and_counts_are_those_of_the_events() -> None:
+    answer = Answer(())
+    shown = [
+        answer.feed(event) for event in (Delta("Hel", 1), Delta("lo", 2), Finished(FinishReason.STOP, 7, 3, 1.0, 2.0))
+    ]
+    assert shown == ["Hel", "lo", ""]
+    assert (answer.text, answer.prompt_tokens, answer.completion_tokens) == ("Hello", 7, 3)
+    assert (answer.finish_reason, answer.done) == (FinishReason.STOP, True)
+    assert (answer.first_token_seconds, answer.total_seconds, answer.tokens_per_second) == (1.0, 2.0, 2.0)
+
+
+def test_tokens_after_a_stop_string_are_neither_shown_nor_counted() -> None:
+    answer = Answer(("lo",))
+    events = (Delta("Hel", 1), Delta("lo", 2), Delta(" you", 3), Finished(FinishReason.CANCELLED, 7, 4, 1.0, 2.0))
+    assert "".join(answer.feed(event) for event in events) == "Hel"
+    assert (answer.stopped, answer.completion_tokens, answer.finish_reason) == (True, 2, FinishReason.STOP)
+
+
+def test_text_held_back_for_a_stop_comes_out_at_the_end() -> None:
+    answer = Answer(("lots",))
+    answer.feed(Delta("Hello", 1))
+    assert answer.text == "Hel"
+    answer.feed(Finished(FinishReason.LENGTH, 1, 1, 0.1, 0.1))
+    assert (answer.text, answer.finish_reason) == ("Hello", FinishReason.LENGTH)
+
+
+def test_a_failure_ends_the_answer_and_is_kept() -> None:
+    answer = Answer(())
+    error = OperationError("out of memory")
+    answer.feed(Delta("Hel", 1))
+    answer.feed(Failed(error))
+    assert (answer.done, answer.error, answer.text) == (True, error, "Hel")
+
+
+def test_one_token_has_no_speed() -> None:
+    answer = Answer(())
+    assert (answer.tokens_per_second, answer.completion_tokens, answer.done) == (0.0, 0, False)
+    answer.feed(Finished(FinishReason.LENGTH, 1, 1, 0.1, 0.1))
+    assert answer.tokens_per_second == 0.0

@@ -1,0 +1,296 @@
+"""Health: one table of every damage with its words, then the rules one by one."""
+
+from dataclasses import replace
+
+import pytest
+
+from mlxk2.adapters.memory import Placement, StoredFile, StoredModel, StoredRevision
+from mlxk2.ports.cache import ListedFile
+from mlxk2.testing import (
+    Pathology,
+    encoder_model,
+    gguf,
+    gguf_model,
+    healthy_model,
+    lfs_pointer,
+    pytorch_model,
+    safetensors,
+    sick_model,
+    with_files,
+    with_listing,
+)
+from mlxk2.testing.files import document
+from mlxk2.testing.models import CONFIG
+from tests.domain.judging import judged, reason
+
+INDEX = "model.safetensors.index.json"
+FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+SIZE = len(safetensors())
+NO_TOKENIZER = "no tokenizer: tokenizer.json, tokenizer.model, or vocab.json with merges.txt is needed"
+
+REASONS = {
+    Pathology.MISSING_CONFIG: "config.json is missing",
+    Pathology.BROKEN_CONFIG: "config.json is not valid JSON",
+    Pathology.CONFIG_IS_A_LIST: "config.json is not a JSON object",
+    Pathology.CONFIG_NOT_UTF8: "config.json is not valid JSON",
+    Pathology.EMPTY_CONFIG_OBJECT: "config.json is an empty object",
+    Pathology.NO_WEIGHTS: "no weights",
+    Pathology.ONLY_LORA: "no weights: only LoRA weights of another model",
+    Pathology.MISSING_SHARD: f"incomplete: 1 of 2 shards missing: {SECOND}",
+    Pathology.MISSING_SHARD_NO_INDEX: f"incomplete: 1 of 2 shards missing: {SECOND}",
+    Pathology.TRUNCATED_SHARD: f"{SECOND} is truncated: {SIZE - 3} of {SIZE} bytes",
+    Pathology.GARBAGE_WEIGHTS: "model.safetensors has a damaged safetensors header",
+    Pathology.EMPTY_WEIGHTS: "model.safetensors is empty",
+    Pathology.LFS_POINTER: "model.safetensors is a git-LFS pointer, not the file itself",
+    Pathology.DANGLING_WEIGHTS: "model.safetensors is a dangling link",
+    Pathology.DANGLING_SHARED: "model.safetensors is a dangling link",
+    Pathology.LINK_OUTSIDE: "model.safetensors is a link that leaves the model's folder",
+    Pathology.BLOB_OUTSIDE: "model.safetensors is a link that leaves the model's folder",
+    Pathology.LINK_TO_FOLDER: "model.safetensors is not a file",
+    Pathology.INDEX_OUTSIDE: f"{INDEX} names a file outside the model: ../../../secret.safetensors",
+    Pathology.INDEX_IS_A_LIST: f"{INDEX} has no weight_map",
+    Pathology.NO_TOKENIZER: NO_TOKENIZER,
+    Pathology.BROKEN_TOKENIZER_CONFIG: "tokenizer_config.json is not valid JSON",
+    Pathology.BROKEN_LARGE_TOKENIZER: "tokenizer.json is not valid JSON",
+    Pathology.LISTED_FILE_MISSING: "incomplete: tokenizer_config.json is missing",
+    Pathology.LISTED_SIZE_DIFFERS: "tokenizer.json is truncated: 44 of 49 bytes",
+    Pathology.DOWNLOAD_IN_PROGRESS: "download in progress",
+    Pathology.DOWNLOAD_INCOMPLETE: "download incomplete",
+    Pathology.NO_SNAPSHOT: "download incomplete: refs/main names 3f718c2b3822, which is not here",
+}
+
+
+@pytest.mark.parametrize("pathology", Pathology)
+def test_every_damage_is_found_and_named(pathology: Pathology) -> None:
+    expected = REASONS[pathology]
+    if pathology is Pathology.NO_SNAPSHOT:
+        main = sick_model(pathology).refs["main"][:12]
+        expected = f"download incomplete: refs/main names {main}, which is not here"
+    assert reason(sick_model(pathology)) == expected
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        healthy_model(),
+        healthy_model(shards=3),
+        healthy_model(shards=3, indexed=False),
+        with_listing(healthy_model(shards=2)),
+        gguf_model(),
+        pytorch_model(),
+        encoder_model(),
+    ],
+    ids=["single", "indexed", "numbered without index", "listed", "gguf", "pytorch", "encoder"],
+)
+def test_a_complete_model_of_each_kind_is_healthy(model: StoredModel) -> None:
+    assert reason(model) is None
+
+
+@pytest.mark.parametrize("placement", [Placement.SHARED, Placement.PLAIN])
+def test_weights_in_the_shared_store_or_without_links_are_healthy(placement: Placement) -> None:
+    weights = StoredFile(safetensors(), lfs=True, placement=placement)
+    assert reason(with_files(healthy_model(), {"model.safetensors": weights})) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["partial_rotary_notes.md", "download.incomplete.txt", "notes.lock", "training_args.bin", "empty.md", ".gitkeep"],
+)
+def test_a_harmless_file_does_not_matter_whatever_its_name(name: str) -> None:
+    content = b"" if name in ("empty.md", ".gitkeep") else b"text"
+    assert reason(with_files(healthy_model(), {name: content})) is None
+
+
+def test_training_arguments_are_not_weights() -> None:
+    model = with_files(healthy_model(), {"model.safetensors": None, "training_args.bin": b"PK"})
+    assert reason(model) == "no weights"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"tokenizer.model": b"sentencepiece"},
+        {"vocab.json": b'{"a": 1}', "merges.txt": b"a b"},
+        {"qwen.tiktoken": b"YQ== 0"},
+    ],
+)
+def test_each_form_of_tokenizer_that_the_loader_knows_is_enough(files: dict[str, bytes]) -> None:
+    assert reason(with_files(healthy_model(), {"tokenizer.json": None, **files})) is None
+
+
+@pytest.mark.parametrize("name", ["vocab.json", "merges.txt"])
+def test_half_a_vocabulary_is_no_tokenizer(name: str) -> None:
+    assert reason(with_files(healthy_model(), {"tokenizer.json": None, name: b"{}"})) == NO_TOKENIZER
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "generation_config.json"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "is empty"), (b"{", "is not valid JSON"), (lfs_pointer(), "is a git-LFS pointer, not the file itself")],
+)
+def test_every_file_that_the_loader_reads_must_be_whole(name: str, content: bytes, words: str) -> None:
+    assert reason(with_files(healthy_model(), {name: content})) == f"{name} {words}"
+
+
+def test_json_of_any_depth_is_judged_and_never_crashes() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    assert reason(with_files(healthy_model(), {"tokenizer.json": deep})) == "tokenizer.json is not valid JSON"
+
+
+def test_a_large_json_file_is_judged_by_its_ends_and_its_listed_size() -> None:
+    large = b'{"vocab": "' + b"x" * 300_000 + b'"}\n'
+    model = with_files(healthy_model(), {"tokenizer.json": large})
+    assert reason(model) is None
+    shorter = StoredFile(large[:-10] + b"}")
+    listed = with_files(with_listing(model), {"tokenizer.json": shorter})
+    assert reason(listed) == f"tokenizer.json is truncated: {len(large) - 9} of {len(large)} bytes"
+
+
+def test_a_dangling_link_is_a_damage_wherever_it_is() -> None:
+    dangling = StoredFile(b"# card", placement=Placement.DANGLING)
+    assert reason(with_files(healthy_model(), {"docs/CARD.md": dangling})) == "docs/CARD.md is a dangling link"
+
+
+def test_the_listing_asks_only_for_what_the_loader_needs() -> None:
+    extra = {
+        "README.md": None,
+        "original/consolidated.00.pth": None,
+        "pytorch_model.bin": None,
+        "tokenizer.model": None,
+    }
+    whole = with_files(healthy_model(), {"original/consolidated.00.pth": b"x", "tokenizer.model": b"x"})
+    listed = with_files(with_listing(with_files(whole, {"pytorch_model.bin": b"PK"})), extra)
+    assert reason(listed) is None
+
+
+def test_a_single_weight_file_that_only_the_listing_knows_is_missed() -> None:
+    model = with_files(with_listing(healthy_model()), {"model.safetensors": None})
+    assert reason(model) == "incomplete: model.safetensors is missing"
+
+
+def test_a_half_downloaded_indexed_model_names_its_missing_shards_and_nothing_else() -> None:
+    etag = "e" * 64
+    half = replace(sick_model(Pathology.MISSING_SHARD), partials=((etag, 5),))
+    assert reason(with_files(half, {"tokenizer.json": None})) == f"incomplete: 1 of 2 shards missing: {SECOND}"
+
+
+def test_many_missing_shards_are_counted_and_the_first_three_named() -> None:
+    model = with_files(healthy_model(shards=6), {f"model-0000{n}-of-00006.safetensors": None for n in range(2, 7)})
+    assert reason(model) == (
+        "incomplete: 5 of 6 shards missing: model-00002-of-00006.safetensors, model-00003-of-00006.safetensors,"
+        " model-00004-of-00006.safetensors and 2 more"
+    )
+
+
+def test_an_index_is_not_needed_when_all_numbers_are_there() -> None:
+    assert reason(with_files(healthy_model(shards=2), {INDEX: None})) is None
+
+
+def test_a_partial_file_whose_blob_is_finished_is_only_rubbish() -> None:
+    model = healthy_model()
+    (revision,) = model.revisions.values()
+    etag = revision.files["model.safetensors"].etag
+    assert reason(replace(model, partials=((etag, 3),))) is None
+
+
+def test_a_partial_file_names_the_listed_file_it_belongs_to() -> None:
+    model = with_listing(with_files(healthy_model(), {"generation_config.json": b"{}"}))
+    (revision,) = model.revisions.values()
+    etag = revision.files["generation_config.json"].etag
+    gone = with_files(replace(model, partials=((etag, 3),)), {"generation_config.json": None})
+    assert reason(gone) == "download incomplete: generation_config.json"
+
+
+def test_locks_and_partials_of_another_revision_do_not_matter_to_a_listed_one() -> None:
+    other = "d" * 64
+    model = replace(with_listing(healthy_model()), held_locks=frozenset({other}), partials=((other, 3),))
+    assert reason(model) is None
+
+
+def test_a_stale_lock_file_does_not_matter() -> None:
+    assert reason(replace(healthy_model(), stale_locks=frozenset({"d" * 64}))) is None
+
+
+def test_a_folder_without_any_snapshot_says_so() -> None:
+    assert reason(StoredModel("models--org--m", {}, {})) == "no snapshot"
+    assert reason(StoredModel("models--org--m", {}, {}, partials=(("d" * 64, 3),))) == "download incomplete"
+    locked = StoredModel("models--org--m", {}, {}, held_locks=frozenset({"d" * 64}))
+    assert reason(locked) == "download in progress"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"GGML" + bytes(40), "is not a GGUF file"),
+        (b"GGUF" + bytes(4), "has a GGUF header that cannot be read"),
+        (gguf(version=9), "has a GGUF header that cannot be read"),
+        (gguf(tensors=0), "holds no tensors"),
+        (b"", "is empty"),
+        (lfs_pointer(), "is a git-LFS pointer, not the file itself"),
+    ],
+)
+def test_a_gguf_model_needs_a_readable_header(content: bytes, words: str) -> None:
+    name = "tiny-Q4_K_M.gguf"
+    model = with_files(gguf_model(), {name: StoredFile(content, lfs=True)})
+    assert reason(model) == f"{name} {words}"
+
+
+def test_a_gguf_set_needs_every_number() -> None:
+    model = with_files(gguf_model(), {"tiny-Q4_K_M.gguf": None, "big-00001-of-00002.gguf": gguf()})
+    assert reason(model) == "incomplete: 1 of 2 shards missing: big-00002-of-00002.gguf"
+
+
+def test_pytorch_shards_are_counted_from_their_index() -> None:
+    index = document({"weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}})
+    model = with_files(
+        pytorch_model(),
+        {"pytorch_model.bin": None, "pytorch_model-00001-of-00002.bin": b"PK", "pytorch_model.bin.index.json": index},
+    )
+    assert reason(model) == "incomplete: 1 of 2 shards missing: pytorch_model-00002-of-00002.bin"
+
+
+def test_an_encoder_needs_its_vocabulary_and_its_pooling_but_no_chat_tokenizer() -> None:
+    assert reason(with_files(encoder_model(), {"vocab.txt": None})) == (
+        "no tokenizer: tokenizer.json or a vocabulary file is needed"
+    )
+    assert reason(with_files(encoder_model(), {"1_Pooling/config.json": None})) == (
+        "1_Pooling/config.json is missing, which modules.json names"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (safetensors() + b"xx", f"is too long: {SIZE + 2} of {SIZE} bytes"),
+        (b"\x00" * 4, "is not a safetensors file"),
+        (b"\xff" * 40, "is not a safetensors file"),
+        ((10**6).to_bytes(8, "little") + b"{}", "is truncated: 10 bytes, less than its header needs (1000008)"),
+        ((2).to_bytes(8, "little") + b"[]", "has a damaged safetensors header"),
+        ((9).to_bytes(8, "little") + b'{"w": {}}', "has a damaged safetensors header"),
+    ],
+)
+def test_a_safetensors_file_must_be_exactly_as_long_as_its_header_says(content: bytes, words: str) -> None:
+    model = with_files(healthy_model(), {"model.safetensors": StoredFile(content, lfs=True)})
+    assert reason(model) == f"model.safetensors {words}"
+
+
+def test_what_is_broken_in_one_revision_is_not_said_of_another() -> None:
+    good = healthy_model()
+    (commit,) = good.revisions
+    bad = StoredRevision({"config.json": StoredFile(b"[1]")}, modified=2_000_000_000.0)
+    both = replace(good, revisions={**good.revisions, "0" * 40: bad})
+    assert judged(both).commit == commit
+    assert reason(both) is None
+
+
+def test_a_listed_row_for_a_file_with_the_right_size_is_no_problem() -> None:
+    model = with_listing(healthy_model())
+    (commit,) = model.revisions
+    revision = model.revisions[commit]
+    rows = (*(revision.listing or ()), ListedFile("extra/config.json", 3, "a" * 40))
+    assert reason(replace(model, revisions={commit: replace(revision, listing=rows)})) is None
+
+
+def test_a_config_that_is_only_partly_understood_is_still_healthy() -> None:
+    config = {**CONFIG, "architectures": "LlamaForCausalLM", "model_type": 7}
+    assert reason(with_files(healthy_model(), {"config.json": document(config)})) is None

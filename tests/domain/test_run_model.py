@@ -1,0 +1,125 @@
+"""`run` as a use case: everything that can be wrong is found before the first token."""
+
+import pytest
+
+from mlxk2.adapters.memory import MemoryCache, MemoryCatalogue, MemoryEngine, MemoryEngineLoader, StoredModel
+from mlxk2.domain.inspection import Inspector
+from mlxk2.domain.sampling import SamplingChoice
+from mlxk2.domain.usecases.run_model import RunModel, RunOptions
+from mlxk2.ports.errors import Mlxk2Error, OperationError, ValidationError
+from mlxk2.testing import Pathology, gguf_model, healthy_model, sick_model, with_files
+from mlxk2.testing.contracts.engine import collect
+from mlxk2.testing.files import document
+from mlxk2.testing.models import CONFIG
+
+NAME = "tiny-4bit"
+
+
+class Bench:
+    """The use case with its fakes at hand."""
+
+    def __init__(self, model: StoredModel, *, has_chat_template: bool = True) -> None:
+        cache, catalogue = MemoryCache([model]), MemoryCatalogue()
+        self.engine = MemoryEngine(lambda prompt: f"<{prompt}>", has_chat_template=has_chat_template)
+        self.loader = MemoryEngineLoader(self.engine)
+        self.run = RunModel(cache, Inspector(cache, catalogue), catalogue, self.loader)
+
+    def ask(self, options: RunOptions) -> str:
+        session = self.run.open(NAME, options)
+        for event in collect(session.start):
+            session.answer.feed(event)
+        session.close()
+        return session.answer.text
+
+    def refusal(self, options: RunOptions, name: str = NAME) -> Mlxk2Error:
+        with pytest.raises(Mlxk2Error) as caught:
+            self.run.open(name, options)
+        return caught.value
+
+
+def test_the_prompt_goes_through_the_chat_template() -> None:
+    bench = Bench(healthy_model())
+    assert bench.ask(RunOptions("hi", system="be brief")) == "<system: be brief\nuser: hi\n>"
+    assert bench.engine.closed
+
+
+def test_without_a_template_the_prompt_goes_bare() -> None:
+    assert Bench(healthy_model()).ask(RunOptions("hi", use_chat_template=False)) == "<hi>"
+    assert Bench(healthy_model(), has_chat_template=False).ask(RunOptions("hi")) == "<hi>"
+
+
+def test_a_system_text_without_a_template_is_refused_and_the_engine_closed() -> None:
+    bench = Bench(healthy_model(), has_chat_template=False)
+    assert isinstance(bench.refusal(RunOptions("hi", system="x")), ValidationError)
+    assert bench.engine.closed
+
+
+def test_the_whole_context_is_the_limit_unless_one_is_given() -> None:
+    bench = Bench(healthy_model())
+    bench.ask(RunOptions("hi", use_chat_template=False))
+    bench.ask(RunOptions("hi", use_chat_template=False, max_tokens=5))
+    assert [request.max_tokens for request in bench.engine.requests] == [2046, 5]
+
+
+def test_a_config_without_a_context_length_gets_a_safe_limit() -> None:
+    config = {key: value for key, value in CONFIG.items() if key != "max_position_embeddings"}
+    bench = Bench(with_files(healthy_model(), {"config.json": document(config)}))
+    bench.ask(RunOptions("hi"))
+    assert bench.engine.requests[0].max_tokens == 4096
+
+
+def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers() -> None:
+    error = Bench(healthy_model()).refusal(RunOptions("x" * 3000, use_chat_template=False))
+    assert "3000 tokens" in error.message
+    assert "2048" in error.message
+
+
+def test_a_limit_that_does_not_fit_is_refused_and_never_cut() -> None:
+    error = Bench(healthy_model()).refusal(RunOptions("xx", use_chat_template=False, max_tokens=2047))
+    assert "--max-tokens 2047" in error.message
+    assert "2046" in error.message
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        RunOptions("  "),
+        RunOptions("hi", max_tokens=0),
+        RunOptions("hi", stops=("",)),
+        RunOptions("hi", sampling=SamplingChoice(top_p=7)),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_loaded(options: RunOptions) -> None:
+    bench = Bench(healthy_model())
+    assert isinstance(bench.refusal(options), ValidationError)
+    assert bench.loader.loaded == []
+
+
+def test_an_unhealthy_model_is_not_loaded() -> None:
+    bench = Bench(sick_model(Pathology.TRUNCATED_SHARD))
+    error = bench.refusal(RunOptions("hi"))
+    assert isinstance(error, OperationError)
+    assert "is truncated" in error.message
+    assert bench.loader.loaded == []
+
+
+def test_an_incompatible_model_is_not_loaded() -> None:
+    bench = Bench(gguf_model("org/tiny-4bit"))
+    assert "GGUF" in bench.refusal(RunOptions("hi")).message
+    assert bench.loader.loaded == []
+
+
+def test_code_of_a_model_runs_only_when_trusted() -> None:
+    model = with_files(healthy_model(), {"config.json": document({**CONFIG, "model_file": "evil.py"})})
+    bench = Bench(model)
+    assert "--trust-remote-code" in bench.refusal(RunOptions("hi")).message
+    assert bench.loader.loaded == []
+    bench.ask(RunOptions("hi", trust_remote_code=True))
+    assert bench.loader.loaded[0][1].trust_remote_code
+
+
+def test_the_model_recommends_the_sampling() -> None:
+    config = document({"do_sample": True, "temperature": 0.6})
+    bench = Bench(with_files(healthy_model(), {"generation_config.json": config}))
+    bench.ask(RunOptions("hi"))
+    assert bench.engine.requests[0].sampling.temperature == 0.6

@@ -1,0 +1,149 @@
+"""`run` and `pull` through the command line, with a scripted engine."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlxk2.adapters.memory import MemoryCache, MemoryEngine, MemorySource
+from mlxk2.entrypoints.cli.context import Services
+from mlxk2.ports.errors import OperationError
+from mlxk2.testing import healthy_model, memory_program, safetensors
+from mlxk2.testing.plugin import CommandLine, ModelCacheOnDisk
+
+
+def answering(text: str) -> Callable[[], Services]:
+    return memory_program(MemoryCache([healthy_model()]), MemoryEngine(lambda _: text))
+
+
+def echoing() -> Callable[[], Services]:
+    return memory_program(MemoryCache([healthy_model()]), MemoryEngine(lambda prompt: prompt))
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, content: bytes, *, terminal: bool = False) -> None:
+    """Make standard input hold `content`."""
+
+    class Input(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return terminal
+
+    monkeypatch.setattr(sys, "stdin", Input(io.BytesIO(content)))
+
+
+def test_the_answer_is_printed_with_a_line_end(cli: CommandLine) -> None:
+    run = cli("run", "tiny", "hi", services=answering("Hello"))
+    assert (run.code, run.out, run.err) == (0, "Hello\n", "")
+    assert cli("run", "tiny", "hi", services=answering("Hello\n")).out == "Hello\n"
+    assert cli("run", "tiny", "hi", "--no-stream", services=answering("Hello")).out == "Hello\n"
+
+
+def test_json_holds_the_answer_and_its_true_numbers(cli: CommandLine) -> None:
+    run = cli("run", "tiny", "hi", "--json", services=answering("Hello"))
+    data = json.loads(run.out)["data"]
+    assert list(data) == ["model", "prompt", "response", "usage", "finish_reason", "timings"]
+    assert (data["model"], data["prompt"], data["response"]) == ("mlx-community/tiny-4bit", "hi", "Hello")
+    assert data["usage"] == {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15}
+    assert data["finish_reason"] == "stop"
+    assert set(data["timings"]) == {"load_seconds", "first_token_seconds", "total_seconds", "tokens_per_second"}
+
+
+def test_a_limit_ends_the_answer_and_says_so(cli: CommandLine) -> None:
+    run = cli("run", "tiny", "hi", "--max-tokens", "3", services=answering("Hello"))
+    assert (run.out, run.err) == ("Hel\n", "(ended after 3 tokens, the limit of this run)\n")
+    data = json.loads(cli("run", "tiny", "hi", "--max-tokens", "3", "--json", services=answering("Hello")).out)["data"]
+    assert (data["finish_reason"], data["usage"]["completion_tokens"]) == ("length", 3)
+
+
+def test_stop_strings_end_the_answer_and_never_leak(cli: CommandLine) -> None:
+    run = cli("run", "tiny", "hi", "--stop", "wor", "--stop", "XX", "--json", services=answering("Hello world"))
+    data = json.loads(run.out)["data"]
+    assert (data["response"], data["finish_reason"], data["usage"]["completion_tokens"]) == ("Hello ", "stop", 9)
+    assert cli("run", "tiny", "hi", "--stop", "o w", services=answering("Hello world")).out == "Hell\n"
+
+
+@pytest.mark.parametrize("argv", [("hi",), ("-p", "hi"), ("--prompt", "hi"), ("-",), ()])
+def test_the_prompt_comes_as_an_argument_an_option_or_from_standard_input(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...]
+) -> None:
+    typed(monkeypatch, b"hi")
+    assert cli("run", "tiny", *argv, "--no-chat-template", services=echoing()).out == "hi\n"
+
+
+def test_a_prompt_that_starts_with_a_dash_follows_two_dashes(cli: CommandLine) -> None:
+    assert cli("run", "--no-chat-template", "--", "tiny", "--json please", services=echoing()).out == "--json please\n"
+
+
+def test_the_system_text_comes_first(cli: CommandLine) -> None:
+    assert cli("run", "tiny", "hi", "--system", "be kind", services=echoing()).out == "system: be kind\nuser: hi\n"
+
+
+def test_no_prompt_on_a_terminal_is_a_usage_error(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, b"", terminal=True)
+    run = cli("run", "tiny", services=echoing())
+    assert (run.code, run.out) == (2, "")
+    assert "no prompt" in run.err
+
+
+def test_an_empty_or_binary_standard_input_is_refused(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, b"")
+    assert "prompt is empty" in cli("run", "tiny", services=echoing()).err
+    typed(monkeypatch, b"\xff\xfe\x00")
+    run = cli("run", "tiny", services=echoing())
+    assert (run.code, "not UTF-8" in run.err) == (1, True)
+
+
+def test_verbose_tells_speed_and_reason_on_standard_error(cli: CommandLine) -> None:
+    run = cli("run", "tiny", "hi", "--verbose", services=answering("Hello"))
+    assert run.out == "Hello\n"
+    assert "9 prompt + 6 generated tokens, 20.0 tokens/s, first token after 0.25 s" in run.err
+    assert "ended by stop, greedy" in run.err
+
+
+def test_an_engine_that_fails_is_an_error_and_what_came_before_is_kept(cli: CommandLine) -> None:
+    def fail(_: str) -> str:
+        raise OperationError("The engine failed")
+
+    program = memory_program(MemoryCache([healthy_model()]), MemoryEngine(fail))
+    run = cli("run", "tiny", "hi", "--json", services=program)
+    assert (run.code, json.loads(run.out)["error"]["message"]) == (1, "The engine failed")
+
+
+DEMO = MemorySource(
+    "mlxk2/demo",
+    {"config.json": b'{"model_type": "qwen3"}', "tokenizer.json": b"{}", "model.safetensors": safetensors()},
+)
+
+
+def pulled(cli: CommandLine, reference: str, program: Callable[[], Services]) -> Any:
+    return json.loads(cli("pull", reference, "--json", services=program).out)
+
+
+def test_pull_installs_the_demo_once_and_expands_its_name(cli: CommandLine) -> None:
+    program = memory_program(MemoryCache(), bundled=DEMO)
+    first = pulled(cli, "demo", program)["data"]
+    assert (first["model"], first["download_status"], first["expanded_name"]) == ("mlxk2/demo", "success", "mlxk2/demo")
+    second = pulled(cli, "mlxk2/demo", program)["data"]
+    assert (second["download_status"], second["expanded_name"]) == ("already_exists", None)
+    assert "already in the cache" in cli("pull", "demo", services=program).out
+
+
+def test_pull_honours_a_revision_and_refuses_another(cli: CommandLine) -> None:
+    program = memory_program(MemoryCache(), bundled=DEMO)
+    commit = DEMO.fetch().commit
+    assert pulled(cli, f"demo@{commit[:8]}", program)["status"] == "success"
+    assert "revision" in pulled(cli, "demo@0123456", program)["error"]["message"]
+
+
+def test_pull_repairs_a_damaged_demo(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:
+    assert cli("pull", "demo").code == 0
+    (blob,) = [path for path in (model_cache.root / "models--mlxk2--demo" / "blobs").iterdir() if len(path.name) == 64]
+    whole = blob.read_bytes()
+    blob.write_bytes(whole[:1000])
+    assert cli("health", "--fail").code == 1
+    document = json.loads(cli("pull", "demo", "--json").out)
+    assert document["data"]["download_status"] == "success"
+    assert blob.read_bytes() == whole
+    assert cli("health", "--fail").code == 0
