@@ -42,8 +42,7 @@ def help_text(action: argparse.Action, prog: str) -> str:
 
 def usage(parser: argparse.ArgumentParser) -> str:
     """The usage of a command, wrapped at a fixed width; nothing is broken inside a pair of brackets."""
-    words = [_bracketed(action) for action in parser._actions if _is_shown(action) and action.option_strings]
-    words += [_bracketed(action) for action in parser._get_positional_actions()]
+    words = [*_option_words(parser), *(_positional_word(action) for action in parser._get_positional_actions())]
     indent = " " * (len(parser.prog) + 1)
     wrapper = TextWrapper(
         USAGE_WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False, expand_tabs=False
@@ -62,13 +61,25 @@ def _value(action: argparse.Action) -> str:
     return metavar or (action.dest.upper() if action.option_strings else action.dest)
 
 
-def _bracketed(action: argparse.Action) -> str:
+def _option_words(parser: argparse.ArgumentParser) -> list[str]:
+    """Each option in brackets; options that exclude one another share a pair."""
+    exclusive = [group._group_actions for group in parser._mutually_exclusive_groups]
+    words = []
+    for action in parser._actions:
+        if action.option_strings and _is_shown(action):
+            together = next((actions for actions in exclusive if action in actions), [action])
+            words.append(f"[{' | '.join(_option_word(each) for each in together)}]")
+    return list(dict.fromkeys(words))
+
+
+def _option_word(action: argparse.Action) -> str:
+    return action.option_strings[0] + ("" if action.nargs == 0 else f" {_value(action)}")
+
+
+def _positional_word(action: argparse.Action) -> str:
     if isinstance(action, argparse._SubParsersAction):
         return f"{action.metavar} ..."
-    if not action.option_strings:
-        return f"[{_value(action)}]" if action.nargs == "?" else _value(action)
-    value = "" if action.nargs == 0 else f" {_value(action)}"
-    return f"[{action.option_strings[0]}{value}]"
+    return f"[{_value(action)}]" if action.nargs == "?" else _value(action)
 
 
 def _subparsers(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
