@@ -12,7 +12,7 @@ _shtab_mlxk2_show_option_strings=(-h --help --json --json-spec --files --config)
 _shtab_mlxk2_health_option_strings=(-h --help --json --json-spec --fail --verbose)
 _shtab_mlxk2_pull_option_strings=(-h --help --json --json-spec)
 _shtab_mlxk2_rm_option_strings=(-h --help --json --json-spec --force --dry-run)
-_shtab_mlxk2_run_option_strings=(-h --help --json --json-spec -p --prompt --system --max-tokens --temperature --top-p --top-k --min-p --repetition-penalty --seed --stop --no-stream --no-chat-template --trust-remote-code --verbose)
+_shtab_mlxk2_run_option_strings=(-h --help --json --json-spec -p --prompt --system --max-tokens --temperature --top-p --top-k --min-p --repetition-penalty --seed --stop --thinking --no-thinking --no-stream --no-chat-template --trust-remote-code --verbose)
 _shtab_mlxk2_version_option_strings=(-h --help --json --json-spec)
 _shtab_mlxk2_option_strings=(-h --help --json --json-spec --version)
 
@@ -59,6 +59,8 @@ _shtab_mlxk2_rm___dry_run_nargs=0
 _shtab_mlxk2_run__h_nargs=0
 _shtab_mlxk2_run___help_nargs=0
 _shtab_mlxk2_run___json_nargs=0
+_shtab_mlxk2_run___thinking_nargs=0
+_shtab_mlxk2_run___no_thinking_nargs=0
 _shtab_mlxk2_run___no_stream_nargs=0
 _shtab_mlxk2_run___no_chat_template_nargs=0
 _shtab_mlxk2_run___trust_remote_code_nargs=0

@@ -1,24 +1,42 @@
 """The `mlxk2` and `mlxk-json` commands."""
 
-import functools
 import os
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
 from typing import TYPE_CHECKING
-
-from mlxk2.entrypoints.cli.app import run
 
 if TYPE_CHECKING:
     from mlxk2.entrypoints.cli.context import Services
 
+_INTERRUPTED = 130
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program on `argv` (default: the process's own) and return its exit code."""
+    """Run the program on `argv` (default: the process's own) and return its exit code.
+
+    After Ctrl-C the process ends at once: a model may be in the middle of a long step that nobody waits for any more.
+    """
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:  # while the program itself was still being loaded
+        sys.stderr.write("mlxk2: Interrupted\n")
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _run(argv: Sequence[str]) -> int:
+    from functools import cache
+    from io import TextIOWrapper
+
+    from mlxk2.entrypoints.cli.app import run
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    return run(sys.argv[1:] if argv is None else argv, functools.cache(real_services), os.environ)
+    return run(argv, cache(real_services), os.environ)
 
 
 def real_services() -> "Services":

@@ -21,6 +21,7 @@ class EngineInfo:
     """What the loaded model says of itself; the vocabulary size is in tokens."""
 
     has_chat_template: bool
+    has_thinking_switch: bool
     vocab_size: int
 
 
@@ -29,8 +30,11 @@ class Engine(Protocol):
 
     def info(self) -> EngineInfo: ...
 
-    def render(self, messages: Sequence[Message]) -> list[int]:
-        """Chat template to token ids. Raises `errors.OperationError` when the template fails."""
+    def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> list[int]:
+        """Chat template to token ids; `thinking` None keeps the template's own default.
+
+        Raises `errors.OperationError` when the template fails.
+        """
 
     def tokenize(self, text: str) -> list[int]:
         """Plain text to token ids, with the special tokens that the model puts first."""

@@ -20,7 +20,7 @@ class MemoryEngine:
 
     def __init__(self, script: Script, *, has_chat_template: bool = True) -> None:
         self._script = script
-        self._info = EngineInfo(has_chat_template, vocab_size=0x110000)
+        self._info = EngineInfo(has_chat_template, has_thinking_switch=False, vocab_size=0x110000)
         self._cancelled: set[RequestId] = set()
         self._threads: list[threading.Thread] = []
         self.requests: list[GenerationRequest] = []
@@ -29,7 +29,7 @@ class MemoryEngine:
     def info(self) -> EngineInfo:
         return self._info
 
-    def render(self, messages: Sequence[Message]) -> list[int]:
+    def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> list[int]:  # noqa: ARG002
         return self.tokenize("".join(f"{message.role}: {message.content}\n" for message in messages))
 
     def tokenize(self, text: str) -> list[int]:

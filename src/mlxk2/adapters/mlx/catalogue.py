@@ -9,6 +9,7 @@ from functools import cached_property
 
 _VERSION = re.compile(r"""^__version__\s*=\s*["']([^"']+)["']""", re.MULTILINE)
 _MODULE_NAME = re.compile(r"[\w.-]+")
+_ABSOLUTE_IMPORT = re.compile(r"^\s*(?:import|from)\s+([A-Za-z_]\w*)", re.MULTILINE)
 _MODEL_CLASS = re.compile(r"^class Model\b|^Model\s*=|^from .* import .*\bModel\b", re.MULTILINE)
 
 
@@ -27,7 +28,7 @@ class MlxLmCatalogue:
         module = self._remapped(model_type, architectures)
         if module not in self._known:
             source = self._source(os.path.join("models", f"{module}.py")) if _MODULE_NAME.fullmatch(module) else ""
-            self._known[module] = bool(_MODEL_CLASS.search(source))
+            self._known[module] = bool(_MODEL_CLASS.search(source)) and _imports_are_installed(source)
         return self._known[module]
 
     def _remapped(self, model_type: str, architectures: Sequence[str]) -> str:
@@ -69,6 +70,11 @@ class MlxLmCatalogue:
                 return file.read()
         except OSError:
             return ""
+
+
+def _imports_are_installed(source: str) -> bool:
+    """Some architectures need a package that mlx-lm does not bring (olmo: hf_olmo) and end the process without it."""
+    return all(importlib.util.find_spec(name) is not None for name in set(_ABSOLUTE_IMPORT.findall(source)))
 
 
 def _find_package() -> str | None:

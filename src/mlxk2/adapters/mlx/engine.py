@@ -9,9 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from mlxk2.adapters.mlx.loading import LoadedModel, load_model
+from mlxk2.adapters.mlx.loading import LoadedModel, end_streams, load_model, wired_memory
+from mlxk2.adapters.mlx.rendering import has_thinking_switch, render
 from mlxk2.adapters.mlx.sampling import make_processors, make_sampler
 from mlxk2.ports.engine import EngineInfo, LoadOptions, RequestId
 from mlxk2.ports.errors import Mlxk2Error, OperationError
@@ -33,14 +34,17 @@ class MlxEngine:
         self._loaded: LoadedModel | None = None
         self._thread = threading.Thread(target=self._work, name="mlx-engine", daemon=True)
         self._thread.start()
-        self._info = self._call(lambda: self._adopt(load()))
+        try:
+            self._info = self._call(lambda: self._adopt(load()))
+        except Exception:
+            self.close()
+            raise
 
     def info(self) -> EngineInfo:
         return self._info
 
-    def render(self, messages: Sequence[Message]) -> list[int]:
-        turns = [{"role": message.role, "content": message.content} for message in messages]
-        return self._call(lambda: _render(self._model.tokenizer, turns))
+    def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> list[int]:
+        return self._call(lambda: render(self._model.tokenizer, messages, thinking=thinking))
 
     def tokenize(self, text: str) -> list[int]:
         return self._call(lambda: [int(token) for token in self._model.tokenizer.encode(text)])
@@ -71,7 +75,11 @@ class MlxEngine:
 
     def _adopt(self, loaded: LoadedModel) -> EngineInfo:
         self._loaded = loaded
-        return EngineInfo(bool(loaded.tokenizer.has_chat_template), len(loaded.tokenizer))
+        return EngineInfo(
+            has_chat_template=bool(loaded.tokenizer.has_chat_template),
+            has_thinking_switch=has_thinking_switch(loaded.tokenizer),
+            vocab_size=len(loaded.tokenizer),
+        )
 
     def _call(self, work: Callable[[], T]) -> T:
         """Run `work` in the engine's thread and wait for its result."""
@@ -90,6 +98,7 @@ class MlxEngine:
         while (job := self._jobs.get()) is not None:
             job()
         self._loaded = None
+        end_streams()
 
     def _serve(self, request_id: RequestId, request: GenerationRequest, sink: Sink, started: float) -> None:
         try:
@@ -135,8 +144,9 @@ class MlxEngine:
             sampler=make_sampler(request.sampling, self._info.vocab_size),
             logits_processors=make_processors(request.sampling),
         )
-        for token, _ in steps:
-            yield int(token)
+        with wired_memory():
+            for token, _ in steps:
+                yield int(token)
 
 
 class MlxEngineLoader:
@@ -147,10 +157,3 @@ class MlxEngineLoader:
 
     def load(self, location: str, options: LoadOptions) -> MlxEngine:
         return MlxEngine(lambda: load_model(location, options, self._machine))
-
-
-def _render(tokenizer: Any, turns: list[dict[str, str]]) -> list[int]:
-    try:
-        return [int(token) for token in tokenizer.apply_chat_template(turns, add_generation_prompt=True)]
-    except Exception as error:
-        raise OperationError(f"The model's chat template does not accept this conversation: {error}") from error

@@ -6,8 +6,10 @@ float32 when memory allows, which is many times faster there than 16-bit or quan
 
 import ctypes
 import ctypes.util
-import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ class LoadedModel:
 def load_model(location: str, options: LoadOptions, machine: Machine) -> LoadedModel:
     """Raises OperationError with mlx-lm's reason when the snapshot cannot be loaded."""
     prefer_openblas()
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its advice on lengths is not for this program's users
     try:
         import mlx_lm.tokenizer_utils
         import mlx_lm.utils
@@ -46,7 +48,7 @@ def load_model(location: str, options: LoadOptions, machine: Machine) -> LoadedM
         )
     except MemoryError as error:
         raise OperationError("There is not enough memory for this model; try a smaller or quantized one") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # some of mlx-lm's model files call exit()
         raise OperationError(f"mlx-lm could not load this model: {_first_line(error)}") from error
     return LoadedModel(model, tokenizer)
 
@@ -79,6 +81,29 @@ def _settle(model: Any, machine: Machine) -> None:
     mx.eval(model.parameters())
 
 
-def _first_line(error: Exception) -> str:
+def end_streams() -> None:
+    """Wait for and drop what this thread computes on; without it, a process that ends right afterwards is aborted."""
+    mlx = sys.modules.get("mlx.core")
+    if mlx is not None:
+        mlx.clear_streams()
+
+
+@contextmanager
+def wired_memory() -> Iterator[None]:
+    """While generating on Metal, let the system keep the weights in memory; does nothing on other devices."""
+    import mlx.core as mx
+    from mlx_lm.generate import generation_stream
+    from mlx_lm.utils import maybe_set_recommended_wired_limit
+
+    previous = maybe_set_recommended_wired_limit()
+    try:
+        yield
+    finally:
+        if previous is not None:
+            mx.synchronize(generation_stream)
+            mx.set_wired_limit(previous)
+
+
+def _first_line(error: BaseException) -> str:
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -18,7 +18,10 @@ from mlxk2.ports.generation import GenerationRequest, Message, Sampling, Sink
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the user asked for. `max_tokens` None means: until the model ends or the context is full."""
+    """What the user asked for. `max_tokens` None means: until the model ends or the context is full.
+
+    `thinking` None leaves it to the model's chat template whether it reasons before it answers.
+    """
 
     prompt: str
     system: str | None = None
@@ -26,6 +29,7 @@ class RunOptions:
     sampling: SamplingChoice = field(default_factory=SamplingChoice)
     stops: tuple[str, ...] = ()
     use_chat_template: bool = True
+    thinking: bool | None = None
     trust_remote_code: bool = False
 
 
@@ -133,14 +137,18 @@ def _token_limit(asked: int | None, room: int | None) -> int:
 
 
 def _prompt_tokens(engine: Engine, options: RunOptions) -> list[int]:
+    if options.thinking is not None and not engine.info().has_thinking_switch:
+        raise ValidationError(
+            "This model's chat template has no switch for thinking; leave --thinking/--no-thinking out"
+        )
     if not options.use_chat_template or not engine.info().has_chat_template:
-        if options.system is not None:
-            raise ValidationError("--system needs a chat template; this run does not use one")
+        if options.system is not None or options.thinking is not None:
+            raise ValidationError("--system and --thinking need a chat template; this run does not use one")
         return engine.tokenize(options.prompt)
     messages = [Message("user", options.prompt)]
     if options.system is not None:
         messages.insert(0, Message("system", options.system))
-    return engine.render(messages)
+    return engine.render(messages, thinking=options.thinking)
 
 
 def describe(sampling: Sampling) -> str:

@@ -2,9 +2,9 @@
 
 import os
 import sys
-import traceback
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 def run(argv: Sequence[str], services: "Callable[[], Services]", environ: Mapping[str, str]) -> int:
     """Never raises for what a user can get wrong; the result is the process's exit code.
 
-    `services` is called when a command needs them, so that `--version` and `--help` start at once.
+    `services` is called when a command needs them, so that `--version` and `--help` start at once. Standard output is
+    for results alone: whatever a library prints while a command runs goes to standard error.
     """
     out = Output(json=_wants_json(argv), environ=environ, out=sys.stdout, err=sys.stderr)
     name = _command_name(argv)
     try:
-        code = _execute(argv, services, environ, out)
+        with redirect_stdout(sys.stderr):
+            code = _execute(argv, services, environ, out)
         out.flush()
     except BrokenPipeError:
         return _reader_went_away()
@@ -108,8 +110,10 @@ def _before_separator(argv: Sequence[str]) -> list[str]:
 
 def _defect(error: Exception) -> InternalError:
     """A defect of the program itself, as an ordinary error that names its place in the code."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "unknown place"
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "unknown place"
     return InternalError(
         f"Unexpected {type(error).__name__}: {error}; this is a defect of {PROG}, please report it", details=place
     )

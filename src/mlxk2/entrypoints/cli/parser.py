@@ -166,6 +166,16 @@ def _add_run(commands: Any) -> None:
     parser.add_argument(
         "--stop", action="append", default=[], metavar="TEXT", help="end the answer before this text (repeatable)"
     )
+    thinking = parser.add_mutually_exclusive_group()
+    thinking.add_argument(
+        "--thinking",
+        action="store_true",
+        default=None,
+        help="let the model reason first, where its template has a switch",
+    )
+    thinking.add_argument(
+        "--no-thinking", dest="thinking", action="store_false", default=None, help="switch reasoning off"
+    )
     _flags(
         parser,
         (

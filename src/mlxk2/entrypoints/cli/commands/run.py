@@ -32,8 +32,12 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
     loaded = time.perf_counter() - started
     try:
         _generate(session, _Manner(not args.no_stream and not out.json, args.verbose), out)
-    finally:
+    except KeyboardInterrupt:
+        raise  # the process ends now; closing would wait for the step that the model is in
+    except BaseException:
         session.close()
+        raise
+    session.close()
     if out.json:
         out.result(success("run", _data(session, options, loaded)))
     elif args.verbose:
@@ -56,6 +60,7 @@ def _options(args: Namespace) -> RunOptions:
         ),
         stops=tuple(args.stop),
         use_chat_template=not args.no_chat_template,
+        thinking=args.thinking,
         trust_remote_code=args.trust_remote_code,
     )
 

@@ -1,0 +1,68 @@
+"""Start-up, counted in modules and not in milliseconds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mlxk2
+from mlxk2.testing import gguf_model, healthy_model, write_cache
+
+HEAVY = ("mlx", "mlx_lm", "transformers", "tokenizers", "numpy", "huggingface_hub", "jinja2", "rich", "httpx")
+PACKAGE = Path(mlxk2.__file__).parent
+MODULES = sorted(
+    ".".join(("mlxk2", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
+)
+
+
+def loaded_after(argv: list[str], cache: Path) -> set[str]:
+    """Modules in memory after a command, beyond those of a bare interpreter."""
+    code = (
+        "import sys; bare = set(sys.modules)\n"
+        "from mlxk2.cli import main\n"
+        f"code = main({argv!r})\n"
+        "import json; print(json.dumps([code, sorted(set(sys.modules) - bare)]), file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "HF_HUB_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    exit_code, modules = json.loads(result.stderr.splitlines()[-1])
+    assert exit_code == 0
+    return set(modules)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return write_cache(tmp_path / "hub", [healthy_model(shards=2), gguf_model()])
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["version"], []])
+def test_the_version_and_the_help_need_the_parser_and_little_else(argv: list[str], cache: Path) -> None:
+    modules = loaded_after(argv, cache)
+    assert len({module for module in modules if module.startswith("mlxk2")}) <= 12
+    assert len(modules) <= 65
+    assert not modules & {"dataclasses", "dependency_injector", "inspect", "traceback", "subprocess"}
+
+
+@pytest.mark.parametrize(
+    "argv", [["list", "--json"], ["list"], ["health"], ["show", "tiny-4bit"], ["rm", "tiny-4bit", "--dry-run"]]
+)
+def test_reading_the_cache_loads_no_heavy_library(argv: list[str], cache: Path) -> None:
+    tops = {module.partition(".")[0] for module in loaded_after(argv, cache)}
+    assert not tops & set(HEAVY)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_can_be_imported_first(module: str) -> None:
+    if module == "mlxk2.__main__":
+        pytest.skip("running it is its purpose; the end-to-end tests do")
+    result = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")

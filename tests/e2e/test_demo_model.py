@@ -1,0 +1,33 @@
+"""The demo model keeps its promises: size, held-out questions, and what it was taught."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from mlxk2.entrypoints.cli.parser import COMMANDS
+
+REPOSITORY = Path(__file__).parents[2]
+ASSETS = REPOSITORY / "src" / "mlxk2" / "assets" / "demo"
+TRAINING = REPOSITORY / "tools" / "train_demo_model"
+
+
+def test_it_is_at_most_four_megabytes() -> None:
+    assert 1_000_000 < sum(path.stat().st_size for path in ASSETS.iterdir()) <= 4_000_000
+
+
+def test_it_answers_at_least_36_of_40_questions_it_has_never_seen() -> None:
+    result = subprocess.run(
+        [sys.executable, str(TRAINING / "evaluate.py")], capture_output=True, text=True, check=False, cwd=REPOSITORY
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    score, _, total = result.stdout.splitlines()[-1].partition("held-out: ")[2].partition("/")
+    assert (int(score) >= 36, int(total)) == (True, 40)
+
+
+def test_every_command_is_taught_and_nothing_that_is_promised_for_later_exists_already() -> None:
+    groups = [group for path in TRAINING.glob("*.toml") for group in tomllib.loads(path.read_text()).get("group", [])]
+    taught = {group["command"] for group in groups if not group.get("not_yet")}
+    later = {group["command"] for group in groups if group.get("not_yet")}
+    assert set(COMMANDS) <= taught
+    assert not set(COMMANDS) & later

@@ -1,0 +1,101 @@
+"""The program as a process: both commands, pipes, a terminal, encodings."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlxk2 import __version__
+from mlxk2.testing import healthy_model, write_cache
+from tests.e2e.conftest import MLXK2, Program, environment
+
+
+@pytest.mark.parametrize(
+    "command", [[str(MLXK2)], [str(MLXK2.with_name("mlxk-json"))], [sys.executable, "-m", "mlxk2"]]
+)
+def test_every_door_opens_the_same_program(command: list[str]) -> None:
+    run = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout == f"mlxk2 {__version__}\n"
+
+
+def test_the_demo_is_a_model_like_any_other(program: Program) -> None:
+    (model,) = json.loads(program("list", "--json").stdout)["data"]["models"]
+    assert (model["name"], model["framework"], model["model_type"]) == ("mlxk2/demo", "MLX", "chat")
+    assert (model["health"], model["runtime_compatible"], model["reason"]) == ("healthy", True, None)
+
+
+@pytest.mark.parametrize("argv", [("list",), ("list", "--json"), ("health", "--verbose")])
+def test_a_pipe_that_is_closed_early_is_no_error(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    cache = write_cache(tmp_path / "hub", [healthy_model(f"mlx-community/model-{number:04}") for number in range(1500)])
+    with subprocess.Popen(
+        [MLXK2, *argv], env=environment(cache), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_output_that_the_encoding_lacks_is_replaced_and_never_a_crash(program: Program, tmp_path: Path) -> None:
+    cache = write_cache(tmp_path / "hub", [healthy_model("mlx-community/modèle")])
+    run = program("list", cache=cache, PYTHONIOENCODING="ascii")
+    assert run.returncode == 0
+    assert "mod?le" in run.stdout
+
+
+def on_a_terminal(argv: list[str], cache: Path, typed: bytes = b"", **more: str) -> tuple[int, str]:
+    """Run the program on a pseudo-terminal; returns its exit code and everything on the screen."""
+    controller, terminal = pty.openpty()
+    env = environment(cache, TERM="xterm", **more)
+    with subprocess.Popen([MLXK2, *argv], env=env, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        if typed:
+            os.write(controller, typed)
+        screen = b""
+        while True:
+            try:
+                piece = os.read(controller, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            screen += piece
+    os.close(controller)
+    return process.returncode, screen.decode().replace("\r\n", "\n")
+
+
+def test_rm_asks_on_a_terminal_and_no_means_no(tmp_path: Path) -> None:
+    model = healthy_model()
+    cache = write_cache(tmp_path / "hub", [model])
+    code, screen = on_a_terminal(["rm", "tiny"], cache, b"n\n")
+    assert code == 1
+    assert "Delete mlx-community/tiny-4bit and free 521 B? [y/N]" in screen
+    assert "Nothing was deleted" in screen
+    assert (cache / model.folder).exists()
+    code, screen = on_a_terminal(["rm", "tiny"], cache, b"y\n")
+    assert (code, "Deleted mlx-community/tiny-4bit" in screen) == (0, True)
+    assert not (cache / model.folder).exists()
+
+
+def test_the_end_of_input_at_the_question_means_no(tmp_path: Path) -> None:
+    cache = write_cache(tmp_path / "hub", [healthy_model()])
+    code, screen = on_a_terminal(["rm", "tiny"], cache, b"\x04")
+    assert (code, "Nothing was deleted" in screen) == (1, True)
+
+
+def test_colour_is_for_terminals_that_want_it(tmp_path: Path) -> None:
+    cache = write_cache(tmp_path / "hub", [healthy_model()])
+    assert "\x1b[" in on_a_terminal(["health"], cache)[1]
+    assert "\x1b[" not in on_a_terminal(["health"], cache, NO_COLOR="1")[1]
+    assert "\x1b[" not in on_a_terminal(["health", "--json"], cache)[1]
+
+
+def test_run_without_a_prompt_on_a_terminal_says_how(demo_cache: Path) -> None:
+    code, screen = on_a_terminal(["run", "demo"], demo_cache)
+    assert (code, "no prompt" in screen) == (2, True)

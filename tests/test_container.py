@@ -1,0 +1,28 @@
+"""The composition root builds everything that it names."""
+
+from pathlib import Path
+
+from dependency_injector import providers
+
+from mlxk2.container import Adapters, App, build_services
+from mlxk2.domain.usecases.run_model import RunModel
+
+
+def test_every_provider_can_be_built(tmp_path: Path) -> None:
+    adapters = Adapters(config={"cache_root": str(tmp_path)})
+    app = App(adapters=adapters)
+    built = [
+        provider()
+        for container in (adapters, app)
+        for provider in container.providers.values()
+        if isinstance(provider, (providers.Factory, providers.Singleton))
+    ]
+    assert len(built) == 6 + 8
+    assert all(thing is not None for thing in built)
+
+
+def test_services_make_use_cases_on_one_cache(tmp_path: Path) -> None:
+    services = build_services(str(tmp_path / "hub"))
+    assert services.list_models()() == []
+    assert isinstance(services.run_model(), RunModel)
+    assert services.machine() is services.machine()

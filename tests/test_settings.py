@@ -1,0 +1,49 @@
+"""Where the cache is: as huggingface_hub finds it, except that empty means unset."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlxk2.settings import cache_root, read_settings
+
+HOME = os.path.expanduser("~")
+VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
+
+
+@pytest.mark.parametrize(
+    ("environ", "root"),
+    [
+        ({}, f"{HOME}/.cache/huggingface/hub"),
+        ({"XDG_CACHE_HOME": "/x"}, "/x/huggingface/hub"),
+        ({"HF_HOME": "/h", "XDG_CACHE_HOME": "/x"}, "/h/hub"),
+        ({"HUGGINGFACE_HUB_CACHE": "/old", "HF_HOME": "/h"}, "/old"),
+        ({"HF_HUB_CACHE": "/new", "HUGGINGFACE_HUB_CACHE": "/old", "HF_HOME": "/h"}, "/new"),
+        ({"HF_HUB_CACHE": "~/hub"}, f"{HOME}/hub"),
+        ({"HF_HOME": "~/hf"}, f"{HOME}/hf/hub"),
+        ({"HF_HUB_CACHE": "$MLXK2_TEST_DISK/hub"}, "/mnt/disk/hub"),
+    ],
+)
+def test_the_cache_is_found_as_huggingface_hub_finds_it(
+    environ: dict[str, str], root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLXK2_TEST_DISK", "/mnt/disk")
+    assert cache_root(environ) == root
+    others = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    code = "import huggingface_hub.constants as c; print(c.HF_HUB_CACHE)"
+    theirs = subprocess.run(
+        [sys.executable, "-c", code], env={**others, **environ}, capture_output=True, text=True, check=True
+    )
+    assert theirs.stdout.strip() == root
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_an_empty_variable_counts_as_unset(name: str) -> None:
+    assert cache_root({name: ""}) == f"{HOME}/.cache/huggingface/hub"
+
+
+def test_a_relative_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_settings({"HF_HUB_CACHE": "hub"}).cache_root == str(tmp_path / "hub")
