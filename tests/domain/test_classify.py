@@ -36,6 +36,10 @@ FRAMEWORKS = {
         with_files(bare(), {"model.safetensors": safetensors("mlx")}),
         Framework.MLX,
     ),
+    "the weights are NPZ, as early MLX conversions wrote them": (
+        with_files(bare(), {"model.safetensors": None, "weights.npz": b"PK\x03\x04"}),
+        Framework.MLX,
+    ),
     "the weights are safetensors": (bare(), Framework.PYTORCH),
     "the weights are PyTorch files": (pytorch_model(), Framework.PYTORCH),
 }

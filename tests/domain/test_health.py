@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mlxk2.adapters.memory import Placement, StoredFile, StoredModel, StoredRevision
+from mlxk2.domain.classify import Framework
 from mlxk2.ports.cache import ListedFile
 from mlxk2.testing import (
     Pathology,
@@ -238,6 +239,33 @@ def test_a_gguf_model_needs_a_readable_header(content: bytes, words: str) -> Non
 def test_a_gguf_set_needs_every_number() -> None:
     model = with_files(gguf_model(), {"tiny-Q4_K_M.gguf": None, "big-00001-of-00002.gguf": gguf()})
     assert reason(model) == "incomplete: 1 of 2 shards missing: big-00002-of-00002.gguf"
+
+
+def test_one_of_many_listed_quantizations_is_a_whole_gguf_model() -> None:
+    many = {f"tiny-Q{bits}.gguf": StoredFile(gguf(), lfs=True) for bits in range(2, 9)}
+    offered = with_listing(with_files(gguf_model(), many))
+    assert reason(with_files(offered, {name: None for name in many if name != "tiny-Q5.gguf"})) is None
+    assert reason(with_files(offered, dict.fromkeys([*many, "tiny-Q4_K_M.gguf"]))) == (
+        "incomplete: 8 of 8 shards missing: tiny-Q2.gguf, tiny-Q3.gguf, tiny-Q4.gguf and 5 more"
+    )
+
+
+def test_gguf_weights_may_lie_in_a_folder_of_their_quantization() -> None:
+    files = {"tiny-Q4_K_M.gguf": None, "Q8/tiny-00001-of-00002.gguf": gguf(), "Q8/tiny-00002-of-00002.gguf": gguf()}
+    assert reason(with_files(gguf_model(), files)) is None
+    broken = {**files, "Q8/tiny-00002-of-00002.gguf": StoredFile(b"junk" * 9, lfs=True)}
+    assert reason(with_files(gguf_model(), broken)) == "Q8/tiny-00002-of-00002.gguf is not a GGUF file"
+
+
+def test_weights_that_were_not_asked_for_do_not_decide_the_format() -> None:
+    both = with_listing(with_files(pytorch_model(), {"model.safetensors": safetensors("pt")}))
+    assert reason(with_files(both, {"model.safetensors": None})) is None
+    assert judged(with_files(both, {"model.safetensors": None})).classification.framework is Framework.PYTORCH
+
+
+def test_lora_weights_alone_are_named_even_without_a_config() -> None:
+    lora = {"model.safetensors": None, "config.json": None, "adapter_model.safetensors": safetensors()}
+    assert reason(with_files(healthy_model(), lora)) == "no weights: only LoRA weights of another model"
 
 
 def test_pytorch_shards_are_counted_from_their_index() -> None:

@@ -1,11 +1,13 @@
 """The installed program as processes of its own, on a cache that holds the demo model."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 MLXK2 = Path(sys.executable).with_name("mlxk2")
@@ -26,11 +28,11 @@ def demo_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def program(demo_cache: Path) -> Program:
-    """`program("run", "demo", "hi")` → the finished process."""
+def program(demo_cache: Path, schema: jsonschema.Draft202012Validator) -> Program:
+    """`program("run", "demo", "hi")` → the finished process, its JSON checked against the schema."""
 
     def call(*argv: str, stdin: str | None = None, cache: Path = demo_cache, **more: str) -> Process:
-        return subprocess.run(
+        result = subprocess.run(
             [MLXK2, *argv],
             env=environment(cache, **more),
             input=stdin,
@@ -39,5 +41,8 @@ def program(demo_cache: Path) -> Program:
             text=True,
             check=False,
         )
+        if result.stdout.startswith("{"):
+            schema.validate(json.loads(result.stdout))
+        return result
 
     return call

@@ -208,18 +208,18 @@ def test_the_human_list(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None
     assert cli("list", services=program).out == (
         "NAME       HASH      SIZE  MODIFIED  TYPE\n"
         "bad-4bit   a69fc1e  604 B  3h ago    chat\n"
-        "good-4bit  0e73a21  481 B  3h ago    chat\n"
+        "good-4bit  041f893  481 B  3h ago    chat\n"
     )
     assert cli("list", "--health", "--all", services=program).out == (
         "NAME                 HASH      SIZE  MODIFIED  TYPE     FRAMEWORK  HEALTH\n"
         "bartowski/tiny-GGUF  8bf6502   56 B  3h ago    unknown  GGUF       healthy\n"
         "bad-4bit             a69fc1e  604 B  3h ago    chat     MLX        unhealthy\n"
-        "good-4bit            0e73a21  481 B  3h ago    chat     MLX        healthy\n"
+        "good-4bit            041f893  481 B  3h ago    chat     MLX        healthy\n"
     )
     assert cli("list", "--verbose", services=program).out == (
         "NAME                     HASH      SIZE  MODIFIED  TYPE  HEALTH\n"
         "mlx-community/bad-4bit   a69fc1e  604 B  3h ago    chat  unhealthy\n"
-        "mlx-community/good-4bit  0e73a21  481 B  3h ago    chat  healthy\n"
+        "mlx-community/good-4bit  041f893  481 B  3h ago    chat  healthy\n"
         "mlx-community/bad-4bit: incomplete: 1 of 2 shards missing: model-00002-of-00002.safetensors\n"
     )
 

@@ -138,6 +138,7 @@ FRAMEWORK_RULES: tuple[tuple[str, Condition, Framework], ...] = (
     ("the weights are GGUF", _weights_are(WeightFormat.GGUF), Framework.GGUF),
     ("README says library_name mlx or tag mlx", _card_says_mlx, Framework.MLX),
     ("safetensors metadata says format mlx", _safetensors_say_mlx, Framework.MLX),
+    ("the weights are NPZ, as early MLX conversions wrote them", _weights_are(WeightFormat.NPZ), Framework.MLX),
     ("the weights are safetensors", _weights_are(WeightFormat.SAFETENSORS), Framework.PYTORCH),
     ("the weights are PyTorch files", _weights_are(WeightFormat.PYTORCH), Framework.PYTORCH),
 )

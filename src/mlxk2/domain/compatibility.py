@@ -31,7 +31,7 @@ def judge_runtime(
 ) -> Compatibility:
     """The verdict of the rules below, first problem first."""
     return Compatibility(
-        _format_problem(snapshot, classification)
+        _format_problem(snapshot)
         or (None if trust_remote_code else _code_problem(snapshot))
         or (None if _brings_code(snapshot) else _architecture_problem(snapshot, runtime))
         or _quantization_problem(snapshot)
@@ -39,10 +39,8 @@ def judge_runtime(
     )
 
 
-def _format_problem(snapshot: Snapshot, classification: Classification) -> str | None:
+def _format_problem(snapshot: Snapshot) -> str | None:
     weights = find_weights(snapshot)
-    if classification.framework is Framework.GGUF:
-        return "GGUF weights: mlx-lm loads safetensors only"
     if weights is None or not weights.expected:
         return "no weights that mlx-lm could load"
     if weights.format is not WeightFormat.SAFETENSORS:

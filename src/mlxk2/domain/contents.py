@@ -36,13 +36,15 @@ _SAFETENSORS_HEADER_LIMIT = 100 * 1000 * 1000
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _CARD_LENGTH = 4096
 _ENDS_LENGTH = 16 * 1024  # the end of a large tokenizer_config.json still shows its chat_template key
-_WEIGHT_ENDINGS = (".gguf", ".bin", ".pth", ".pt", ".npz")
+_WEIGHT_ENDINGS = (".bin", ".pth", ".pt", ".npz")
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 
 def probe(path: str, size: int) -> Reading | None:
-    """Which bytes of a file the rules want; files in sub-folders are not read, except a pooling config."""
+    """Which bytes of a file the rules want; of files in sub-folders only GGUF weights are looked at."""
+    if path.endswith(".gguf"):
+        return Head(64)
     if "/" in path:
         return None
     if path.endswith(".safetensors"):

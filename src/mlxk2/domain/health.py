@@ -16,8 +16,8 @@ from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet, find_weig
 from mlxk2.ports.cache import FileFact, LinkState, RepoFacts
 
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "tiktoken.model")
-_ENCODER_VOCABULARIES = ("vocab.txt", "sentencepiece.bpe.model", "spiece.model")
-_TIKTOKEN = re.compile(r"[^/]+\.tiktoken")
+_ENCODER_VOCABULARIES = ("sentencepiece.bpe.model", "spiece.model")
+_VOCABULARY_FILE = re.compile(r"[^/]+\.tiktoken|[^/]*vocab[^/]*\.txt")
 _SHOWN_NAMES = 3
 
 
@@ -109,6 +109,11 @@ def _is_there(snapshot: Snapshot, name: str) -> bool:
     return file is not None and file.state is not LinkState.DANGLING
 
 
+def _is_not_only_lora(subject: Subject) -> str | None:
+    only = subject.weights is None and has_only_lora(subject.snapshot)
+    return "no weights: only LoRA weights of another model" if only else None
+
+
 def _config_is_an_object(subject: Subject) -> str | None:
     snapshot = subject.snapshot
     if "config.json" not in snapshot.files:
@@ -126,8 +131,7 @@ def _config_is_an_object(subject: Subject) -> str | None:
 
 def _weights_are_here(subject: Subject) -> str | None:
     if subject.weights is None or not subject.weights.expected:
-        lora = has_only_lora(subject.snapshot)
-        return "no weights: only LoRA weights of another model" if lora else "no weights"
+        return "no weights"
     return subject.weights.index_problem
 
 
@@ -156,7 +160,7 @@ def _format_problem(subject: Subject, name: str) -> str | None:
 def _listed_files_are_here(subject: Subject) -> str | None:
     snapshot = subject.snapshot
     for name in sorted(snapshot.listing or ()):
-        if not _loader_needs(snapshot, name):
+        if not _loader_needs(subject, name):
             continue
         if name not in snapshot.files:
             return f"incomplete: {name} is missing"
@@ -166,14 +170,16 @@ def _listed_files_are_here(subject: Subject) -> str | None:
     return None
 
 
-def _loader_needs(snapshot: Snapshot, name: str) -> bool:
+def _loader_needs(subject: Subject, name: str) -> bool:
     """Whether loading reads this file; vocabularies beside a tokenizer.json are only its older forms."""
-    if LOADER_GLOB.fullmatch(name) or name == "chat_template.jinja":
+    if LOADER_GLOB.fullmatch(name):
+        return subject.weights is not None and subject.weights.format is WeightFormat.SAFETENSORS
+    if name == "chat_template.jinja":
         return True
     if name in LOADER_JSON and name != "vocab.json":
         return True
-    older_form = name in (*_VOCABULARIES, "vocab.json", "merges.txt", "vocab.txt") or _TIKTOKEN.fullmatch(name)
-    return bool(older_form) and "tokenizer.json" not in snapshot.top_level
+    older_form = name in (*_VOCABULARIES, "vocab.json", "merges.txt") or _VOCABULARY_FILE.fullmatch(name)
+    return bool(older_form) and "tokenizer.json" not in subject.snapshot.top_level
 
 
 def _tokenizer_is_here(subject: Subject) -> str | None:
@@ -189,7 +195,7 @@ def has_tokenizer(snapshot: Snapshot) -> bool:
     """A vocabulary that the tokenizer library can load."""
     pair = snapshot.has("vocab.json") and snapshot.has("merges.txt")
     single = any(snapshot.has(name) for name in (*_VOCABULARIES, *_ENCODER_VOCABULARIES))
-    return single or pair or any(_TIKTOKEN.fullmatch(name) and snapshot.has(name) for name in snapshot.files)
+    return single or pair or any(_VOCABULARY_FILE.fullmatch(name) and snapshot.has(name) for name in snapshot.files)
 
 
 def _encoder_files_are_here(subject: Subject) -> str | None:
@@ -223,8 +229,8 @@ def _loader_files_are_whole(subject: Subject) -> str | None:
 
 
 def _loader_reads(name: str) -> bool:
-    plain = ("merges.txt", "vocab.txt", "chat_template.jinja", *_VOCABULARIES)
-    return name in LOADER_JSON or name in plain or bool(_TIKTOKEN.fullmatch(name))
+    plain = ("merges.txt", "chat_template.jinja", *_VOCABULARIES)
+    return name in LOADER_JSON or name in plain or bool(_VOCABULARY_FILE.fullmatch(name))
 
 
 def _file_problem(file: FileFact) -> str | None:
@@ -250,6 +256,7 @@ _FIRST: tuple[Rule, ...] = (
     _no_link_leaves_the_model,
     _all_shards_are_here,
     _no_partial_download,
+    _is_not_only_lora,
 )
 
 RULES: dict[Framework, tuple[Rule, ...]] = {

@@ -14,6 +14,9 @@ from mlxk2.domain.snapshot import Snapshot
 
 LOADER_GLOB = re.compile(r"model[^/]*\.safetensors")
 _LORA = frozenset({"adapters.safetensors", "adapter_model.safetensors"})
+_SAFETENSORS = re.compile(r"[^/]+\.safetensors")
+_GGUF = re.compile(r".+\.gguf")
+_NPZ = re.compile(r"[^/]+\.npz")
 _PYTORCH = re.compile(r"pytorch_model(-\d{5}-of-\d{5})?\.bin|consolidated(\.\d+)?\.pth|model\.(pt|pth|bin)")
 _NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<ending>\.safetensors|\.bin|\.gguf)")
 _MOST_SHARDS = 10_000
@@ -24,6 +27,7 @@ class WeightFormat(Enum):
 
     SAFETENSORS = "safetensors"
     GGUF = "GGUF"
+    NPZ = "NPZ"
     PYTORCH = "PyTorch"
 
 
@@ -37,21 +41,36 @@ class WeightSet:
 
 
 def find_weights(snapshot: Snapshot) -> WeightSet | None:
-    """The weights a loader would use, or None when the snapshot neither has nor expects any."""
-    names = snapshot.top_level
-    loadable = [name for name in names if LOADER_GLOB.fullmatch(name)]
-    other = [name for name in names if name.endswith(".safetensors") and name not in _LORA]
-    gguf = [name for name in names if name.endswith(".gguf")]
-    pytorch = [name for name in names if _PYTORCH.fullmatch(name)]
-    if loadable or (INDEX_FILE in snapshot.files and not other):
-        return _with_index(snapshot, WeightFormat.SAFETENSORS, loadable, INDEX_FILE)
-    if other:
-        return WeightSet(WeightFormat.SAFETENSORS, _complete(other))
-    if gguf:
-        return WeightSet(WeightFormat.GGUF, _complete(gguf))
-    if pytorch or PYTORCH_INDEX_FILE in snapshot.files:
-        return _with_index(snapshot, WeightFormat.PYTORCH, pytorch, PYTORCH_INDEX_FILE)
+    """The weights a loader would use, or None when the snapshot neither has nor expects any.
+
+    What is there decides the format; the listing only tells what is missing. A GGUF repo offers many quantizations of
+    one model, so its listing is asked only when none of them is there.
+    """
+    present, listed = tuple(snapshot.files), tuple(snapshot.listing or ())
+    for names in (present, listed):
+        if INDEX_FILE in names or any(_is_safetensors(name) for name in names):
+            return _safetensors(snapshot, {*present, *listed})
+        if gguf := [name for name in names if _GGUF.fullmatch(name)]:
+            return WeightSet(WeightFormat.GGUF, _complete(gguf))
+        if npz := [name for name in names if _NPZ.fullmatch(name)]:
+            return WeightSet(WeightFormat.NPZ, tuple(sorted(npz)))
+        if PYTORCH_INDEX_FILE in names or any(_PYTORCH.fullmatch(name) for name in names):
+            pytorch = [name for name in {*present, *listed} if _PYTORCH.fullmatch(name)]
+            return _with_index(snapshot, WeightFormat.PYTORCH, pytorch, PYTORCH_INDEX_FILE)
     return None
+
+
+def _is_safetensors(name: str) -> bool:
+    return bool(_SAFETENSORS.fullmatch(name)) and name not in _LORA
+
+
+def _safetensors(snapshot: Snapshot, names: set[str]) -> WeightSet:
+    """Those that mlx-lm's glob finds, with what the index adds; other safetensors where there are none of these."""
+    loadable = [name for name in names if LOADER_GLOB.fullmatch(name)]
+    other = [name for name in names if _is_safetensors(name)]
+    if loadable or not other:
+        return _with_index(snapshot, WeightFormat.SAFETENSORS, loadable, INDEX_FILE)
+    return WeightSet(WeightFormat.SAFETENSORS, _complete(other))
 
 
 def has_only_lora(snapshot: Snapshot) -> bool:
