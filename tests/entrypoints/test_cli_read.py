@@ -196,6 +196,13 @@ def test_show_of_a_broken_model_still_answers(cli: CommandLine, model_cache: Mod
     assert "config.json is missing or cannot be read" in cli("show", "broken", "--config").out
 
 
+def test_numbers_that_json_does_not_have_are_told_by_name(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:
+    config = b'{"model_type": "llama", "limit": [Infinity, -Infinity], "nested": {"x": NaN}}'
+    model_cache.add(with_files(GOOD, {"config.json": config}))
+    shown = data(cli("show", "good", "--config", "--json"))["config"]
+    assert (shown["limit"], shown["nested"]) == (["Infinity", "-Infinity"], {"x": "NaN"})
+
+
 def test_no_path_of_the_machine_is_told(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:
     model_cache.add(GOOD, BAD)
     for run in (cli("list", "--json"), cli("show", "good", "--files", "--json"), cli("health", "--json")):

@@ -5,7 +5,7 @@ has no value. Sizes are bytes, times UTC in `YYYY-MM-DDTHH:MM:SSZ`.
 """
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from enum import Enum
+from math import isfinite, isnan
 from typing import Any, Literal
 
 Framework = Literal["MLX", "GGUF", "PyTorch", "Unknown"]
@@ -127,7 +127,7 @@ class PullData:
 
 @dataclass(frozen=True)
 class RemovalPlanObject:
-    """What goes: whole model or single revisions, the refs and blobs that go with them, and the bytes freed."""
+    """What goes, and the bytes freed. `refs` and `blobs` are named for a revision; a whole model takes all of its own."""
 
     whole_model: bool
     revisions: list[str]
@@ -228,7 +228,10 @@ DATA_OF_COMMAND: dict[str, Any] = {
 
 
 def to_json(value: Any) -> Any:
-    """Records as plain JSON values, left-out fields dropped."""
+    """Records as plain JSON values, left-out fields dropped.
+
+    Numbers that JSON does not have, which a config.json may hold all the same, become their names.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return {
             entry.name: to_json(content)
@@ -237,4 +240,8 @@ def to_json(value: Any) -> Any:
         }
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]
-    return value.value if isinstance(value, Enum) else value
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    if isinstance(value, float) and not isfinite(value):
+        return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
