@@ -83,10 +83,11 @@ def _run(place: Place) -> Outcome:
     cache = place.base / "demo"
     environ = {"HF_HUB_CACHE": str(cache), "PYTHONUNBUFFERED": "1"}
     measure(Contestant("mlxk2 pull demo", (program("mlxk2"), "pull", "demo"), environ), place.home)
-    snapshots = sorted((cache / "models--mlxk2--demo" / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime)
+    model = cache / "models--mlxk2--demo"
+    snapshot = model / "snapshots" / (model / "refs" / "main").read_text()
     rival = "mlx_lm.generate"
     plain = ("--chat-template-config", '{"enable_thinking": false}', "--max-tokens", _MOST_TOKENS)
-    rival_argv = (program(rival), "--model", str(snapshots[-1]), "--prompt", QUESTION, *plain)
+    rival_argv = (program(rival), "--model", str(snapshot), "--prompt", QUESTION, *plain)
     own_argv = (program("mlxk2"), "run", "demo", QUESTION, "--max-tokens", _MOST_TOKENS)
     peers = [
         Contestant("mlxk2 run", own_argv, environ),
@@ -95,8 +96,12 @@ def _run(place: Place) -> Outcome:
     series = race(peers, place.home, place.runs)
     own_answer = series[0].timings[-1].output.decode(errors="replace").strip()
     rival_answer = series[1].timings[-1].output.decode(errors="replace").split("==========")[1].strip()
-    same = "The two answers are the same." if own_answer == rival_answer else "The two answers differ."
-    return Outcome(tuple(series), rival, streaming=True, remarks=(f"{same} {len(own_answer)} characters each.",))
+    remark = (
+        "Both answers are the same"
+        if own_answer == rival_answer
+        else "The answers differ, so the totals do not compare"
+    )
+    return Outcome(tuple(series), rival, streaming=True, remarks=(f"{remark}: {QUESTION!r} gave {own_answer!r}.",))
 
 
 def _if_installed(peer: Contestant) -> list[Contestant]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +21,11 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds since the process was started, and what it printed."""
+    """Seconds since the process was started, seconds of processor time, and what it printed."""
 
     first: float
     total: float
+    processor: float
     output: bytes
 
 
@@ -61,14 +61,15 @@ def measure(contestant: Contestant, home: Path) -> Timing:
             contestant.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=environ, bufsize=0
         ) as process:
             first, output = _read(process, contestant.marker)
-            code = process.wait()
+            _, status, usage = os.wait4(process.pid, 0)
             total = time.perf_counter() - started
+            process.returncode = code = os.waitstatus_to_exitcode(status)
         if code:
             errors.seek(0)
             raise CommandFailed(
                 f"{contestant.label}: exit status {code}\n{errors.read()[-2000:].decode(errors='replace')}"
             )
-    return Timing((first or started + total) - started, total, output)
+    return Timing((first or started + total) - started, total, usage.ru_utime + usage.ru_stime, output)
 
 
 def _read(process: "subprocess.Popen[bytes]", marker: bytes) -> tuple[float | None, bytes]:
@@ -91,14 +92,6 @@ class Series:
 
     contestant: Contestant
     timings: tuple[Timing, ...]
-
-    @property
-    def first(self) -> float:
-        return median(timing.first for timing in self.timings)
-
-    @property
-    def total(self) -> float:
-        return median(timing.total for timing in self.timings)
 
 
 def race(contestants: Sequence[Contestant], home: Path, runs: int) -> list[Series]:

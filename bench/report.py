@@ -7,7 +7,7 @@ from bench.benchmarks import Benchmark, Outcome
 from bench.processes import Series
 
 Result = tuple[Benchmark, Outcome]
-_HEADER = ("Command", "Median", "Fastest", "Slowest", "Difference", "Ratio")
+_HEADER = ("Command", "Median", "Fastest", "Slowest", "Difference", "Ratio", "CPU")
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -16,7 +16,8 @@ Written by `make bench` (`python -m bench`). Each command is a whole process, fr
 first character of its answer on a pipe): one run to warm up, then {runs} that count, in turn with its peers. Median,
 fastest and slowest are wall-clock times. Difference and ratio are medians over the runs of this command against the
 reference in the same turn: what else the machine did at that moment hit both alike, so ratios say more than times.
-Files are in the page cache, byte code is compiled, nothing asks the network.
+CPU is the median of user and system time of the whole process, which a busy machine changes least. Files are in the
+page cache, byte code is compiled, nothing asks the network.
 
 The models of the `list` benchmarks are healthy 4-bit MLX models in huggingface_hub's layout: seven small files, one to
 three shards, the recorded listing, and the lock files that a download leaves behind. Of realistic size means 2 MB of
@@ -32,11 +33,16 @@ def table(outcome: Outcome) -> list[tuple[str, ...]]:
     for suffix, kind in kinds:
         times = {series.contestant.label: _seconds(series, kind) for series in outcome.series}
         rows += [
-            (f"{label}{suffix}", *map(_milliseconds, (median(own), min(own), max(own))), *against)
-            for label, own in times.items()
-            for against in [_against(own, times[outcome.reference])]
+            _row(f"{series.contestant.label}{suffix}", series, times[series.contestant.label], times[outcome.reference])
+            for series in outcome.series
         ]
     return rows
+
+
+def _row(label: str, series: Series, own: list[float], reference: list[float]) -> tuple[str, ...]:
+    times = (median(own), min(own), max(own))
+    processor = median(timing.processor for timing in series.timings)
+    return label, *map(_milliseconds, times), *_against(own, reference), _milliseconds(processor)
 
 
 def _against(own: list[float], reference: list[float]) -> tuple[str, str]:
