@@ -33,10 +33,18 @@ def _run(argv: Sequence[str]) -> int:
 
     from mlxk2.entrypoints.cli.app import run
 
+    _fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     return run(argv, cache(real_services), os.environ)
+
+
+def _fill_closed_streams() -> None:
+    """A stream that the caller closed (`>&-`) is None in Python; reading it gives nothing, writing goes nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for the process's whole life
 
 
 def real_services() -> "Services":

@@ -49,6 +49,26 @@ def test_output_that_the_encoding_lacks_is_replaced_and_never_a_crash(program: P
     assert "mod?le" in run.stdout
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code", "errors"),
+    [
+        (">&-", 0, ""),
+        (">/dev/full", 3, "mlxk2: Cannot write the result to standard output: no space left on device\n"),
+        ("<&-", 0, ""),
+        ("2>&-", 0, ""),
+    ],
+)
+def test_closed_and_full_streams_end_in_words(demo_cache: Path, redirection: str, code: int, errors: str) -> None:
+    run = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" list --json {redirection}', MLXK2],
+        env=environment(demo_cache),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (code, errors)
+
+
 def on_a_terminal(argv: list[str], cache: Path, typed: bytes = b"", **more: str) -> tuple[int, str]:
     """Run the program on a pseudo-terminal; returns its exit code and everything on the screen."""
     controller, terminal = pty.openpty()

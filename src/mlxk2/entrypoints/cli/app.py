@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlxk2.entrypoints.cli.errors import exit_code
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.parser import COMMANDS, JSON_SPECS, PROG, CommandLineError, build_parser
-from mlxk2.ports.errors import InternalError, Interrupted, Mlxk2Error, UsageError
+from mlxk2.ports.errors import AccessProblem, InternalError, Interrupted, Mlxk2Error, UsageError
 
 if TYPE_CHECKING:
     from mlxk2.entrypoints.cli.context import Services
@@ -32,7 +32,8 @@ def run(argv: Sequence[str], services: "Callable[[], Services]", environ: Mappin
             code = _execute(argv, services, environ, out)
         out.flush()
     except BrokenPipeError:
-        return _reader_went_away()
+        out.abandon()
+        return 0  # `| head` has seen enough
     except KeyboardInterrupt:
         code = _fail(name, Interrupted("Interrupted"), out)
     except Mlxk2Error as error:
@@ -70,24 +71,25 @@ def _json_spec(asked: str | None, environ: Mapping[str, str]) -> str:
 
 def _fail(command: str, error: Mlxk2Error, out: Output) -> int:
     try:
-        if out.json:
-            from mlxk2.entrypoints.cli.envelope import failure
+        if not out.json:
+            _tell(error, out)
+            return exit_code(error)
+        from mlxk2.entrypoints.cli.envelope import failure
 
-            out.result(failure(command, error))
-            out.flush()
-        else:
-            if isinstance(error, UsageError) and error.usage:
-                out.note(error.usage)
-            out.note(f"{PROG}: {error.message}")
+        out.result(failure(command, error))
+        out.flush()
     except BrokenPipeError:
-        _reader_went_away()
+        out.abandon()
+    except AccessProblem as problem:  # standard output itself cannot take the envelope
+        out.abandon()
+        _tell(problem, out)
     return exit_code(error)
 
 
-def _reader_went_away() -> int:
-    """`| head` has seen enough: end quietly, and keep the interpreter from complaining when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+def _tell(error: Mlxk2Error, out: Output) -> None:
+    if isinstance(error, UsageError) and error.usage:
+        out.note(error.usage)
+    out.note(f"{PROG}: {error.message}")
 
 
 def _wants_json(argv: Sequence[str]) -> bool:

@@ -1,13 +1,28 @@
 """Where output goes: results to standard output, everything else to standard error; colour only on a terminal."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TextIO
+
+from mlxk2.ports.errors import AccessProblem
 
 _STYLES = {"good": "32", "bad": "31", "dim": "2", "bold": "1"}
 _NARROWEST = 40
 _DEFAULT_WIDTH = 80
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """A reader that went away is the caller's business; any other failure to write is told like one of the cache."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise AccessProblem(f"Cannot write the result to standard output: {reason}") from error
 
 
 class Output:
@@ -22,16 +37,19 @@ class Output:
 
     def result(self, text: str) -> None:
         """One finished piece of the result, with a line end."""
-        self._out.write(f"{text}\n")
+        with _writing():
+            self._out.write(f"{text}\n")
 
     def stream(self, text: str) -> None:
         """A piece of a result that grows; shown at once."""
-        self._out.write(text)
-        self._out.flush()
+        with _writing():
+            self._out.write(text)
+            self._out.flush()
 
     def note(self, text: str) -> None:
         """A sentence beside the result: warnings, progress, statistics."""
-        self._out.flush()
+        with contextlib.suppress(OSError):
+            self._out.flush()
         self._err.write(f"{text}\n")
         self._err.flush()
 
@@ -39,7 +57,13 @@ class Output:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour else text
 
     def flush(self) -> None:
-        self._out.flush()
+        with _writing():
+            self._out.flush()
+
+    def abandon(self) -> None:
+        """Nothing more can be written: keep the interpreter from complaining when it flushes at exit."""
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
     @property
     def width(self) -> int:

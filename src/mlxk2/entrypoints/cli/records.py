@@ -127,7 +127,7 @@ class PullData:
 
 @dataclass(frozen=True)
 class RemovalPlanObject:
-    """What goes, and the bytes freed. `refs` and `blobs` are named for a revision; a whole model takes all of its own."""
+    """What goes, and the bytes freed. `refs` and `blobs` are named for a revision; a whole model takes them all."""
 
     whole_model: bool
     revisions: list[str]
