@@ -1,5 +1,6 @@
 """The `mlxk2` and `mlxk-json` commands."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ def _run(argv: Sequence[str]) -> int:
 
     from mlxk2.entrypoints.cli.app import run
 
+    gc.disable()  # a short process gains nothing from collecting; loading a model switches it on again
     _fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

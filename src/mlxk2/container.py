@@ -4,9 +4,12 @@
 inside the factories keep a command from loading what it does not use.
 """
 
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import TYPE_CHECKING
-
-from dependency_injector import containers, providers
 
 from mlxk2.domain.inspection import Inspector
 from mlxk2.domain.usecases.check_health import CheckHealth
@@ -16,6 +19,38 @@ from mlxk2.domain.usecases.remove_model import RemoveModel
 from mlxk2.domain.usecases.run_model import RunModel
 from mlxk2.domain.usecases.show_model import ShowModel
 from mlxk2.entrypoints.cli.context import Services
+
+
+class _HeldBack:
+    """An import finder that knows nothing of the packages that dependency_injector tries in passing."""
+
+    names = frozenset({"fast_depends", "fastapi", "pydantic", "pydantic_settings", "starlette", "werkzeug", "yaml"})
+
+    @classmethod
+    def find_spec(
+        cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        del path, target
+        if name in cls.names:
+            raise ModuleNotFoundError(f"{name} is not needed here", name=name)
+        return None
+
+
+@contextmanager
+def _without_extras() -> Iterator[None]:
+    """dependency_injector imports PyYAML, pydantic and others where they are installed, for features not used here.
+
+    Holding them back halves the cost of importing it; packages that are loaded already stay as they are.
+    """
+    sys.meta_path.insert(0, _HeldBack)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_HeldBack)
+
+
+with _without_extras():
+    from dependency_injector import containers, providers
 
 if TYPE_CHECKING:
     from mlxk2.ports.cache import ModelCache

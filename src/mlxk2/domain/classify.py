@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mlxk2.domain.contents import SafetensorsHeader
-from mlxk2.domain.snapshot import Snapshot
-from mlxk2.domain.weights import WeightFormat, find_weights
+from mlxk2.domain.subject import Subject
+from mlxk2.domain.weights import WeightFormat
 
 
 class Framework(Enum):
@@ -46,8 +46,6 @@ class Classification:
         return Capability.TEXT_GENERATION in self.capabilities
 
 
-Subject = tuple[str, Snapshot]
-"""A model's name and its snapshot."""
 Condition = Callable[[Subject], bool]
 
 _ENCODERS = frozenset(
@@ -67,24 +65,23 @@ _AUDIO_KEYS = ("audio_config", "audio_token_id", "audio_token_index")
 
 def _weights_are(kind: WeightFormat) -> Condition:
     def condition(subject: Subject) -> bool:
-        weights = find_weights(subject[1])
+        weights = subject.weights
         return weights is not None and weights.format is kind
 
     return condition
 
 
 def _has_mlx_quantization(subject: Subject) -> bool:
-    return isinstance(subject[1].config.get("quantization"), dict)
+    return isinstance(subject.snapshot.config.get("quantization"), dict)
 
 
 def _card_says_mlx(subject: Subject) -> bool:
-    card = subject[1].card
+    card = subject.snapshot.card
     return card.library_name.lower() == "mlx" or "mlx" in card.tags
 
 
 def _safetensors_say_mlx(subject: Subject) -> bool:
-    snapshot = subject[1]
-    weights = find_weights(snapshot)
+    snapshot, weights = subject.snapshot, subject.weights
     if weights is None or weights.format is not WeightFormat.SAFETENSORS:
         return False
     headers = (snapshot.safetensors(name) for name in weights.expected if snapshot.has(name))
@@ -92,18 +89,18 @@ def _safetensors_say_mlx(subject: Subject) -> bool:
 
 
 def _is_image_or_speech_model(subject: Subject) -> bool:
-    return subject[1].model_type.lower() in _SPEECH | _IMAGES
+    return subject.snapshot.model_type.lower() in _SPEECH | _IMAGES
 
 
 def _is_sentence_transformer(subject: Subject) -> bool:
-    snapshot = subject[1]
+    snapshot = subject.snapshot
     card = snapshot.card
     listed = any(name in snapshot.top_level for name in _EMBEDDING_FILES)
     return listed or card.pipeline_tag in _EMBEDDING_TAGS or bool(card.tags & _EMBEDDING_TAGS)
 
 
 def _is_encoder(subject: Subject) -> bool:
-    snapshot = subject[1]
+    snapshot = subject.snapshot
     heads = snapshot.architectures
     return snapshot.model_type.lower() in _ENCODERS or (
         bool(heads) and all(head.endswith("Model") and not head.endswith("LMHeadModel") for head in heads)
@@ -111,25 +108,25 @@ def _is_encoder(subject: Subject) -> bool:
 
 
 def _has_chat_template(subject: Subject) -> bool:
-    return subject[1].has_chat_template
+    return subject.snapshot.has_chat_template
 
 
 def _card_says_chat(subject: Subject) -> bool:
-    return "conversational" in subject[1].card.tags
+    return "conversational" in subject.snapshot.card.tags
 
 
 def _name_says_chat(subject: Subject) -> bool:
-    own_name = subject[0].rsplit("/", 1)[-1].lower()
+    own_name = subject.name.rsplit("/", 1)[-1].lower()
     return bool(_CHAT_WORDS & set(re.split(r"[-_. ]", own_name)))
 
 
 def _generates_text(subject: Subject) -> bool:
-    name, snapshot = subject
+    snapshot = subject.snapshot
     heads = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
     return (
         any(head.endswith(heads) for head in snapshot.architectures)
         or snapshot.card.pipeline_tag == "text-generation"
-        or (bool(snapshot.model_type) and framework_of(name, snapshot) is Framework.MLX)
+        or (bool(snapshot.model_type) and framework_of(subject) is Framework.MLX)
     )
 
 
@@ -161,15 +158,14 @@ _CAPABILITIES_OF_TYPE = {
 }
 
 
-def framework_of(name: str, snapshot: Snapshot) -> Framework:
+def framework_of(subject: Subject) -> Framework:
     """The first row of FRAMEWORK_RULES that holds."""
-    subject = (name, snapshot)
     return next((result for _, holds, result in FRAMEWORK_RULES if holds(subject)), Framework.UNKNOWN)
 
 
-def classify(name: str, snapshot: Snapshot) -> Classification:
-    """Framework, type and capabilities of a snapshot; `name` is the model's full name."""
-    subject = (name, snapshot)
+def classify(subject: Subject) -> Classification:
+    """Framework, type and capabilities of a snapshot."""
+    snapshot = subject.snapshot
     model_type = next((result for _, holds, result in TYPE_RULES if holds(subject)), ModelType.UNKNOWN)
     capabilities = [*_CAPABILITIES_OF_TYPE[model_type]]
     kind = snapshot.model_type.lower()
@@ -177,4 +173,4 @@ def classify(name: str, snapshot: Snapshot) -> Classification:
         capabilities.append(Capability.VISION)
     if kind in _SPEECH or any(snapshot.config.get(key) is not None for key in _AUDIO_KEYS):
         capabilities.append(Capability.AUDIO)
-    return Classification(framework_of(name, snapshot), model_type, tuple(capabilities))
+    return Classification(framework_of(subject), model_type, tuple(capabilities))

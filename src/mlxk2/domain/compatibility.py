@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from mlxk2.domain.classify import Classification, Framework
 from mlxk2.domain.health import has_tokenizer
 from mlxk2.domain.snapshot import Snapshot
-from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, find_weights
+from mlxk2.domain.subject import Subject
+from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet
 from mlxk2.ports.engine import RuntimeCatalogue
 
 _KNOWN_QUANTIZATIONS = frozenset({"bitnet", "mxfp4", "mxfp8", "fp8", "compressed-tensors", "modelopt", "awq", "gptq"})
@@ -27,11 +28,12 @@ class Compatibility:
 
 
 def judge_runtime(
-    snapshot: Snapshot, classification: Classification, runtime: RuntimeCatalogue, *, trust_remote_code: bool = False
+    subject: Subject, classification: Classification, runtime: RuntimeCatalogue, *, trust_remote_code: bool = False
 ) -> Compatibility:
     """The verdict of the rules below, first problem first."""
+    snapshot = subject.snapshot
     return Compatibility(
-        _format_problem(snapshot)
+        _format_problem(subject.weights)
         or (None if trust_remote_code else _code_problem(snapshot))
         or (None if _brings_code(snapshot) else _architecture_problem(snapshot, runtime))
         or _quantization_problem(snapshot)
@@ -39,8 +41,7 @@ def judge_runtime(
     )
 
 
-def _format_problem(snapshot: Snapshot) -> str | None:
-    weights = find_weights(snapshot)
+def _format_problem(weights: WeightSet | None) -> str | None:
     if weights is None or not weights.expected:
         return "no weights that mlx-lm could load"
     if weights.format is not WeightFormat.SAFETENSORS:

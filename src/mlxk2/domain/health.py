@@ -1,6 +1,6 @@
 """Health: is every byte of the model where it should be? Decided offline, from facts that an adapter collected.
 
-Each rule is a function from a subject to the first problem in words, or None; `RULES` lists them per framework in the
+Each rule is a function from a case to the first problem in words, or None; `RULES` lists them per framework in the
 order in which problems are reported. Whether mlx-lm can run a healthy model is a question of its own
 (`domain/compatibility.py`).
 """
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from mlxk2.domain.classify import Classification, Framework, ModelType
 from mlxk2.domain.contents import LOADER_JSON, Broken, check_gguf, is_lfs_pointer
 from mlxk2.domain.snapshot import Snapshot
-from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet, find_weights, has_only_lora
+from mlxk2.domain.subject import Subject
+from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet, has_only_lora
 from mlxk2.ports.cache import FileFact, LinkState, RepoFacts
 
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "tiktoken.model")
@@ -33,7 +34,7 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class _Case:
     """What a rule looks at."""
 
     snapshot: Snapshot
@@ -41,7 +42,7 @@ class Subject:
     weights: WeightSet | None
 
 
-Rule = Callable[[Subject], str | None]
+Rule = Callable[[_Case], str | None]
 
 
 def judge_missing(repo: RepoFacts) -> Health:
@@ -56,24 +57,24 @@ def judge_missing(repo: RepoFacts) -> Health:
     return Health(f"{word}{named}")
 
 
-def judge(snapshot: Snapshot, classification: Classification) -> Health:
+def judge(subject: Subject, classification: Classification) -> Health:
     """The verdict on one snapshot."""
-    if snapshot.repo.problem:
-        return Health(snapshot.repo.problem)
-    subject = Subject(snapshot, classification, find_weights(snapshot))
-    problems = (rule(subject) for rule in RULES[classification.framework])
+    if subject.snapshot.repo.problem:
+        return Health(subject.snapshot.repo.problem)
+    case = _Case(subject.snapshot, classification, subject.weights)
+    problems = (rule(case) for rule in RULES[classification.framework])
     return Health(next((problem for problem in problems if problem), None))
 
 
-def _no_download_in_progress(subject: Subject) -> str | None:
-    own = _own_etags(subject.snapshot, subject.snapshot.repo.held_locks)
+def _no_download_in_progress(case: _Case) -> str | None:
+    own = _own_etags(case.snapshot, case.snapshot.repo.held_locks)
     return "download in progress" if own else None
 
 
-def _no_partial_download(subject: Subject) -> str | None:
-    unfinished = {partial.etag for partial in subject.snapshot.repo.partials if not partial.finished}
-    own = _own_etags(subject.snapshot, unfinished)
-    paths = sorted(row.path for row in (subject.snapshot.listing or {}).values() if row.blob in own)
+def _no_partial_download(case: _Case) -> str | None:
+    unfinished = {partial.etag for partial in case.snapshot.repo.partials if not partial.finished}
+    own = _own_etags(case.snapshot, unfinished)
+    paths = sorted(row.path for row in (case.snapshot.listing or {}).values() if row.blob in own)
     return f"download incomplete{': ' if paths else ''}{', '.join(paths[:_SHOWN_NAMES])}" if own else None
 
 
@@ -87,16 +88,16 @@ def _own_etags(snapshot: Snapshot, etags: Iterable[str]) -> set[str]:
     return {etag for etag in etags if etag in linked or etag not in finished}
 
 
-def _no_link_leaves_the_model(subject: Subject) -> str | None:
-    for file in subject.snapshot.files.values():
+def _no_link_leaves_the_model(case: _Case) -> str | None:
+    for file in case.snapshot.files.values():
         if file.state is LinkState.OUTSIDE:
             return f"{file.path} is a link that leaves the model's folder"
     return None
 
 
-def _all_shards_are_here(subject: Subject) -> str | None:
-    expected = subject.weights.expected if subject.weights else ()
-    missing = [name for name in expected if not _is_there(subject.snapshot, name)]
+def _all_shards_are_here(case: _Case) -> str | None:
+    expected = case.weights.expected if case.weights else ()
+    missing = [name for name in expected if not _is_there(case.snapshot, name)]
     if not missing or len(expected) == 1:
         return None
     shown = ", ".join(missing[:_SHOWN_NAMES])
@@ -109,13 +110,13 @@ def _is_there(snapshot: Snapshot, name: str) -> bool:
     return file is not None and file.state is not LinkState.DANGLING
 
 
-def _is_not_only_lora(subject: Subject) -> str | None:
-    only = subject.weights is None and has_only_lora(subject.snapshot)
+def _is_not_only_lora(case: _Case) -> str | None:
+    only = case.weights is None and has_only_lora(case.snapshot)
     return "no weights: only LoRA weights of another model" if only else None
 
 
-def _config_is_an_object(subject: Subject) -> str | None:
-    snapshot = subject.snapshot
+def _config_is_an_object(case: _Case) -> str | None:
+    snapshot = case.snapshot
     if "config.json" not in snapshot.files:
         return "config.json is missing"
     problem = _file_problem(snapshot.files["config.json"])
@@ -129,38 +130,38 @@ def _config_is_an_object(subject: Subject) -> str | None:
     return None if config else "config.json is an empty object"
 
 
-def _weights_are_here(subject: Subject) -> str | None:
-    if subject.weights is None or not subject.weights.expected:
+def _weights_are_here(case: _Case) -> str | None:
+    if case.weights is None or not case.weights.expected:
         return "no weights"
-    return subject.weights.index_problem
+    return case.weights.index_problem
 
 
-def _weight_files_are_whole(subject: Subject) -> str | None:
-    snapshot = subject.snapshot
-    for name in subject.weights.expected if subject.weights else ():
+def _weight_files_are_whole(case: _Case) -> str | None:
+    snapshot = case.snapshot
+    for name in case.weights.expected if case.weights else ():
         if name not in snapshot.files:
             return f"incomplete: {name} is missing"
-        problem = _file_problem(snapshot.files[name]) or _size_problem(snapshot, name) or _format_problem(subject, name)
+        problem = _file_problem(snapshot.files[name]) or _size_problem(snapshot, name) or _format_problem(case, name)
         if problem:
             return f"{name} {problem}"
     return None
 
 
-def _format_problem(subject: Subject, name: str) -> str | None:
-    kind = subject.weights.format if subject.weights else None
+def _format_problem(case: _Case, name: str) -> str | None:
+    kind = case.weights.format if case.weights else None
     if kind is WeightFormat.SAFETENSORS:
-        header = subject.snapshot.safetensors(name)
+        header = case.snapshot.safetensors(name)
         return header.why if isinstance(header, Broken) else None
     if kind is WeightFormat.GGUF:
-        broken = check_gguf(subject.snapshot.files[name])
+        broken = check_gguf(case.snapshot.files[name])
         return broken.why if broken else None
     return None
 
 
-def _listed_files_are_here(subject: Subject) -> str | None:
-    snapshot = subject.snapshot
+def _listed_files_are_here(case: _Case) -> str | None:
+    snapshot = case.snapshot
     for name in sorted(snapshot.listing or ()):
-        if not _loader_needs(subject, name):
+        if not _loader_needs(case, name):
             continue
         if name not in snapshot.files:
             return f"incomplete: {name} is missing"
@@ -170,22 +171,22 @@ def _listed_files_are_here(subject: Subject) -> str | None:
     return None
 
 
-def _loader_needs(subject: Subject, name: str) -> bool:
+def _loader_needs(case: _Case, name: str) -> bool:
     """Whether loading reads this file; vocabularies beside a tokenizer.json are only its older forms."""
     if LOADER_GLOB.fullmatch(name):
-        return subject.weights is not None and subject.weights.format is WeightFormat.SAFETENSORS
+        return case.weights is not None and case.weights.format is WeightFormat.SAFETENSORS
     if name == "chat_template.jinja":
         return True
     if name in LOADER_JSON and name != "vocab.json":
         return True
     older_form = name in (*_VOCABULARIES, "vocab.json", "merges.txt") or _VOCABULARY_FILE.fullmatch(name)
-    return bool(older_form) and "tokenizer.json" not in subject.snapshot.top_level
+    return bool(older_form) and "tokenizer.json" not in case.snapshot.top_level
 
 
-def _tokenizer_is_here(subject: Subject) -> str | None:
-    if not subject.classification.generates_text:
+def _tokenizer_is_here(case: _Case) -> str | None:
+    if not case.classification.generates_text:
         return None
-    return None if has_tokenizer(subject.snapshot) else _NO_TOKENIZER
+    return None if has_tokenizer(case.snapshot) else _NO_TOKENIZER
 
 
 _NO_TOKENIZER = "no tokenizer: tokenizer.json, tokenizer.model, or vocab.json with merges.txt is needed"
@@ -198,22 +199,22 @@ def has_tokenizer(snapshot: Snapshot) -> bool:
     return single or pair or any(_VOCABULARY_FILE.fullmatch(name) and snapshot.has(name) for name in snapshot.files)
 
 
-def _encoder_files_are_here(subject: Subject) -> str | None:
-    if subject.classification.model_type is not ModelType.EMBEDDING:
+def _encoder_files_are_here(case: _Case) -> str | None:
+    if case.classification.model_type is not ModelType.EMBEDDING:
         return None
-    if not has_tokenizer(subject.snapshot):
+    if not has_tokenizer(case.snapshot):
         return "no tokenizer: tokenizer.json or a vocabulary file is needed"
-    modules = subject.snapshot.json("modules.json")
+    modules = case.snapshot.json("modules.json")
     for module in modules if isinstance(modules, list) else []:
         path = module.get("path") if isinstance(module, dict) else None
         needed = f"{path}/config.json"
-        if isinstance(path, str) and path.endswith("_Pooling") and not subject.snapshot.has(needed):
+        if isinstance(path, str) and path.endswith("_Pooling") and not case.snapshot.has(needed):
             return f"{needed} is missing, which modules.json names"
     return None
 
 
-def _loader_files_are_whole(subject: Subject) -> str | None:
-    snapshot = subject.snapshot
+def _loader_files_are_whole(case: _Case) -> str | None:
+    snapshot = case.snapshot
     for name, file in snapshot.files.items():
         if file.state is LinkState.DANGLING:
             return f"{name} is a dangling link"

@@ -9,6 +9,7 @@ from mlxk2.domain.health import Health, judge, judge_missing
 from mlxk2.domain.names import ModelReference, name_of
 from mlxk2.domain.resolution import choose_commit, find_commit, matching_names, resolve_name
 from mlxk2.domain.snapshot import Snapshot
+from mlxk2.domain.subject import Subject
 from mlxk2.ports.cache import ModelCache, RepoFacts
 from mlxk2.ports.engine import RuntimeCatalogue
 
@@ -73,7 +74,7 @@ class Inspector:
         names = self.names()
         return [self.judge(self.open(name, names[name]))[0] for name in matching_names(pattern, names)]
 
-    def judge(self, located: Located) -> tuple[ModelSummary, Snapshot | None]:
+    def judge(self, located: Located) -> tuple[ModelSummary, Subject | None]:
         """Verdicts on one snapshot, and its parsed contents for whoever shows more of it."""
         repo = located.repo
         if located.commit is None:
@@ -81,15 +82,15 @@ class Inspector:
             unrunnable = Compatibility("no weights that mlx-lm could load")
             health = judge_missing(repo)
             return ModelSummary(located.name, None, 0, repo.modified, nothing, health, unrunnable), None
-        snapshot = Snapshot(repo, self._cache.snapshot(repo, located.commit, probe))
-        classification = classify(located.name, snapshot)
+        subject = Subject(located.name, Snapshot(repo, self._cache.snapshot(repo, located.commit, probe)))
+        classification = classify(subject)
         summary = ModelSummary(
             located.name,
             located.commit,
-            snapshot.size,
+            subject.snapshot.size,
             repo.modified,
             classification,
-            judge(snapshot, classification),
-            judge_runtime(snapshot, classification, self._runtime),
+            judge(subject, classification),
+            judge_runtime(subject, classification, self._runtime),
         )
-        return summary, snapshot
+        return summary, subject

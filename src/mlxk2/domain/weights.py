@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from mlxk2.domain.contents import INDEX_FILE, PYTORCH_INDEX_FILE, Broken
+from mlxk2.domain.contents import INDEX_FILE, PYTORCH_INDEX_FILE, Broken, LargeJson
 from mlxk2.domain.snapshot import Snapshot
 
 LOADER_GLOB = re.compile(r"model[^/]*\.safetensors")
@@ -79,19 +79,31 @@ def has_only_lora(snapshot: Snapshot) -> bool:
 
 
 def _with_index(snapshot: Snapshot, kind: WeightFormat, names: list[str], index: str) -> WeightSet:
-    if index not in snapshot.files or not snapshot.has(index):
+    if not snapshot.has(index):
         return WeightSet(kind, _complete(names))
     document = snapshot.json(index)
-    shards = document.get("weight_map") if isinstance(document, dict) else None
-    if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
+    if isinstance(document, LargeJson):
+        return WeightSet(kind, _complete(names))
+    indexed = _shards_of(document)
+    if indexed is None:
         why = document.why if isinstance(document, Broken) else "has no weight_map"
-        large = not isinstance(document, (Broken, dict, list, str, int, float, type(None)))
-        return WeightSet(kind, _complete(names), None if large else f"{index} {why}")
-    indexed = {str(shard) for shard in shards.values()}
+        return WeightSet(kind, _complete(names), f"{index} {why}")
     outside = sorted(shard for shard in indexed if not _stays_inside(shard))
     if outside:
         return WeightSet(kind, _complete(names), f"{index} names a file outside the model: {outside[0]}")
     return WeightSet(kind, _complete({*names, *indexed}))
+
+
+def _shards_of(document: object) -> set[str] | None:
+    """The files that an index names; None when it is not a map from tensors to names."""
+    shards = document.get("weight_map") if isinstance(document, dict) else None
+    if not isinstance(shards, dict):
+        return None
+    try:
+        names = set(shards.values())
+    except TypeError:
+        return None
+    return names if all(isinstance(name, str) for name in names) else None
 
 
 def _stays_inside(shard: str) -> bool:

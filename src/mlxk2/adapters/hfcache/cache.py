@@ -1,11 +1,14 @@
-"""The `ModelCache` port on a real Hugging Face cache; `root` is the resolved folder and is passed on everywhere."""
+"""The `ModelCache` port on a real Hugging Face cache; `root` is the resolved folder and is passed on everywhere.
+
+What changes the cache is imported when it is used, so that reading starts sooner.
+"""
 
 import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from mlxk2.adapters.hfcache import install, layout, remove, shared_store
+from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.repo import read_repo
 from mlxk2.adapters.hfcache.snapshot import read_snapshot
 from mlxk2.ports.cache import Probe, Removal, RepoFacts, SnapshotFacts
@@ -42,16 +45,22 @@ class HfCache:
         return os.path.join(self._root, _checked(folder), layout.SNAPSHOTS, _commit(commit))
 
     def freed_bytes(self, folder: str, blobs: Iterable[str] | None) -> int:
+        from mlxk2.adapters.hfcache import remove
+
         return remove.freed_bytes(self._root, _checked(folder), blobs)
 
     def remove(self, removal: Removal) -> None:
         _checked(removal.folder)
         for name in (*removal.commits, *removal.blobs, *(part for ref in removal.refs for part in ref.split("/"))):
             _plain_name(name)
+        from mlxk2.adapters.hfcache import remove
+
         with _access(removal.folder):
             remove.remove(self._root, removal)
 
     def install(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
+        from mlxk2.adapters.hfcache import install
+
         with _access(folder):
             return install.install(self._root, _checked(folder), _commit(commit), files)
 

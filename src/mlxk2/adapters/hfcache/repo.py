@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.locks import held_locks
+from mlxk2.adapters.hfcache.reading import read_file
 from mlxk2.ports.cache import BlobFact, LinkState, PartialFile, RepoFacts, SnapshotEntry
 
 
@@ -51,8 +52,7 @@ def _refs(path: str, prefix: str = "") -> Iterator[tuple[str, str]]:
             if entry.is_dir(follow_symlinks=False):
                 yield from _refs(entry.path, f"{prefix}{entry.name}/")
             elif entry.is_file(follow_symlinks=False):
-                with open(entry.path, "rb") as file:
-                    yield f"{prefix}{entry.name}", file.read(256).decode("ascii", "replace").strip()
+                yield f"{prefix}{entry.name}", read_file(entry.path, 256).decode("ascii", "replace").strip()
 
 
 def _snapshots(path: str) -> tuple[SnapshotEntry, ...]:

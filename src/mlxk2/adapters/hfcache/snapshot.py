@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator
 
 from mlxk2.adapters.hfcache import layout
+from mlxk2.adapters.hfcache.reading import opened, read_file
 from mlxk2.ports.cache import (
     BlobFact,
     Ends,
@@ -23,6 +24,8 @@ from mlxk2.ports.cache import (
     SnapshotFacts,
 )
 
+_LARGEST_LISTING = 64 * 1024 * 1024
+
 
 def read_snapshot(root: str, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
     """Read `snapshots/<commit>` and `trees/<commit>.json` of the model."""
@@ -35,8 +38,7 @@ def read_snapshot(root: str, repo: RepoFacts, commit: str, probe: Probe) -> Snap
 def read_listing(model: str, commit: str) -> tuple[ListedFile, ...] | None:
     """The commit's recorded file list, or None when it is absent, unreadable or of an unknown format."""
     try:
-        with open(os.path.join(model, layout.TREES, f"{commit}.json"), "rb") as file:
-            document = json.loads(file.read())
+        document = json.loads(read_file(os.path.join(model, layout.TREES, f"{commit}.json"), _LARGEST_LISTING))
         if document["format_version"] != layout.TREE_FORMAT_VERSION:
             return None
         return tuple(
@@ -120,8 +122,7 @@ def _read(fact: FileFact, full_path: str, probe: Probe) -> FileFact:
 
 
 def _excerpt(path: str, size: int, reading: Reading) -> tuple[bytes, bytes]:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
+    with opened(path) as handle:
         if isinstance(reading, Head):
             return os.read(handle, min(reading.length, size)), b""
         if isinstance(reading, Ends):
@@ -131,5 +132,3 @@ def _excerpt(path: str, size: int, reading: Reading) -> tuple[bytes, bytes]:
         head = os.read(handle, 8)
         length = min(int.from_bytes(head, "little"), reading.limit, size)
         return head + os.read(handle, length), b""
-    finally:
-        os.close(handle)

@@ -21,6 +21,10 @@ class MlxLmCatalogue:
         self._known: dict[str, bool] = {}
 
     def version(self) -> str | None:
+        return self._version
+
+    @cached_property
+    def _version(self) -> str | None:
         match = _VERSION.search(self._source("_version.py"))
         return match[1] if match else None
 

@@ -10,6 +10,7 @@ from mlxk2.domain.names import DEMO_NAME, parse_reference
 from mlxk2.domain.sampling import SamplingChoice, check_choice, decide
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.stopping import check_stops
+from mlxk2.domain.subject import Subject
 from mlxk2.ports.cache import ModelCache
 from mlxk2.ports.engine import Engine, EngineLoader, LoadOptions, RequestId, RuntimeCatalogue
 from mlxk2.ports.errors import OperationError, ValidationError
@@ -71,10 +72,11 @@ class RunModel:
         """
         _check(options)
         located = self._inspector.locate(parse_reference(reference))
-        summary, snapshot = self._inspector.judge(located)
-        if snapshot is None or not summary.health.healthy:
+        summary, subject = self._inspector.judge(located)
+        if subject is None or not summary.health.healthy:
             raise OperationError(_unhealthy(summary))
-        self._check_runtime(summary, snapshot, options)
+        self._check_runtime(summary, subject, options)
+        snapshot = subject.snapshot
         location = self._cache.location(located.repo.folder, snapshot.commit)
         engine = self._loader.load(location, LoadOptions(options.trust_remote_code))
         try:
@@ -83,12 +85,12 @@ class RunModel:
             engine.close()
             raise
 
-    def _check_runtime(self, summary: ModelSummary, snapshot: Snapshot, options: RunOptions) -> None:
+    def _check_runtime(self, summary: ModelSummary, subject: Subject, options: RunOptions) -> None:
         verdict = judge_runtime(
-            snapshot, summary.classification, self._runtime, trust_remote_code=options.trust_remote_code
+            subject, summary.classification, self._runtime, trust_remote_code=options.trust_remote_code
         )
         if verdict.reason:
-            code = snapshot.config.get("model_file") is not None and not options.trust_remote_code
+            code = subject.snapshot.config.get("model_file") is not None and not options.trust_remote_code
             step = "; only if you trust its author, add --trust-remote-code" if code else ""
             raise OperationError(f"'{summary.name}' cannot run here: {verdict.reason}{step}")
 

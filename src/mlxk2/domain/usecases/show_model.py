@@ -25,8 +25,9 @@ class ShowModel:
 
     def __call__(self, reference: str) -> ModelDetails:
         """Raises ValidationError, ModelNotFound or AmbiguousMatch."""
-        summary, snapshot = self._inspector.judge(self._inspector.locate(parse_reference(reference)))
-        if snapshot is None:
+        summary, subject = self._inspector.judge(self._inspector.locate(parse_reference(reference)))
+        if subject is None:
             return ModelDetails(summary, None, (), None)
+        snapshot = subject.snapshot
         files = tuple(snapshot.files.values())
         return ModelDetails(summary, read_metadata(snapshot.config), files, snapshot.config or None)

@@ -1,7 +1,7 @@
 """Texts for people: sizes, times, tables."""
 
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 _STEPS = ((31_536_000, "y"), (2_592_000, "mo"), (604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m"))
 _GAP = "  "
@@ -30,7 +30,7 @@ def age(moment: float, now: float) -> str:
 
 def utc(moment: float) -> str:
     """`YYYY-MM-DDTHH:MM:SSZ`, in every time zone of the machine."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
 def count(number: int, noun: str) -> str:

@@ -1,6 +1,7 @@
-"""The command line's grammar. Imports argparse only: completion, man page and `--version` stand on it."""
+"""The command line's grammar. Imports argparse (and os) only: completion, man page and `--version` stand on it."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -8,6 +9,7 @@ PROG = "mlxk2"
 COMMANDS = ("list", "show", "health", "pull", "rm", "run", "version")
 JSON_SPECS = ("0.2.3", "0.1.3")
 """Forms of the JSON model object, the current one first."""
+_DEFAULT_COLUMNS = 80
 MODEL_HELP = "org/model, a short name that fits one model, name@hash for one revision, or 'demo'"
 PATTERN_HELP = "only models whose name contains this text, in any case"
 
@@ -19,6 +21,24 @@ class CommandLineError(Exception):
         super().__init__(message)
         self.message = message
         self.usage = usage
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Knows its width; argparse would import shutil, bz2 and lzma to find it, for every option that is added."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    try:
+        return int(os.environ.get("COLUMNS", "")) or _DEFAULT_COLUMNS
+    except ValueError:
+        pass
+    try:
+        return os.get_terminal_size().columns or _DEFAULT_COLUMNS
+    except OSError:
+        return _DEFAULT_COLUMNS
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Find, check, download and run MLX language models in the Hugging Face cache.",
         epilog="Every command answers in JSON with --json; see the JSON API specification in the documentation.",
         allow_abbrev=False,
+        formatter_class=_Formatter,
     )
     parser.set_defaults(command=None, json=False, json_spec=None)
     _add_common(parser)
@@ -62,7 +83,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def _command(commands: Any, name: str, summary: str, description: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=description, allow_abbrev=False
+        name, help=summary, description=description, allow_abbrev=False, formatter_class=_Formatter
     )
     _add_common(parser)
     return parser
