@@ -17,9 +17,7 @@ from mlxk2.ports.cache import LinkState, Removal
 from mlxk2.ports.errors import AccessProblem, OperationError, ValidationError
 from mlxk2.ports.sources import SourceFile
 from mlxk2.testing import healthy_model, hold_lock, safetensors, with_files, write_cache
-from mlxk2.testing.contracts.cache import FIRST, FOLDER, read_all, source, two_revisions
-
-WHOLE = Removal(FOLDER, (), (), (), 0)
+from mlxk2.testing.contracts.cache import FIRST, FOLDER, SECOND, WHOLE, read_all, source, two_revisions
 
 
 @pytest.fixture
@@ -219,7 +217,7 @@ def test_a_payload_without_a_manifest_is_kept(root: Path) -> None:
     payload = root / "blobs" / xet_hash[:2] / xet_hash
     payload.with_name(f"{xet_hash}.refs").unlink()
     cache = HfCache(str(root))
-    assert cache.freed_bytes(FOLDER, [stored.etag]) == 0
+    assert cache.freed_bytes(WHOLE) == 0
     cache.remove(WHOLE)
     assert payload.exists()
 
@@ -264,12 +262,118 @@ def test_a_kill_during_deletion_leaves_a_whole_model_or_none(root: Path, patch: 
 def test_a_kill_while_a_revision_goes_leaves_at_most_unused_blobs(root: Path) -> None:
     write_cache(root, [two_revisions()])
     blob = two_revisions().revisions[FIRST].files["model.safetensors"].etag
-    patch = "real = os.unlink\nos.unlink = lambda p, **k: stop() if 'blobs' in p else real(p, **k)"
+    patch = "real = os.rename\nos.rename = lambda a, b: stop() if 'blobs' in a else real(a, b)"
     killed(root, patch, Removal(FOLDER, ("v1",), (FIRST,), (blob,), 0))
     repo = HfCache(str(root)).repo(FOLDER)
     assert repo.refs.keys() == {"main"}
     assert len(repo.snapshots) == 1
     assert blob in repo.blobs
+
+
+def test_a_kill_before_shared_payloads_are_released_is_made_good_by_the_next_deletion(root: Path) -> None:
+    stored = StoredFile(b"payload", lfs=True, placement=Placement.SHARED)
+    model = StoredModel(FOLDER, {FIRST: StoredRevision({"model.safetensors": stored})}, {})
+    write_cache(root, [model, healthy_model("org/other")])
+    killed(root, "from mlxk2.adapters.hfcache import shared_store\nshared_store.release = stop", WHOLE)
+    xet_hash = stored.etag[::-1]
+    payload = root / "blobs" / xet_hash[:2] / xet_hash
+    assert payload.exists()
+    HfCache(str(root)).remove(Removal("models--org--other", (), (), (), 0))
+    assert not payload.exists()
+    assert not (root / ".locks" / ".mlxk2-trash").exists()
+
+
+@pytest.mark.parametrize("part", ["blobs", "snapshots", "refs"])
+def test_a_part_of_a_model_that_is_a_link_is_neither_read_nor_changed(root: Path, tmp_path: Path, part: str) -> None:
+    write_cache(root, [two_revisions()])
+    outside = tmp_path / "outside"
+    (root / FOLDER / part).rename(outside)
+    (root / FOLDER / part).symlink_to(outside)
+    before = sorted(path for path in outside.rglob("*"))
+    cache = HfCache(str(root))
+    repo = cache.repo(FOLDER)
+    assert repo.problem == f"{part} is a link that leaves the model's folder"
+    assert (repo.snapshots, repo.refs) == ((), {})
+    blob = two_revisions().revisions[FIRST].files["model.safetensors"].etag
+    for removal in (WHOLE, Removal(FOLDER, ("v1",), (FIRST,), (blob,), 0)):
+        with pytest.raises(AccessProblem, match="is a link to another place"):
+            cache.remove(removal)
+    with pytest.raises(AccessProblem, match="is a link to another place"):
+        cache.install(FOLDER, FIRST, [source("config.json", b"{}")])
+    assert sorted(path for path in outside.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", [".locks", f".locks/{FOLDER}", ".locks/.mlxk2-trash"])
+def test_a_lock_folder_that_is_a_link_stops_every_change(root: Path, tmp_path: Path, place: str) -> None:
+    write_cache(root, [two_revisions()])
+    victim = tmp_path / "victim"
+    (victim / FOLDER).mkdir(parents=True)
+    (root / place).parent.mkdir(exist_ok=True)
+    (root / place).symlink_to(victim)
+    with pytest.raises(AccessProblem, match="is a link to another place"):
+        HfCache(str(root)).remove(WHOLE)
+    assert (victim / FOLDER).is_dir()
+    assert (root / FOLDER / "snapshots" / FIRST).is_dir()
+
+
+def test_a_blob_that_another_snapshot_uses_stays_whatever_the_plan_says(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    shared = two_revisions().revisions[FIRST].files["config.json"].etag
+    cache = HfCache(str(root))
+    cache.remove(Removal(FOLDER, (), (FIRST,), (shared,), 0))
+    assert (root / FOLDER / "snapshots" / SECOND / "config.json").read_bytes() == b"{}"
+
+
+def test_a_revision_is_not_deleted_while_another_cannot_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cache(root, [two_revisions()])
+    real = os.scandir
+
+    def refuse(path: str) -> object:
+        if SECOND in str(path):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(AccessProblem, match="permission denied"):
+        HfCache(str(root)).remove(Removal(FOLDER, ("v1",), (FIRST,), (), 0))
+    monkeypatch.undo()
+    assert (root / FOLDER / "refs" / "v1").exists()
+    assert (root / FOLDER / "snapshots" / FIRST).is_dir()
+
+
+def test_a_revision_in_a_folder_that_may_not_be_written_keeps_its_ref(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cache(root, [two_revisions()])
+    monkeypatch.setattr(os, "access", lambda path, _: not str(path).endswith("snapshots"))
+    with pytest.raises(AccessProblem, match="may not be written; nothing was deleted"):
+        HfCache(str(root)).remove(Removal(FOLDER, ("v1",), (FIRST,), (), 0))
+    assert (root / FOLDER / "refs" / "v1").exists()
+
+
+def test_pipes_and_deep_folders_do_not_trap_the_reader(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    (root / FOLDER / "trees").mkdir()
+    os.mkfifo(root / FOLDER / "trees" / f"{FIRST}.json")
+    deep = root / FOLDER / "snapshots" / FIRST
+    for _ in range(1100):
+        deep = deep / "d"
+        try:
+            deep.mkdir()
+        except OSError:
+            break
+    cache = HfCache(str(root))
+    facts = cache.snapshot(cache.repo(FOLDER), FIRST, read_all)
+    assert facts.listing is None
+    assert [file.path for file in facts.files if file.state is LinkState.FILE] == ["config.json", "model.safetensors"]
+
+
+def test_a_model_folder_that_is_a_dangling_link_is_reported(root: Path) -> None:
+    root.mkdir()
+    (root / FOLDER).symlink_to(root / "nowhere")
+    cache = HfCache(str(root))
+    assert cache.folders() == [FOLDER]
+    assert cache.repo(FOLDER).problem == "the folder cannot be read: no such file or directory"
 
 
 def test_what_is_installed_is_what_huggingface_hub_reads(root: Path) -> None:

@@ -16,7 +16,9 @@ NAME = "someone/tiny"
 def bare(name: str = NAME, **changes: object) -> StoredModel:
     """A transformers model with safetensors, no card, no template and nothing that says MLX; `changes` its config."""
     files = {
-        "config.json": document({**PLAIN_CONFIG, **changes}),
+        "config.json": document(
+            {key: value for key, value in {**PLAIN_CONFIG, **changes}.items() if value is not None}
+        ),
         "README.md": None,
         "tokenizer_config.json": b"{}",
         "model.safetensors": safetensors("pt"),
@@ -63,6 +65,7 @@ def test_no_weights_and_no_hint_is_an_unknown_framework() -> None:
         "tags:\n- text-generation\n- mlx",
         "tags: [mlx, chat]",
         "license: mit\ntags:\n  - MLX\nx: y",
+        f"extra_gated_prompt: {'terms ' * 1500}\nlibrary_name: mlx",
     ],
 )
 def test_the_card_says_mlx_in_each_way_that_yaml_allows(matter: str) -> None:
@@ -83,6 +86,7 @@ def test_the_organisation_alone_never_decides() -> None:
 
 TYPES = {
     "an image or speech model": (bare(model_type="whisper"), ModelType.UNKNOWN),
+    "a classifier or reward model": (bare(architectures=["Qwen2ForRewardModel"]), ModelType.UNKNOWN),
     "sentence-transformers files, task or tag": (
         with_files(bare(), {"config_sentence_transformers.json": b"{}"}),
         ModelType.EMBEDDING,
@@ -112,6 +116,8 @@ def test_every_type_rule_decides_its_case(row: str) -> None:
         (bare("someone/git-model"), ModelType.BASE),
         (bare(architectures=["GPT2LMHeadModel"]), ModelType.BASE),
         (bare(architectures=["MistralModel"]), ModelType.EMBEDDING),
+        (bare(architectures=["TimesformerModel"], vocab_size=None, model_type="timesformer"), ModelType.UNKNOWN),
+        (bare(architectures=["XLMRobertaForSequenceClassification"], model_type="xlm-roberta"), ModelType.UNKNOWN),
         (bare(architectures=[], model_type="weird"), ModelType.UNKNOWN),
         (with_files(bare(architectures=[]), {"model.safetensors": safetensors("mlx")}), ModelType.BASE),
         (gguf_model(), ModelType.UNKNOWN),

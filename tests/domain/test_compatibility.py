@@ -1,5 +1,7 @@
 """Runtime compatibility: each reason why mlx-lm cannot run a model."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from mlxk2.adapters.memory import MemoryCatalogue, StoredModel
@@ -45,6 +47,12 @@ def with_config(**changes: object) -> StoredModel:
             "mlx-lm cannot load weights quantized with bitsandbytes",
         ),
         (with_config(quantization=None, quantization_config={"quant_method": "awq"}), None),
+        (
+            with_config(quantization=None, quantization_config={"quant_method": ["x"]}),
+            "mlx-lm cannot load weights quantized with an unnamed method",
+        ),
+        (with_config(quantization="4bit"), "config.json has a `quantization` without bits and group_size"),
+        (with_config(quantization={"bits": 4}), "config.json has a `quantization` without bits and group_size"),
         (with_config(auto_map={"AutoModel": "modeling.py"}), None),
         (sick_model(Pathology.NO_WEIGHTS), "no weights that mlx-lm could load"),
         (sick_model(Pathology.NO_SNAPSHOT), "no weights that mlx-lm could load"),
@@ -59,6 +67,14 @@ def test_the_reason_why_a_model_cannot_run(model: StoredModel, reason: str | Non
 
 def test_without_mlx_lm_nothing_runs() -> None:
     assert judged(healthy_model(), MemoryCatalogue(version=None)).compatibility.reason == "mlx-lm is not installed"
+
+
+def test_a_defect_in_the_rules_is_told_of_its_own_model_only() -> None:
+    class Failing(MemoryCatalogue):
+        def supports(self, model_type: str, architectures: Sequence[str]) -> bool:
+            raise RuntimeError(f"boom {model_type} {architectures}")
+
+    assert (judged(healthy_model(), Failing()).health.reason or "").startswith("could not be judged (RuntimeError")
 
 
 def test_integrity_comes_before_runtime_in_the_reason() -> None:

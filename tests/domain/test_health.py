@@ -1,11 +1,14 @@
 """Health: one table of every damage with its words, then the rules one by one."""
 
+import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlxk2.adapters.memory import Placement, StoredFile, StoredModel, StoredRevision
-from mlxk2.domain.classify import Framework
+from mlxk2.domain import contents
 from mlxk2.ports.cache import ListedFile
 from mlxk2.testing import (
     Pathology,
@@ -112,14 +115,14 @@ def test_training_arguments_are_not_weights() -> None:
     [
         {"tokenizer.model": b"sentencepiece"},
         {"vocab.json": b'{"a": 1}', "merges.txt": b"a b"},
-        {"qwen.tiktoken": b"YQ== 0"},
+        {"qwen.tiktoken": b"YQ== 0", "tokenization_qwen.py": b"code"},
     ],
 )
 def test_each_form_of_tokenizer_that_the_loader_knows_is_enough(files: dict[str, bytes]) -> None:
     assert reason(with_files(healthy_model(), {"tokenizer.json": None, **files})) is None
 
 
-@pytest.mark.parametrize("name", ["vocab.json", "merges.txt"])
+@pytest.mark.parametrize("name", ["vocab.json", "merges.txt", "vocab.txt", "qwen.tiktoken"])
 def test_half_a_vocabulary_is_no_tokenizer(name: str) -> None:
     assert reason(with_files(healthy_model(), {"tokenizer.json": None, name: b"{}"})) == NO_TOKENIZER
 
@@ -257,10 +260,103 @@ def test_gguf_weights_may_lie_in_a_folder_of_their_quantization() -> None:
     assert reason(with_files(gguf_model(), broken)) == "Q8/tiny-00002-of-00002.gguf is not a GGUF file"
 
 
-def test_weights_that_were_not_asked_for_do_not_decide_the_format() -> None:
-    both = with_listing(with_files(pytorch_model(), {"model.safetensors": safetensors("pt")}))
-    assert reason(with_files(both, {"model.safetensors": None})) is None
-    assert judged(with_files(both, {"model.safetensors": None})).classification.framework is Framework.PYTORCH
+@pytest.mark.parametrize("other", ["pytorch_model.bin", "tiny.gguf"])
+def test_listed_safetensors_are_missed_even_where_other_weights_are(other: str) -> None:
+    content = gguf() if other.endswith("gguf") else b"PK"
+    both = with_listing(with_files(healthy_model(), {other: content}))
+    assert reason(with_files(both, {"model.safetensors": None})) == "incomplete: model.safetensors is missing"
+
+
+@pytest.mark.parametrize("name", ["mmproj-f16.gguf", "tiny.imatrix.gguf"])
+def test_a_projector_or_matrix_is_not_the_model(name: str) -> None:
+    listed = with_listing(with_files(gguf_model(), {name: gguf()}))
+    assert reason(with_files(listed, {"tiny-Q4_K_M.gguf": None})) == "incomplete: tiny-Q4_K_M.gguf is missing"
+
+
+def test_a_config_of_a_megabyte_is_read_whole() -> None:
+    large = {**CONFIG, "layers": {str(number): {"bits": 4, "group_size": 64} for number in range(20_000)}}
+    assert len(document(large)) > 500_000
+    assert reason(with_files(healthy_model(), {"config.json": document(large)})) is None
+    broken = document(large)[:300_000] + b"}"
+    assert reason(with_files(healthy_model(), {"config.json": broken})) == "config.json is not valid JSON"
+
+
+def test_a_set_that_counts_from_zero_is_whole_by_its_index() -> None:
+    names = [f"model-0000{number}-of-00003.safetensors" for number in range(3)]
+    index = document({"weight_map": {f"w{number}": name for number, name in enumerate(names)}})
+    files = {"model.safetensors": None, INDEX: index, **dict.fromkeys(names, safetensors())}
+    assert reason(with_files(healthy_model(), files)) is None
+
+
+def test_the_listing_overrules_an_index_of_files_that_are_not_in_the_commit() -> None:
+    index = document({"weight_map": {"w": "model-00001-of-00009.safetensors"}})
+    model = with_listing(with_files(healthy_model(), {INDEX: index}))
+    assert reason(model) is None
+    unlisted = with_files(healthy_model(), {INDEX: index})
+    assert reason(unlisted) == "incomplete: 1 of 2 shards missing: model-00001-of-00009.safetensors"
+
+
+def test_weights_in_a_folder_that_the_index_names_are_read() -> None:
+    files = {"model.safetensors": None, "sub/model.safetensors": safetensors()}
+    index = document({"weight_map": {"w": "sub/model.safetensors"}})
+    assert reason(with_files(healthy_model(), {**files, INDEX: index})) is None
+
+
+@pytest.mark.parametrize("name", ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json"])
+@pytest.mark.parametrize("content", [b"[1]", b"null", b"7"])
+def test_json_that_the_loader_reads_must_be_an_object(name: str, content: bytes) -> None:
+    assert reason(with_files(healthy_model(), {name: content})) == f"{name} is not a JSON object"
+
+
+def test_an_empty_tokenizer_is_none() -> None:
+    assert reason(with_files(healthy_model(), {"tokenizer.json": b"{}"})) == "tokenizer.json holds no tokenizer"
+    large = b"[" + b"1," * 200_000 + b"1]"
+    assert reason(with_files(healthy_model(), {"tokenizer.json": large})) == "tokenizer.json is not a JSON object"
+
+
+def test_older_forms_beside_a_tokenizer_do_not_matter() -> None:
+    older = {"merges.txt": b"", "tokenizer.model": b"", "vocab.json": b"{"}
+    assert reason(with_files(healthy_model(), older)) is None
+
+
+def test_a_kind_that_nobody_knows_is_healthy_when_every_listed_file_is_there() -> None:
+    bare = dict.fromkeys(["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"])
+    diffusers = with_files(healthy_model(), {**bare, "model_index.json": b"{}", "unet/weights.onnx": b"bytes"})
+    assert reason(diffusers) == "config.json is missing"
+    listed = with_listing(diffusers)
+    assert reason(listed) is None
+    assert reason(with_files(listed, {"unet/weights.onnx": None})) == "config.json is missing"
+    assert reason(with_files(listed, {"unet/weights.onnx": b"byte"})) == "config.json is missing"
+
+
+def test_names_from_a_repo_cannot_steer_a_terminal() -> None:
+    index = document({"weight_map": {"w": "model-\x1b[31m\n.safetensors"}})
+    words = reason(with_files(healthy_model(), {INDEX: index}))
+    assert words == "incomplete: 1 of 2 shards missing: model-\\x1b[31m\\x0a.safetensors"
+
+
+HEADERS = st.dictionaries(
+    st.text(min_size=1, max_size=5),
+    st.fixed_dictionaries(
+        {
+            "dtype": st.sampled_from(["F32", "BF16", "U8", 'f"x']),
+            "shape": st.lists(st.integers(0, 9), max_size=3),
+            "data_offsets": st.tuples(st.integers(0, 50), st.integers(0, 99)),
+        }
+    ),
+    max_size=4,
+)
+
+
+@given(HEADERS, st.sampled_from([None, "mlx", "pt", "M L"]), st.sampled_from(["", " ", ",", "}"]), st.booleans())
+def test_the_fast_reading_of_a_header_says_what_the_full_one_says(
+    tensors: dict[str, object], format_name: str | None, tail: str, spaced: bool
+) -> None:
+    header = {**({"__metadata__": {"format": format_name}} if format_name else {}), **tensors}
+    separators = (", ", ": ") if spaced else (",", ":")
+    encoded = (json.dumps(header, separators=separators) + tail).encode()
+    fast = contents._read_plain_header(encoded)
+    assert fast is None or fast == contents._read_any_header(encoded)
 
 
 def test_lora_weights_alone_are_named_even_without_a_config() -> None:
@@ -295,6 +391,7 @@ def test_an_encoder_needs_its_vocabulary_and_its_pooling_but_no_chat_tokenizer()
         ((10**6).to_bytes(8, "little") + b"{}", "is truncated: 10 bytes, less than its header needs (1000008)"),
         ((2).to_bytes(8, "little") + b"[]", "has a damaged safetensors header"),
         ((9).to_bytes(8, "little") + b'{"w": {}}', "has a damaged safetensors header"),
+        ((2).to_bytes(8, "little") + b"{}", "holds no tensors"),
     ],
 )
 def test_a_safetensors_file_must_be_exactly_as_long_as_its_header_says(content: bytes, words: str) -> None:

@@ -15,8 +15,6 @@ from mlxk2.ports.errors import ValidationError
     [
         ("org/model", "org/model", None),
         ("model", "model", None),
-        ("demo", "mlxk2/demo", None),
-        ("demo@abc", "mlxk2/demo", "abc"),
         ("org/model@ABCdef0", "org/model", "abcdef0"),
         ("org/Demo", "org/Demo", None),
         ("x" * 96, "x" * 96, None),
@@ -24,6 +22,11 @@ from mlxk2.ports.errors import ValidationError
 )
 def test_a_reference_is_a_name_and_an_optional_hash(text: str, name: str, revision: str | None) -> None:
     assert parse_reference(text) == ModelReference(name, revision)
+
+
+def test_demo_is_short_for_one_exact_model() -> None:
+    assert parse_reference("demo") == ModelReference("mlxk2/demo", exact=True)
+    assert parse_reference("demo@abc") == ModelReference("mlxk2/demo", "abc", exact=True)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +74,8 @@ def test_a_folder_that_breaks_the_rules_is_shown_by_mechanical_conversion() -> N
 
 def test_a_folder_with_bytes_that_are_not_text_has_a_name_that_can_be_printed() -> None:
     name = name_of(b"models--org--m\xff".decode("utf-8", "surrogateescape"))
-    assert name == "org/m\N{REPLACEMENT CHARACTER}"
-    assert name.encode()
+    assert name == "org/m\\xff"
+    assert name_of("models--org--\x1b[31mred\n") == "org/\\x1b[31mred\\x0a"
 
 
 def test_only_the_default_organisation_is_left_out_of_short_names() -> None:

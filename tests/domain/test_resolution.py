@@ -36,7 +36,7 @@ def test_no_hit_says_what_to_do_next() -> None:
     with pytest.raises(ModelNotFound, match="mlxk2 list --all"):
         resolve_name(parse_reference("nothing"), NAMES)
     with pytest.raises(ModelNotFound, match="mlxk2 pull demo"):
-        resolve_name(parse_reference("demo"), NAMES)
+        resolve_name(parse_reference("demo"), (*NAMES, "mlxk2/demo-mine"))
 
 
 def test_a_pattern_matches_any_part_of_the_name_in_any_case() -> None:

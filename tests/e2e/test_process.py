@@ -49,6 +49,12 @@ def test_output_that_the_encoding_lacks_is_replaced_and_never_a_crash(program: P
     assert "mod?le" in run.stdout
 
 
+def test_json_is_utf8_whatever_the_terminal_speaks(program: Program, tmp_path: Path) -> None:
+    cache = write_cache(tmp_path / "hub", [healthy_model("mlx-community/modèle")])
+    run = program("list", "--json", cache=cache, PYTHONIOENCODING="latin-1")
+    assert json.loads(run.stdout)["data"]["models"][0]["name"] == "mlx-community/modèle"
+
+
 @pytest.mark.parametrize(
     ("redirection", "code", "errors"),
     [

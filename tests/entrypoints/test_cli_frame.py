@@ -131,6 +131,13 @@ def test_ctrl_c_is_an_envelope_too(cli: CommandLine) -> None:
     assert error(run)["error"]["type"] == "Interrupted"
 
 
+@pytest.mark.parametrize("argv", [("--help",), ("list", "--help"), ("run", "-h")])
+def test_help_goes_to_standard_output(cli: CommandLine, argv: tuple[str, ...]) -> None:
+    run = cli(*argv)
+    assert (run.code, run.err) == (0, "")
+    assert run.out.startswith("usage: mlxk2")
+
+
 def test_no_command_shows_the_help(cli: CommandLine) -> None:
     run = cli()
     assert run.code == 0
@@ -172,5 +179,5 @@ def test_a_name_that_is_not_utf8_is_listed(cli: CommandLine, model_cache: ModelC
     model_cache.add(healthy_model())
     os.mkdir(os.fsencode(model_cache.root) + b"/models--org--b\xff")
     rows = json.loads(cli("list", "--json").out)["data"]["models"]
-    assert [row["name"] for row in rows] == ["mlx-community/tiny-4bit", "org/b\N{REPLACEMENT CHARACTER}"]
+    assert [row["name"] for row in rows] == ["mlx-community/tiny-4bit", "org/b\\xff"]
     assert "org/b" in cli("list", "--all").out

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -201,6 +202,22 @@ def test_numbers_that_json_does_not_have_are_told_by_name(cli: CommandLine, mode
     model_cache.add(with_files(GOOD, {"config.json": config}))
     shown = data(cli("show", "good", "--config", "--json"))["config"]
     assert (shown["limit"], shown["nested"]) == (["Infinity", "-Infinity"], {"x": "NaN"})
+
+
+def test_a_config_nested_too_deeply_is_an_error_in_words(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:
+    deep = b'{"a":' * 950 + b"1" + b"}" * 950
+    model_cache.add(with_files(GOOD, {"config.json": deep}))
+    run = cli("show", "good", "--config", "--json")
+    document = json.loads(run.out)
+    assert document["status"] == "success" or document["error"]["type"] == "OperationError"
+    assert cli("show", "good", "--json").code == 0
+
+
+def test_a_date_of_the_far_future_is_told_as_the_last_one(cli: CommandLine) -> None:
+    program = memory_program(MemoryCache([replace(GOOD, modified=3e11)]))
+    run = cli("list", "--json", services=program)
+    assert json.loads(run.out)["data"]["models"][0]["last_modified"] == "9999-12-31T23:59:59Z"
+    assert cli("list", services=program).code == 0
 
 
 def test_no_path_of_the_machine_is_told(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:

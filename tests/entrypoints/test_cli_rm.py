@@ -63,13 +63,13 @@ def test_a_dry_run_shows_the_plan_and_deletes_nothing(cli: CommandLine, model_ca
     assert document(run)["data"] == {
         "model": "org/two",
         "action": "planned",
-        "message": "Would delete revision a1a1a1a1a1a1 of org/two and free 11 B",
+        "message": "Would delete revision a1a1a1a1a1a1 of org/two and free 51 B",
         "plan": {
             "whole_model": False,
             "revisions": [OLD],
             "refs": ["v1"],
             "blobs": [old],
-            "frees_bytes": 11,
+            "frees_bytes": 51,
             "lock_files": [],
         },
     }
@@ -150,6 +150,62 @@ def test_a_short_glob_also_matches_without_the_default_organisation(
     model_cache.add(GOOD, LARGE)
     assert cli("rm", "good-*", "--force").code == 0
     assert list(model_cache.root.glob("models--*")) == []
+
+
+def test_an_exact_name_wins_over_a_glob(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:
+    odd, plain = healthy_model("org/m[1]"), healthy_model("org/m1")
+    model_cache.add(odd, plain)
+    assert cli("rm", "org/m[1]", "--force").code == 0
+    assert not model_cache.folder(odd).exists()
+    assert model_cache.folder(plain).exists()
+
+
+def test_demo_never_means_another_model(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:
+    mine = healthy_model("mlxk2/demo-mine")
+    model_cache.add(mine)
+    run = cli("rm", "demo", "--force", "--json")
+    assert (run.code, document(run)["error"]["type"]) == (1, "model_not_found")
+    assert model_cache.folder(mine).exists()
+
+
+def test_one_bad_model_among_many_fails_alone(cli: CommandLine, model_cache: ModelCacheOnDisk, tmp_path: Path) -> None:
+    model_cache.add(healthy_model("org/a"), healthy_model("org/b"))
+    linked = model_cache.root / "models--org--a"
+    linked.rename(tmp_path / "elsewhere")
+    linked.symlink_to(tmp_path / "elsewhere")
+    run = cli("rm", "org/*", "--force", "--json")
+    assert run.code == 3
+    assert [(row["model"], row["action"]) for row in document(run)["data"]["results"]] == [
+        ("org/a", "failed"),
+        ("org/b", "deleted"),
+    ]
+
+
+@pytest.mark.parametrize("change", ["lock", "revision"])
+def test_what_changes_while_the_question_waits_stops_the_deletion(
+    cli: CommandLine, model_cache: ModelCacheOnDisk, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    model_cache.add(two_revisions())
+    held: list[Any] = []
+
+    def meanwhile(*_: object) -> bool:
+        if change == "lock":
+            holder = hold_lock(model_cache.root, two_revisions(), ETAG)
+            holder.__enter__()
+            held.append(holder)
+        else:
+            newer = StoredRevision(two_revisions().revisions[OLD].files)
+            model_cache.add(StoredModel("models--org--two", {"c3" * 20: newer}, {}))
+        return True
+
+    monkeypatch.setattr("mlxk2.entrypoints.cli.output.Output.can_ask", lambda _: True)
+    monkeypatch.setattr("mlxk2.entrypoints.cli.output.Output.ask", meanwhile)
+    run = cli("rm", "org/two@a1a1")
+    assert run.code == 1
+    assert ("in use" if change == "lock" else "changed while you were asked") in run.err
+    assert (model_cache.root / "models--org--two" / "snapshots" / OLD).is_dir()
+    for holder in held:
+        holder.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize(

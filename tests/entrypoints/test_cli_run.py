@@ -113,7 +113,7 @@ def test_an_engine_that_fails_is_an_error_and_what_came_before_is_kept(cli: Comm
 
 DEMO = MemorySource(
     "mlxk2/demo",
-    {"config.json": b'{"model_type": "qwen3"}', "tokenizer.json": b"{}", "model.safetensors": safetensors()},
+    {"config.json": b'{"model_type": "qwen3"}', "tokenizer.json": b'{"model": {}}', "model.safetensors": safetensors()},
 )
 
 
@@ -141,6 +141,9 @@ def test_pull_repairs_a_damaged_demo(cli: CommandLine, model_cache: ModelCacheOn
     assert cli("pull", "demo").code == 0
     (blob,) = [path for path in (model_cache.root / "models--mlxk2--demo" / "blobs").iterdir() if len(path.name) == 64]
     whole = blob.read_bytes()
+    blob.write_bytes(whole[:-100] + bytes(100))
+    assert json.loads(cli("pull", "demo", "--json").out)["data"]["download_status"] == "success"
+    assert blob.read_bytes() == whole
     blob.write_bytes(whole[:1000])
     assert cli("health", "--fail").code == 1
     document = json.loads(cli("pull", "demo", "--json").out)

@@ -58,6 +58,8 @@ _SPEECH = frozenset({"encodec", "hubert", "kokoro", "mimi", "parakeet", "wav2vec
 _IMAGES = frozenset({"clip", "dinov2", "flux", "siglip", "stable-diffusion", "vit"})
 _EMBEDDING_TAGS = frozenset({"sentence-transformers", "sentence-similarity", "feature-extraction"})
 _EMBEDDING_FILES = ("modules.json", "config_sentence_transformers.json")
+_BARE_MODEL = re.compile(r"(?!.*(?:For[A-Z]|LMHead)).*Model")
+_CLASSIFIER = re.compile(r"For(?:Sequence|Token|Image|Audio)Classification|RewardModel")
 _CHAT_WORDS = frozenset({"instruct", "chat", "it"})
 _VISION_KEYS = ("vision_config", "vision_tower", "mm_vision_tower", "image_token_id", "image_token_index")
 _AUDIO_KEYS = ("audio_config", "audio_token_id", "audio_token_index")
@@ -102,9 +104,12 @@ def _is_sentence_transformer(subject: Subject) -> bool:
 def _is_encoder(subject: Subject) -> bool:
     snapshot = subject.snapshot
     heads = snapshot.architectures
-    return snapshot.model_type.lower() in _ENCODERS or (
-        bool(heads) and all(head.endswith("Model") and not head.endswith("LMHeadModel") for head in heads)
-    )
+    bare = bool(heads) and all(_BARE_MODEL.fullmatch(head) for head in heads)
+    return snapshot.model_type.lower() in _ENCODERS or (bare and "vocab_size" in snapshot.config)
+
+
+def _is_classifier(subject: Subject) -> bool:
+    return any(_CLASSIFIER.search(head) for head in subject.snapshot.architectures)
 
 
 def _has_chat_template(subject: Subject) -> bool:
@@ -142,6 +147,7 @@ FRAMEWORK_RULES: tuple[tuple[str, Condition, Framework], ...] = (
 
 TYPE_RULES: tuple[tuple[str, Condition, ModelType], ...] = (
     ("an image or speech model", _is_image_or_speech_model, ModelType.UNKNOWN),
+    ("a classifier or reward model", _is_classifier, ModelType.UNKNOWN),
     ("sentence-transformers files, task or tag", _is_sentence_transformer, ModelType.EMBEDDING),
     ("an encoder architecture", _is_encoder, ModelType.EMBEDDING),
     ("a chat template", _has_chat_template, ModelType.CHAT),

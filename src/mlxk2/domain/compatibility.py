@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mlxk2.domain.classify import Classification, Framework
 from mlxk2.domain.health import has_tokenizer
+from mlxk2.domain.names import printable
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet
@@ -22,6 +23,11 @@ class Compatibility:
 
     reason: str | None
 
+    @classmethod
+    def of(cls, problem: str | None) -> "Compatibility":
+        """The verdict; names from the repo in it are made printable."""
+        return cls(None if problem is None else printable(problem))
+
     @property
     def compatible(self) -> bool:
         return self.reason is None
@@ -32,7 +38,7 @@ def judge_runtime(
 ) -> Compatibility:
     """The verdict of the rules below, first problem first."""
     snapshot = subject.snapshot
-    return Compatibility(
+    return Compatibility.of(
         _format_problem(subject.weights)
         or (None if trust_remote_code else _code_problem(snapshot))
         or (None if _brings_code(snapshot) else _architecture_problem(snapshot, runtime))
@@ -74,15 +80,17 @@ def _architecture_problem(snapshot: Snapshot, runtime: RuntimeCatalogue) -> str 
 
 def _quantization_problem(snapshot: Snapshot) -> str | None:
     """mlx-lm runs its own `quantization`, and of transformers' `quantization_config` the methods it names."""
-    other = snapshot.config.get("quantization_config")
-    if snapshot.config.get("quantization") is not None or not isinstance(other, dict):
+    own, other = snapshot.config.get("quantization"), snapshot.config.get("quantization_config")
+    if own is not None:
+        complete = isinstance(own, dict) and all(isinstance(own.get(key), int) for key in ("bits", "group_size"))
+        return None if complete else "config.json has a `quantization` without bits and group_size"
+    if not isinstance(other, dict):
         return None
     method = other.get("quant_method")
-    return (
-        None
-        if method in _KNOWN_QUANTIZATIONS
-        else f"mlx-lm cannot load weights quantized with {method or 'an unnamed method'}"
-    )
+    if isinstance(method, str) and method in _KNOWN_QUANTIZATIONS:
+        return None
+    named = method if isinstance(method, str) and method else "an unnamed method"
+    return f"mlx-lm cannot load weights quantized with {named}"
 
 
 def _tokenizer_problem(snapshot: Snapshot, classification: Classification) -> str | None:

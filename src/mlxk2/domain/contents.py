@@ -34,7 +34,8 @@ _OTHER_JSON = frozenset({INDEX_FILE, PYTORCH_INDEX_FILE, "modules.json", "prepro
 
 _SAFETENSORS_HEADER_LIMIT = 100 * 1000 * 1000
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-_CARD_LENGTH = 4096
+_CARD_LENGTH = 16 * 1024
+_LARGEST_CONFIG = 16 * 1024 * 1024  # per-layer quantization makes configs of a megabyte
 _ENDS_LENGTH = 16 * 1024  # the end of a large tokenizer_config.json still shows its chat_template key
 _WEIGHT_ENDINGS = (".bin", ".pth", ".pt", ".npz")
 
@@ -42,13 +43,15 @@ JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "Jso
 
 
 def probe(path: str, size: int) -> Reading | None:
-    """Which bytes of a file the rules want; of files in sub-folders only GGUF weights are looked at."""
+    """Which bytes of a file the rules want; of files in sub-folders only weights are looked at."""
     if path.endswith(".gguf"):
         return Head(64)
-    if "/" in path:
-        return None
     if path.endswith(".safetensors"):
         return LengthPrefixed(_SAFETENSORS_HEADER_LIMIT)
+    if "/" in path:
+        return None
+    if path == "config.json":
+        return Head(_LARGEST_CONFIG)
     if path in LOADER_JSON or path in _OTHER_JSON:
         return Head(FULL_PARSE_LIMIT) if size <= FULL_PARSE_LIMIT else Ends(_ENDS_LENGTH)
     if path == "README.md":
@@ -67,12 +70,12 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class LargeJson:
-    """A JSON file too large to parse in passing; both ends look right."""
+    """A JSON object too large to parse in passing; both ends look right."""
 
 
 def parse_json(file: FileFact) -> JsonValue | Broken | LargeJson:
-    """The document as the loader would read it (strict UTF-8, no byte-order mark)."""
-    if file.size > FULL_PARSE_LIMIT:
+    """The document as the loader would read it (strict UTF-8, no byte-order mark); by its ends when not read whole."""
+    if len(file.head) < file.size:
         return _check_ends(file)
     try:
         value: JsonValue = json.loads(file.head.decode("utf-8"))
@@ -83,7 +86,9 @@ def parse_json(file: FileFact) -> JsonValue | Broken | LargeJson:
 
 def _check_ends(file: FileFact) -> Broken | LargeJson:
     first, last = file.head.lstrip()[:1], file.tail.rstrip()[-1:]
-    return LargeJson() if (first, last) in ((b"{", b"}"), (b"[", b"]")) else Broken("is not valid JSON")
+    if (first, last) == (b"[", b"]"):
+        return Broken("is not a JSON object")
+    return LargeJson() if (first, last) == (b"{", b"}") else Broken("is not valid JSON")
 
 
 def is_lfs_pointer(file: FileFact) -> bool:
@@ -105,18 +110,48 @@ def parse_safetensors(file: FileFact) -> SafetensorsHeader | Broken:
         return Broken("is not a safetensors file")
     if 8 + length > file.size:
         return Broken(f"is truncated: {file.size} bytes, less than its header needs ({8 + length})")
-    try:
-        header = json.loads(file.head[8 : 8 + length])
-        metadata = header.pop("__metadata__", None) or {}
-        end = max((int(tensor["data_offsets"][1]) for tensor in header.values()), default=0)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    header = file.head[8 : 8 + length]
+    found = _read_plain_header(header) or _read_any_header(header)
+    if found is None:
         return Broken("has a damaged safetensors header")
+    end, format_name = found
     expected = 8 + length + end
     if file.size != expected:
         word = "is truncated" if file.size < expected else "is too long"
         return Broken(f"{word}: {file.size} of {expected} bytes")
+    return SafetensorsHeader(format_name) if end else Broken("holds no tensors")
+
+
+def _read_any_header(header: bytes) -> tuple[int, str | None] | None:
+    """(end of the last tensor, format) of any valid header, None of a damaged one."""
+    try:
+        tensors = json.loads(header)
+        metadata = tensors.pop("__metadata__", None)
+        end = max([int(tensor["data_offsets"][1]) for tensor in tensors.values()], default=0)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        return None
     format_name = metadata.get("format") if isinstance(metadata, dict) else None
-    return SafetensorsHeader(format_name if isinstance(format_name, str) else None)
+    return end, format_name if isinstance(format_name, str) else None
+
+
+_PLAIN_TENSOR = re.compile(
+    rb'(?<=[{,])"[^"\\\x00-\x1f\x80-\xff]+":'
+    rb'\{"dtype":"[A-Z0-9_]+","shape":\[[0-9,]*\],"data_offsets":\[[0-9]+,([0-9]+)\]\}(?=[,}])'
+)
+_PLAIN_REST = re.compile(rb'\{(?:"__metadata__":\{"format":"([a-z]*)"\})?(,*)\} *')
+
+
+def _read_plain_header(header: bytes) -> tuple[int, str | None] | None:
+    """The same for a header exactly as the safetensors library writes it, in half the time; None of any other.
+
+    Cuts out every tensor in that form; what remains must be the braces, the metadata and one comma between any two.
+    """
+    parts = _PLAIN_TENSOR.split(header)
+    rest = _PLAIN_REST.fullmatch(b"".join(parts[::2]))
+    tensors = len(parts) // 2
+    if rest is None or not tensors or len(rest[2]) != tensors - (rest[1] is None):
+        return None
+    return max(map(int, parts[1::2])), None if rest[1] is None else rest[1].decode()
 
 
 def check_gguf(file: FileFact) -> Broken | None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mlxk2.domain.classify import Classification, Framework, ModelType
-from mlxk2.domain.contents import LOADER_JSON, Broken, check_gguf, is_lfs_pointer
+from mlxk2.domain.contents import LOADER_JSON, Broken, LargeJson, check_gguf, is_lfs_pointer
+from mlxk2.domain.names import printable
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet, has_only_lora
@@ -27,6 +28,11 @@ class Health:
     """`reason` is the first problem in words, None when healthy."""
 
     reason: str | None
+
+    @classmethod
+    def of(cls, problem: str | None) -> "Health":
+        """The verdict; names from the repo in it are made printable."""
+        return cls(None if problem is None else printable(problem))
 
     @property
     def healthy(self) -> bool:
@@ -60,10 +66,12 @@ def judge_missing(repo: RepoFacts) -> Health:
 def judge(subject: Subject, classification: Classification) -> Health:
     """The verdict on one snapshot."""
     if subject.snapshot.repo.problem:
-        return Health(subject.snapshot.repo.problem)
+        return Health.of(subject.snapshot.repo.problem)
     case = _Case(subject.snapshot, classification, subject.weights)
+    if classification.framework is Framework.UNKNOWN and _every_listed_file_is_here(subject.snapshot):
+        return Health(None)  # a kind of model that these rules do not know, and every byte of it
     problems = (rule(case) for rule in RULES[classification.framework])
-    return Health(next((problem for problem in problems if problem), None))
+    return Health.of(next((problem for problem in problems if problem), None))
 
 
 def _no_download_in_progress(case: _Case) -> str | None:
@@ -86,6 +94,11 @@ def _own_etags(snapshot: Snapshot, etags: Iterable[str]) -> set[str]:
         return {etag for etag in etags if etag in listed or etag in linked}
     finished = snapshot.repo.blobs
     return {etag for etag in etags if etag in linked or etag not in finished}
+
+
+def _snapshot_can_be_read(case: _Case) -> str | None:
+    top = case.snapshot.files.get(".")
+    return "the snapshot's folder cannot be read" if top and top.state is LinkState.UNREADABLE else None
 
 
 def _no_link_leaves_the_model(case: _Case) -> str | None:
@@ -171,6 +184,13 @@ def _listed_files_are_here(case: _Case) -> str | None:
     return None
 
 
+def _every_listed_file_is_here(snapshot: Snapshot) -> bool:
+    listing = snapshot.listing or {}
+    return bool(listing) and all(
+        snapshot.has(name) and snapshot.files[name].size == row.size for name, row in listing.items()
+    )
+
+
 def _loader_needs(case: _Case, name: str) -> bool:
     """Whether loading reads this file; vocabularies beside a tokenizer.json are only its older forms."""
     if LOADER_GLOB.fullmatch(name):
@@ -186,23 +206,32 @@ def _loader_needs(case: _Case, name: str) -> bool:
 def _tokenizer_is_here(case: _Case) -> str | None:
     if not case.classification.generates_text:
         return None
-    return None if has_tokenizer(case.snapshot) else _NO_TOKENIZER
+    return None if has_tokenizer(case.snapshot) or _brings_its_tokenizer(case.snapshot) else _NO_TOKENIZER
 
 
 _NO_TOKENIZER = "no tokenizer: tokenizer.json, tokenizer.model, or vocab.json with merges.txt is needed"
 
 
 def has_tokenizer(snapshot: Snapshot) -> bool:
-    """A vocabulary that the tokenizer library can load."""
+    """A vocabulary that the tokenizer library can load by itself."""
     pair = snapshot.has("vocab.json") and snapshot.has("merges.txt")
-    single = any(snapshot.has(name) for name in (*_VOCABULARIES, *_ENCODER_VOCABULARIES))
-    return single or pair or any(_VOCABULARY_FILE.fullmatch(name) and snapshot.has(name) for name in snapshot.files)
+    return pair or snapshot.has("tokenizer.json") or snapshot.has("tokenizer.model")
+
+
+def _has_vocabulary(snapshot: Snapshot, names: Iterable[str]) -> bool:
+    single = any(snapshot.has(name) for name in names)
+    return single or any(_VOCABULARY_FILE.fullmatch(name) and snapshot.has(name) for name in snapshot.files)
+
+
+def _brings_its_tokenizer(snapshot: Snapshot) -> bool:
+    """A vocabulary of another form with the Python file that reads it: whole, though mlx-lm will not run that."""
+    return any(name.endswith(".py") for name in snapshot.files) and _has_vocabulary(snapshot, ("tiktoken.model",))
 
 
 def _encoder_files_are_here(case: _Case) -> str | None:
     if case.classification.model_type is not ModelType.EMBEDDING:
         return None
-    if not has_tokenizer(case.snapshot):
+    if not has_tokenizer(case.snapshot) and not _has_vocabulary(case.snapshot, _ENCODER_VOCABULARIES):
         return "no tokenizer: tokenizer.json or a vocabulary file is needed"
     modules = case.snapshot.json("modules.json")
     for module in modules if isinstance(modules, list) else []:
@@ -218,20 +247,22 @@ def _loader_files_are_whole(case: _Case) -> str | None:
     for name, file in snapshot.files.items():
         if file.state is LinkState.DANGLING:
             return f"{name} is a dangling link"
-        if not _loader_reads(name):
-            continue
-        problem = _file_problem(file)
-        if not problem and name in LOADER_JSON:
-            value = snapshot.json(name)
-            problem = value.why if isinstance(value, Broken) else None
+        problem = (_file_problem(file) or _json_problem(snapshot, name)) if _loader_needs(case, name) else None
         if problem:
             return f"{name} {problem}"
     return None
 
 
-def _loader_reads(name: str) -> bool:
-    plain = ("merges.txt", "chat_template.jinja", *_VOCABULARIES)
-    return name in LOADER_JSON or name in plain or bool(_VOCABULARY_FILE.fullmatch(name))
+def _json_problem(snapshot: Snapshot, name: str) -> str | None:
+    """What the loader could not read from a JSON file: each of them must be an object."""
+    if name not in LOADER_JSON:
+        return None
+    value = snapshot.json(name)
+    if isinstance(value, Broken):
+        return value.why
+    if not isinstance(value, (dict, LargeJson)):
+        return "is not a JSON object"
+    return "holds no tokenizer" if name == "tokenizer.json" and value == {} else None
 
 
 def _file_problem(file: FileFact) -> str | None:
@@ -253,6 +284,7 @@ def _size_problem(snapshot: Snapshot, name: str) -> str | None:
 
 
 _FIRST: tuple[Rule, ...] = (
+    _snapshot_can_be_read,
     _no_download_in_progress,
     _no_link_leaves_the_model,
     _all_shards_are_here,

@@ -78,19 +78,28 @@ class Inspector:
         """Verdicts on one snapshot, and its parsed contents for whoever shows more of it."""
         repo = located.repo
         if located.commit is None:
-            nothing = Classification(Framework.UNKNOWN, ModelType.UNKNOWN, ())
-            unrunnable = Compatibility("no weights that mlx-lm could load")
-            health = judge_missing(repo)
-            return ModelSummary(located.name, None, 0, repo.modified, nothing, health, unrunnable), None
+            return _unjudged(located, judge_missing(repo)), None
         subject = Subject(located.name, Snapshot(repo, self._cache.snapshot(repo, located.commit, probe)))
+        try:
+            return self._verdicts(located, subject), subject
+        except Exception as error:  # noqa: BLE001 - whatever is in one model, the others are still judged
+            defect = f"could not be judged ({type(error).__name__}: {error}); please report this"
+            return _unjudged(located, Health.of(defect)), None
+
+    def _verdicts(self, located: Located, subject: Subject) -> ModelSummary:
         classification = classify(subject)
-        summary = ModelSummary(
+        return ModelSummary(
             located.name,
             located.commit,
             subject.snapshot.size,
-            repo.modified,
+            located.repo.modified,
             classification,
             judge(subject, classification),
             judge_runtime(subject, classification, self._runtime),
         )
-        return summary, subject
+
+
+def _unjudged(located: Located, health: Health) -> ModelSummary:
+    nothing = Classification(Framework.UNKNOWN, ModelType.UNKNOWN, ())
+    unrunnable = Compatibility("no weights that mlx-lm could load")
+    return ModelSummary(located.name, located.commit, 0, located.repo.modified, nothing, health, unrunnable)

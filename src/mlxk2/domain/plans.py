@@ -24,22 +24,20 @@ class RemovalPlan:
         return self.removal.frees
 
 
-def lock_files(repo: RepoFacts) -> tuple[str, ...]:
-    return tuple(f".locks/{repo.folder}/{etag}.lock" for etag in sorted(repo.held_locks))
+def plan_of(name: str, repo: RepoFacts, removal: Removal) -> RemovalPlan:
+    """The removal with what people and scripts want to know about it."""
+    commits = removal.commits or tuple(entry.commit for entry in repo.snapshots)
+    locks = tuple(f".locks/{repo.folder}/{etag}.lock" for etag in sorted(repo.held_locks))
+    return RemovalPlan(name, removal, commits, locks)
 
 
-def whole_model(name: str, repo: RepoFacts, frees: int) -> RemovalPlan:
-    commits = tuple(entry.commit for entry in repo.snapshots)
-    return RemovalPlan(name, Removal(repo.folder, (), (), (), frees), commits, lock_files(repo))
+def whole_model(repo: RepoFacts) -> Removal:
+    return Removal(repo.folder, (), (), (), 0)
 
 
-def blobs_of_one_revision(commit: str, links: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-    """Blobs that only this revision uses; `links` maps each commit to the blobs that it links to."""
+def one_revision(repo: RepoFacts, commit: str, links: Mapping[str, frozenset[str]]) -> Removal:
+    """`links` maps each of the model's commits to the blobs that it links to."""
     others = frozenset[str]().union(*(blobs for other, blobs in links.items() if other != commit))
-    return tuple(sorted(links[commit] - others))
-
-
-def one_revision(name: str, repo: RepoFacts, commit: str, blobs: tuple[str, ...], frees: int) -> RemovalPlan:
+    blobs = tuple(sorted(blob for blob in links[commit] - others if blob in repo.blobs))
     refs = tuple(sorted(ref for ref, target in repo.refs.items() if target == commit))
-    present = tuple(blob for blob in blobs if blob in repo.blobs)
-    return RemovalPlan(name, Removal(repo.folder, refs, (commit,), present, frees), (commit,), lock_files(repo))
+    return Removal(repo.folder, refs, (commit,), blobs, 0)

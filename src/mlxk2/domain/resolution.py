@@ -26,6 +26,8 @@ def resolve_name(reference: ModelReference, names: Sequence[str]) -> str:
     for exact in (reference.name, f"{DEFAULT_ORG}/{reference.name}"):
         if exact in known:
             return exact
+    if reference.exact:
+        raise ModelNotFound(_not_found(reference.name))
     matches = tuple(sorted(matching_names(reference.name, names)))
     if not matches:
         raise ModelNotFound(_not_found(reference.name))

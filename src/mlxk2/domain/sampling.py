@@ -11,6 +11,9 @@ from mlxk2.domain.snapshot import JsonObject
 from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import Sampling
 
+_SMALLEST = 1e-4
+"""Below this, 32-bit arithmetic turns a sharp distribution into a flat one."""
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingChoice:
@@ -30,10 +33,12 @@ class SamplingChoice:
 
 def check_choice(choice: SamplingChoice) -> None:
     """Raises ValidationError naming the first option that is out of range."""
-    _in_range("--temperature", choice.temperature, low=0.0, high=math.inf, note="0 or more")
-    _in_range("--top-p", choice.top_p, low=0.0, high=1.0, note="above 0, at most 1", open_low=True)
+    if choice.temperature != 0:
+        _in_range("--temperature", choice.temperature, low=_SMALLEST, high=math.inf, note="0, or from 0.0001 up")
+    _in_range("--top-p", choice.top_p, low=_SMALLEST, high=1.0, note="between 0.0001 and 1 (off)")
     _in_range("--top-k", choice.top_k, low=0, high=math.inf, note="0 (off) or more")
-    _in_range("--min-p", choice.min_p, low=0.0, high=1.0, note="between 0 (off) and 1")
+    if choice.min_p != 0:
+        _in_range("--min-p", choice.min_p, low=_SMALLEST, high=1.0, note="0 (off), or between 0.0001 and 1")
     _in_range(
         "--repetition-penalty",
         choice.repetition_penalty,
@@ -47,7 +52,7 @@ def check_choice(choice: SamplingChoice) -> None:
 
 def decide(choice: SamplingChoice, generation_config: JsonObject) -> Sampling:
     """The sampling to use; values of generation_config that are out of range or of the wrong type are not used."""
-    samples = generation_config.get("do_sample") is True and choice.temperature is None
+    samples = generation_config.get("do_sample") is True
     recommended = _recommended(generation_config) if samples else SamplingChoice()
     fallback = 1.0 if samples or choice.asks_to_sample else 0.0
     return Sampling(

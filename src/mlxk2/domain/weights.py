@@ -1,7 +1,7 @@
 """Which files are a model's weights, and which of them should be there.
 
-mlx-lm loads every top-level `model*.safetensors` and reads no index; transformers reads the index. A set is known from
-three sources: the index, the numbers in `-00001-of-0000N` names, and the commit's recorded listing.
+mlx-lm loads every top-level `model*.safetensors` and reads no index; transformers reads the index. What makes a set
+whole is known from the commit's recorded listing, else from the index, else from the numbers in `-00001-of-0000N`.
 """
 
 import re
@@ -15,7 +15,7 @@ from mlxk2.domain.snapshot import Snapshot
 LOADER_GLOB = re.compile(r"model[^/]*\.safetensors")
 _LORA = frozenset({"adapters.safetensors", "adapter_model.safetensors"})
 _SAFETENSORS = re.compile(r"[^/]+\.safetensors")
-_GGUF = re.compile(r".+\.gguf")
+_GGUF = re.compile(r"(?:.+/)?(?!mmproj|.*imatrix)[^/]+\.gguf")
 _NPZ = re.compile(r"[^/]+\.npz")
 _PYTORCH = re.compile(r"pytorch_model(-\d{5}-of-\d{5})?\.bin|consolidated(\.\d+)?\.pth|model\.(pt|pth|bin)")
 _NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<ending>\.safetensors|\.bin|\.gguf)")
@@ -43,19 +43,20 @@ class WeightSet:
 def find_weights(snapshot: Snapshot) -> WeightSet | None:
     """The weights a loader would use, or None when the snapshot neither has nor expects any.
 
-    What is there decides the format; the listing only tells what is missing. A GGUF repo offers many quantizations of
-    one model, so its listing is asked only when none of them is there.
+    Safetensors that are there or listed come first, since they are what the loader wants. Of other formats, what is
+    there decides; a GGUF repo offers many quantizations of one model, so its listing is asked only when none is there.
     """
     present, listed = tuple(snapshot.files), tuple(snapshot.listing or ())
+    whole = {*present, *listed}
+    if INDEX_FILE in present or any(_is_safetensors(name) for name in whole):
+        return _safetensors(snapshot, whole)
     for names in (present, listed):
-        if INDEX_FILE in names or any(_is_safetensors(name) for name in names):
-            return _safetensors(snapshot, {*present, *listed})
         if gguf := [name for name in names if _GGUF.fullmatch(name)]:
             return WeightSet(WeightFormat.GGUF, _complete(gguf))
         if npz := [name for name in names if _NPZ.fullmatch(name)]:
             return WeightSet(WeightFormat.NPZ, tuple(sorted(npz)))
         if PYTORCH_INDEX_FILE in names or any(_PYTORCH.fullmatch(name) for name in names):
-            pytorch = [name for name in {*present, *listed} if _PYTORCH.fullmatch(name)]
+            pytorch = [name for name in whole if _PYTORCH.fullmatch(name)]
             return _with_index(snapshot, WeightFormat.PYTORCH, pytorch, PYTORCH_INDEX_FILE)
     return None
 
@@ -91,7 +92,9 @@ def _with_index(snapshot: Snapshot, kind: WeightFormat, names: list[str], index:
     outside = sorted(shard for shard in indexed if not _stays_inside(shard))
     if outside:
         return WeightSet(kind, _complete(names), f"{index} names a file outside the model: {outside[0]}")
-    return WeightSet(kind, _complete({*names, *indexed}))
+    listed = snapshot.listing
+    known = indexed if listed is None or not names else {name for name in indexed if name in listed}
+    return WeightSet(kind, tuple(sorted({*names, *known})))
 
 
 def _shards_of(document: object) -> set[str] | None:
@@ -111,7 +114,7 @@ def _stays_inside(shard: str) -> bool:
 
 
 def _complete(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, with every missing number of a numbered set filled in."""
+    """The names, with every missing number of a numbered set filled in (from 1, as every writer counts)."""
     whole = set(names)
     for name in list(whole):
         match = _NUMBERED.fullmatch(name)

@@ -152,8 +152,8 @@ class ModelCache(Protocol):
     def location(self, folder: str, commit: str) -> str:
         """Where an engine finds the snapshot's files on this machine."""
 
-    def freed_bytes(self, folder: str, blobs: Iterable[str] | None) -> int:
-        """Bytes the disk regains when these blobs (None: all) go; shared ones count when no other model has them."""
+    def freed_bytes(self, removal: Removal) -> int:
+        """Bytes the disk regains when the plan is carried out; shared ones count when no other model has them."""
 
     def remove(self, removal: Removal) -> None:
         """Carry out a deletion: a model goes whole or not at all; a revision goes ref, snapshot, blobs."""

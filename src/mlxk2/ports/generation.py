@@ -22,8 +22,8 @@ class Message:
 class Sampling:
     """How the next token is drawn.
 
-    `temperature` 0 takes the most probable token. `top_p` 1, `top_k` 0, `min_p` 0 and `repetition_penalty` 1 are off.
-    The penalty looks at the last 20 tokens, as mlx-lm's does by default.
+    `temperature` 0 takes the most probable token, whatever the rest says. `top_p` 1, `top_k` 0, `min_p` 0 and
+    `repetition_penalty` 1 are off. The penalty looks at the last 20 tokens, as mlx-lm's does by default.
     """
 
     temperature: float = 0.0

@@ -44,15 +44,14 @@ class HfCache:
     def location(self, folder: str, commit: str) -> str:
         return os.path.join(self._root, _checked(folder), layout.SNAPSHOTS, _commit(commit))
 
-    def freed_bytes(self, folder: str, blobs: Iterable[str] | None) -> int:
+    def freed_bytes(self, removal: Removal) -> int:
         from mlxk2.adapters.hfcache import remove
 
-        return remove.freed_bytes(self._root, _checked(folder), blobs)
+        _check(removal)
+        return remove.freed_bytes(self._root, removal)
 
     def remove(self, removal: Removal) -> None:
-        _checked(removal.folder)
-        for name in (*removal.commits, *removal.blobs, *(part for ref in removal.refs for part in ref.split("/"))):
-            _plain_name(name)
+        _check(removal)
         from mlxk2.adapters.hfcache import remove
 
         with _access(removal.folder):
@@ -66,8 +65,9 @@ class HfCache:
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:
+    """A folder, or a link that may lead to one: what cannot be read is reported, not hidden."""
     try:
-        return entry.is_dir()
+        return entry.is_symlink() or entry.is_dir()
     except OSError:
         return True
 
@@ -82,6 +82,12 @@ def _commit(commit: str) -> str:
     if not layout.COMMIT.fullmatch(commit):
         raise ValidationError(f"{commit!r} is not a commit (40 hexadecimal digits)")
     return commit
+
+
+def _check(removal: Removal) -> None:
+    _checked(removal.folder)
+    for name in (*removal.commits, *removal.blobs, *(part for ref in removal.refs for part in ref.split("/"))):
+        _plain_name(name)
 
 
 def _plain_name(name: str) -> None:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterable
 
 from mlxk2.adapters.hfcache import layout
+from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.ports.errors import AccessProblem, OperationError
 from mlxk2.ports.sources import SourceFile
@@ -18,9 +19,10 @@ from mlxk2.ports.sources import SourceFile
 
 def install(root: str, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
     """Returns the bytes written. Files whose blob is there and right are not written again."""
+    refuse_links(root, folder)
     model = os.path.join(root, folder)
-    if os.path.islink(model):
-        raise AccessProblem(f"{folder} is a link to another place; remove the link first")
+    if os.path.islink(os.path.join(model, layout.SNAPSHOTS, commit)):
+        raise AccessProblem(f"{folder}/{layout.SNAPSHOTS}/{commit} is a link to another place; remove the link first")
     os.makedirs(os.path.join(model, layout.BLOBS), exist_ok=True)
     _tag(root)
     written = 0

@@ -24,7 +24,7 @@ TREES = "trees"
 NO_EXIST = ".no_exist"
 
 SHARED_STORE_MARKER = ".huggingface-shared-blobs"
-SHARED_STORE_VERSION = "1\n"
+SHARED_STORE_VERSION = b"1\n"
 
 TREE_FORMAT_VERSION = 1
 

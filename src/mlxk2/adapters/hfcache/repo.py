@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 
 from mlxk2.adapters.hfcache import layout, shared_store
+from mlxk2.adapters.hfcache.guard import linked_part
 from mlxk2.adapters.hfcache.locks import held_locks
 from mlxk2.adapters.hfcache.reading import read_file
 from mlxk2.ports.cache import BlobFact, LinkState, PartialFile, RepoFacts, SnapshotEntry
@@ -16,10 +17,15 @@ from mlxk2.ports.cache import BlobFact, LinkState, PartialFile, RepoFacts, Snaps
 def read_repo(root: str, folder: str, *, shared: bool) -> RepoFacts:
     """One pass over the folder; `shared` tells whether the cache has a shared Xet store."""
     path = os.path.join(root, folder)
+    is_link = os.path.islink(path)
     try:
         names = set(os.listdir(path))
     except OSError as error:
-        return RepoFacts(folder, {}, (), {}, problem=f"the folder cannot be read: {_reason(error)}")
+        unreadable = f"the folder cannot be read: {_reason(error)}"
+        return RepoFacts(folder, {}, (), {}, is_link=is_link, problem=unreadable)
+    if part := linked_part(path):
+        leaving = f"{part} is a link that leaves the model's folder"
+        return RepoFacts(folder, {}, (), {}, modified=_mtime(path), is_link=is_link, problem=leaving)
     problem: str | None = None
     refs: dict[str, str] = {}
     snapshots: tuple[SnapshotEntry, ...] = ()
@@ -41,16 +47,20 @@ def read_repo(root: str, folder: str, *, shared: bool) -> RepoFacts:
         partials=tuple(_partials(partial_names, blobs)),
         held_locks=held_locks(root, folder),
         modified=newest or max((entry.modified for entry in snapshots), default=0.0) or _mtime(path),
-        is_link=os.path.islink(path),
+        is_link=is_link,
         problem=problem,
     )
 
 
-def _refs(path: str, prefix: str = "") -> Iterator[tuple[str, str]]:
-    with os.scandir(path) as entries:
+def _refs(path: str) -> Iterator[tuple[str, str]]:
+    waiting = [(path, "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        with os.scandir(folder) as scan:
+            entries = list(scan)
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from _refs(entry.path, f"{prefix}{entry.name}/")
+                waiting.append((entry.path, f"{prefix}{entry.name}/"))
             elif entry.is_file(follow_symlinks=False):
                 yield f"{prefix}{entry.name}", read_file(entry.path, 256).decode("ascii", "replace").strip()
 

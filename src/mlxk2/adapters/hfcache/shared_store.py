@@ -10,15 +10,18 @@ from collections.abc import Iterable
 
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.locks import lock
+from mlxk2.adapters.hfcache.reading import read_file
+
+_LARGEST_MANIFEST = 64 * 1024 * 1024
 
 
 def exists(root: str) -> bool:
     """Whether `<root>/blobs` is that store: its marker must be there and of a layout version that we know."""
     try:
-        with open(os.path.join(root, layout.BLOBS, layout.SHARED_STORE_MARKER), encoding="utf-8") as file:
-            return file.read(8) == layout.SHARED_STORE_VERSION
-    except (OSError, UnicodeDecodeError):
+        marker = read_file(os.path.join(root, layout.BLOBS, layout.SHARED_STORE_MARKER), 8)
+    except OSError:
         return False
+    return marker == layout.SHARED_STORE_VERSION
 
 
 def target(root: str, blob_path: str) -> str | None:
@@ -28,9 +31,22 @@ def target(root: str, blob_path: str) -> str | None:
     except OSError:
         return None
     path = os.path.normpath(os.path.join(os.path.dirname(blob_path), link))
-    parent, name = os.path.split(path)
-    expected = os.path.join(root, layout.BLOBS, name[:2])
-    return path if parent == expected and layout.XET_HASH.fullmatch(name) and not os.path.islink(parent) else None
+    return path if path == _payload(root, link) and not os.path.islink(os.path.dirname(path)) else None
+
+
+def target_of_moved(root: str, blob_path: str) -> str | None:
+    """The payload of a blob link that was moved away from its place, by the link's last two parts alone."""
+    try:
+        return _payload(root, os.readlink(blob_path))
+    except OSError:
+        return None
+
+
+def _payload(root: str, link: str) -> str | None:
+    name = os.path.basename(link)
+    prefix = os.path.basename(os.path.dirname(link))
+    known = layout.XET_HASH.fullmatch(name) and prefix == name[:2]
+    return os.path.join(root, layout.BLOBS, prefix, name) if known else None
 
 
 def is_last_user(root: str, payload: str, leaving: set[str]) -> bool:
@@ -52,8 +68,7 @@ def release(root: str, payloads: Iterable[str]) -> None:
 
 def _users(root: str, payload: str) -> set[str] | None:
     try:
-        with open(f"{payload}.refs", encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
+        lines = os.fsdecode(read_file(f"{payload}.refs", _LARGEST_MANIFEST)).splitlines()
     except OSError:
         return None
     return {line for line in lines if line and target(root, os.path.join(root, line)) == payload}

@@ -31,7 +31,7 @@ def read_snapshot(root: str, repo: RepoFacts, commit: str, probe: Probe) -> Snap
     """Read `snapshots/<commit>` and `trees/<commit>.json` of the model."""
     model = os.path.join(root, repo.folder)
     base = os.path.join(model, layout.SNAPSHOTS, commit)
-    files = tuple(sorted(_walk(model, base, "", repo, probe), key=lambda fact: fact.path))
+    files = tuple(sorted(_walk(model, base, repo, probe), key=lambda fact: fact.path))
     return SnapshotFacts(commit, files, read_listing(model, commit))
 
 
@@ -49,19 +49,22 @@ def read_listing(model: str, commit: str) -> tuple[ListedFile, ...] | None:
         return None
 
 
-def _walk(model: str, folder: str, prefix: str, repo: RepoFacts, probe: Probe) -> Iterator[FileFact]:
-    try:
-        with os.scandir(folder) as scan:
-            entries = list(scan)
-    except OSError:
-        yield FileFact(prefix.rstrip("/") or ".", LinkState.UNREADABLE)
-        return
-    for entry in entries:
-        path = prefix + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(model, entry.path, f"{path}/", repo, probe)
-        else:
-            yield _read(_place(model, entry, path, repo), entry.path, probe)
+def _walk(model: str, base: str, repo: RepoFacts, probe: Probe) -> Iterator[FileFact]:
+    waiting = [(base, "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        try:
+            with os.scandir(folder) as scan:
+                entries = list(scan)
+        except OSError:
+            yield FileFact(prefix.rstrip("/") or ".", LinkState.UNREADABLE)
+            continue
+        for entry in entries:
+            path = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append((entry.path, f"{path}/"))
+            else:
+                yield _read(_place(model, entry, path, repo), entry.path, probe)
 
 
 def _place(model: str, entry: os.DirEntry[str], path: str, repo: RepoFacts) -> FileFact:

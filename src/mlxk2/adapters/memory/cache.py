@@ -71,14 +71,18 @@ class MemoryCache:
     def location(self, folder: str, commit: str) -> str:
         return f"memory:{folder}/{commit}"
 
-    def freed_bytes(self, folder: str, blobs: Iterable[str] | None) -> int:
-        model = self._models[folder]
-        names = None if blobs is None else set(blobs)
+    def freed_bytes(self, removal: Removal) -> int:
+        model = self._models[removal.folder]
         files = {file.etag: file for file in self._blob_files(model)}
-        chosen = [file for etag, file in files.items() if names is None or etag in names]
+        chosen = [file for etag, file in files.items() if removal.whole_model or etag in removal.blobs]
         own = sum(len(file.content) for file in chosen if file.placement is Placement.BLOB)
         shared = sum(len(file.content) for file in chosen if self._frees_payload(model, file))
-        return own + shared + (_other_bytes(model) if names is None else 0)
+        commits = tuple(model.revisions) if removal.whole_model else removal.commits
+        refs = model.refs.keys() if removal.whole_model else removal.refs
+        beside = sum(len(model.revisions[commit].plain_content) for commit in commits) + sum(
+            len(model.refs[ref]) for ref in refs
+        )
+        return own + shared + beside + (_leftover_bytes(model) if removal.whole_model else 0)
 
     def remove(self, removal: Removal) -> None:
         if removal.whole_model:
@@ -121,16 +125,8 @@ class MemoryCache:
         return file.placement is Placement.SHARED and file.etag not in users
 
 
-def _other_bytes(model: StoredModel) -> int:
-    """Bytes of the folder's ordinary files beside the blobs: plain snapshot files, refs, partial downloads."""
-    plain = sum(
-        len(file.content)
-        for revision in model.revisions.values()
-        for file in revision.files.values()
-        if file.placement is Placement.PLAIN
-    )
-    refs = sum(len(commit) for commit in model.refs.values())
-    return plain + refs + sum(size for _, size in model.partials) + sum(len(extra) for extra in model.extra.values())
+def _leftover_bytes(model: StoredModel) -> int:
+    return sum(size for _, size in model.partials) + sum(len(extra) for extra in model.extra.values())
 
 
 def _blob(file: StoredFile) -> BlobFact:

@@ -42,6 +42,11 @@ class StoredRevision:
     modified: float = 0.0
     listing: tuple[ListedFile, ...] | None = None
 
+    @property
+    def plain_content(self) -> bytes:
+        """What the snapshot itself holds, in a cache without links."""
+        return b"".join(file.content for file in self.files.values() if file.placement is Placement.PLAIN)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:

@@ -32,7 +32,7 @@ class PullModel:
         self._inspector = inspector
 
     def __call__(self, reference: str) -> PullResult:
-        """Never fuzzy. A healthy model of the same commit is left as it is; a damaged one is repaired."""
+        """Never fuzzy. Every blob is hashed: a whole model is left as it is, a damaged one gets its bad files anew."""
         wanted = parse_reference(reference)
         if wanted.name != DEMO_NAME:
             raise OperationError(
@@ -45,10 +45,10 @@ class PullModel:
                 f"The demo model of this version has revision {model.commit[:12]}, not {wanted.revision}"
             )
         folder = folder_of(model.name)
-        if self._is_healthy(model.name, folder, model.commit):
-            return PullResult(model.name, model.commit, PullStatus.ALREADY_EXISTS, 0)
+        was_healthy = self._is_healthy(model.name, folder, model.commit)
         written = self._cache.install(folder, model.commit, model.files)
-        return PullResult(model.name, model.commit, PullStatus.SUCCESS, written)
+        status = PullStatus.ALREADY_EXISTS if was_healthy and not written else PullStatus.SUCCESS
+        return PullResult(model.name, model.commit, status, written)
 
     def _is_healthy(self, name: str, folder: str, commit: str) -> bool:
         if folder not in self._cache.folders():

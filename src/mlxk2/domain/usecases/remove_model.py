@@ -1,12 +1,13 @@
 """`rm`: plan a deletion, show it, carry it out. A reference names one model, one revision, or, as a glob, many."""
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from mlxk2.domain import plans
 from mlxk2.domain.inspection import Inspector, Located
-from mlxk2.domain.names import parse_reference
+from mlxk2.domain.names import parse_reference, short_name
 from mlxk2.domain.plans import RemovalPlan
-from mlxk2.ports.cache import FileFact, ModelCache
+from mlxk2.ports.cache import LinkState, ModelCache, RepoFacts
 from mlxk2.ports.errors import AccessProblem, LocksPresent, ModelNotFound
 
 
@@ -15,29 +16,43 @@ class RemoveModel:
         self._cache = cache
         self._inspector = inspector
 
+    def matches(self, reference: str) -> list[str] | None:
+        """Names that a glob means; None when the reference is no glob, or the exact name of a model.
+
+        Raises ModelNotFound when a glob means nothing.
+        """
+        parse_reference(reference)
+        names = list(self._inspector.names())
+        if reference in names or not any(char in reference for char in "*?["):
+            return None
+        found = [name for name in names if fnmatchcase(name, reference) or fnmatchcase(short_name(name), reference)]
+        if not found:
+            raise ModelNotFound(
+                f"No model in the cache matches '{reference}'; see what is there with: mlxk2 list --all"
+            )
+        return found
+
     def plan(self, reference: str) -> RemovalPlan:
         """What deleting this model or revision takes away. Raises as `show` does."""
         parsed = parse_reference(reference)
         return self._plan(self._inspector.locate(parsed), one_revision=parsed.revision is not None)
 
-    def plan_glob(self, pattern: str) -> list[RemovalPlan]:
-        """One plan for each model whose name (with or without `mlx-community/`) matches; raises when none does."""
-        parse_reference(pattern)
-        names = self._inspector.names()
-        chosen = [name for name in names if _matches(name, pattern)]
-        if not chosen:
-            raise ModelNotFound(f"No model in the cache matches '{pattern}'; see what is there with: mlxk2 list --all")
-        return [self._plan(self._inspector.open(name, names[name]), one_revision=False) for name in chosen]
+    def plan_named(self, name: str) -> RemovalPlan:
+        """The plan for a whole model by its exact name, however odd that is."""
+        return self._plan(self._inspector.open(name, self._inspector.names()[name]), one_revision=False)
 
-    def execute(self, plan: RemovalPlan, *, override_locks: bool) -> None:
-        """Raises LocksPresent when another process is downloading the model, unless told to go on."""
-        if plan.held_locks and not override_locks:
+    def check_locks(self, plan: RemovalPlan) -> None:
+        """Raises LocksPresent when another process is downloading the model."""
+        if plan.held_locks:
+            count = f"{len(plan.held_locks)} lock{'s' if len(plan.held_locks) > 1 else ''}"
             raise LocksPresent(
-                f"'{plan.name}' is in use: another process holds {len(plan.held_locks)} of its locks;"
-                " wait for the download to end, or delete anyway with --force",
+                f"'{plan.name}' is in use: another process holds {count} of it;"
+                " wait for its download to end, or delete anyway with --force",
                 model=plan.name,
                 lock_files=plan.held_locks,
             )
+
+    def execute(self, plan: RemovalPlan) -> None:
         self._cache.remove(plan.removal)
 
     def _plan(self, located: Located, *, one_revision: bool) -> RemovalPlan:
@@ -46,27 +61,23 @@ class RemoveModel:
             raise AccessProblem(
                 f"The folder of '{located.name}' is a link to a place outside the cache; remove the link yourself"
             )
-        if not one_revision or located.commit is None or len(repo.snapshots) == 1:
-            return plans.whole_model(located.name, repo, self._cache.freed_bytes(repo.folder, None))
-        links = {
-            entry.commit: frozenset(file.blob for file in self._files(located, entry.commit) if file.blob)
-            for entry in repo.snapshots
-        }
-        blobs = plans.blobs_of_one_revision(located.commit, links)
-        frees = self._cache.freed_bytes(repo.folder, blobs)
-        return plans.one_revision(located.name, repo, located.commit, blobs, frees)
+        if one_revision and located.commit is not None and len(repo.snapshots) > 1:
+            links = {entry.commit: self._links(located.name, repo, entry.commit) for entry in repo.snapshots}
+            removal = plans.one_revision(repo, located.commit, links)
+        else:
+            removal = plans.whole_model(repo)
+        return plans.plan_of(located.name, repo, replace(removal, frees=self._cache.freed_bytes(removal)))
 
-    def _files(self, located: Located, commit: str) -> tuple[FileFact, ...]:
-        return self._cache.snapshot(located.repo, commit, _read_nothing).files
+    def _links(self, name: str, repo: RepoFacts, commit: str) -> frozenset[str]:
+        """Blobs that a revision uses. Raises AccessProblem when it cannot be read to the end."""
+        files = self._cache.snapshot(repo, commit, _read_nothing).files
+        if any(file.state is LinkState.UNREADABLE for file in files):
+            raise AccessProblem(
+                f"Revision {commit[:12]} of '{name}' cannot be read, so nobody can tell which files it shares;"
+                " nothing was deleted, check its permissions"
+            )
+        return frozenset(file.blob for file in files if file.blob)
 
 
 def _read_nothing(path: str, size: int) -> None:
     """The probe of someone who only wants to know which files there are."""
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix("mlx-community/"), pattern)
-
-
-def is_glob(reference: str) -> bool:
-    return any(char in reference for char in "*?[")

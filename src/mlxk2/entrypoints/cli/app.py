@@ -28,9 +28,12 @@ def run(argv: Sequence[str], services: "Callable[[], Services]", environ: Mappin
     out = Output(json=_wants_json(argv), environ=environ, out=sys.stdout, err=sys.stderr)
     name = _command_name(argv)
     try:
+        args = _parse(argv, environ, out)
         with redirect_stdout(sys.stderr):
-            code = _execute(argv, services, environ, out)
+            code = _execute(args, services, out)
         out.flush()
+    except SystemExit:  # argparse has printed its help
+        code = 0
     except BrokenPipeError:
         out.abandon()
         return 0  # `| head` has seen enough
@@ -43,7 +46,8 @@ def run(argv: Sequence[str], services: "Callable[[], Services]", environ: Mappin
     return code
 
 
-def _execute(argv: Sequence[str], services: "Callable[[], Services]", environ: Mapping[str, str], out: Output) -> int:
+def _parse(argv: Sequence[str], environ: Mapping[str, str], out: Output) -> Namespace:
+    """The command line as read, with the command that it means. `--help` prints and raises SystemExit here."""
     parser = build_parser()
     try:
         args = parser.parse_args(list(argv))
@@ -55,8 +59,12 @@ def _execute(argv: Sequence[str], services: "Callable[[], Services]", environ: M
     if args.command is None:
         if out.json:
             raise UsageError(f"no command was given; see {PROG} --help", usage=parser.format_usage().strip())
-        out.result(parser.format_help().rstrip())
-        return 0
+        parser.print_help()
+        parser.exit()
+    return args
+
+
+def _execute(args: Namespace, services: "Callable[[], Services]", out: Output) -> int:
     command: Command = import_module(f"mlxk2.entrypoints.cli.commands.{args.command}").execute
     return command(args, services, out)
 

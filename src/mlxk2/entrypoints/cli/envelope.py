@@ -1,9 +1,10 @@
 """The JSON document that every command prints with `--json`."""
 
 import json
+from math import isfinite, isnan
 
 from mlxk2.entrypoints.cli.records import Data, ErrorObject, LocksData, to_json
-from mlxk2.ports.errors import AmbiguousMatch, LocksPresent, Mlxk2Error
+from mlxk2.ports.errors import AmbiguousMatch, LocksPresent, Mlxk2Error, OperationError
 
 
 def success(command: str, data: Data) -> str:
@@ -35,9 +36,30 @@ def _error_data(error: Mlxk2Error) -> Data | None:
 
 
 def _render(document: dict[str, object]) -> str:
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    try:
+        text = _dump(document)
+    except RecursionError as error:
+        raise OperationError("The document is nested too deeply to be printed; leave --config out") from error
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        return json.dumps(document, indent=2)
+        return _dump(document, ensure_ascii=True)
     return text
+
+
+def _dump(document: object, *, ensure_ascii: bool = False) -> str:
+    """A config.json may hold numbers that JSON does not have; these become their names."""
+    try:
+        return json.dumps(document, indent=2, ensure_ascii=ensure_ascii, allow_nan=False)
+    except ValueError:
+        return json.dumps(_with_named_numbers(document), indent=2, ensure_ascii=ensure_ascii)
+
+
+def _with_named_numbers(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _with_named_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_named_numbers(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 _STEPS = ((31_536_000, "y"), (2_592_000, "mo"), (604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m"))
 _GAP = "  "
+_END_OF_YEAR_9999 = 253_402_300_799
 
 
 def size(count: int, space: str = " ") -> str:
@@ -30,7 +31,7 @@ def age(moment: float, now: float) -> str:
 
 def utc(moment: float) -> str:
     """`YYYY-MM-DDTHH:MM:SSZ`, in every time zone of the machine."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(max(moment, 0), _END_OF_YEAR_9999)))
 
 
 def count(number: int, noun: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from io import TextIOWrapper
 from typing import TextIO
 
 from mlxk2.ports.errors import AccessProblem
@@ -30,6 +31,8 @@ class Output:
 
     def __init__(self, *, json: bool, environ: Mapping[str, str], out: TextIO, err: TextIO) -> None:
         self.json = json
+        if json and isinstance(out, TextIOWrapper):
+            out.reconfigure(encoding="utf-8")
         self._environ = environ
         self._out = out
         self._err = err
@@ -50,8 +53,9 @@ class Output:
         """A sentence beside the result: warnings, progress, statistics."""
         with contextlib.suppress(OSError):
             self._out.flush()
-        self._err.write(f"{text}\n")
-        self._err.flush()
+        with contextlib.suppress(OSError):
+            self._err.write(f"{text}\n")
+            self._err.flush()
 
     def styled(self, text: str, style: str) -> str:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour else text

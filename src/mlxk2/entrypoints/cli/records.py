@@ -5,7 +5,6 @@ has no value. Sizes are bytes, times UTC in `YYYY-MM-DDTHH:MM:SSZ`.
 """
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from math import isfinite, isnan
 from typing import Any, Literal
 
 Framework = Literal["MLX", "GGUF", "PyTorch", "Unknown"]
@@ -228,10 +227,7 @@ DATA_OF_COMMAND: dict[str, Any] = {
 
 
 def to_json(value: Any) -> Any:
-    """Records as plain JSON values, left-out fields dropped.
-
-    Numbers that JSON does not have, which a config.json may hold all the same, become their names.
-    """
+    """Records as plain JSON values, left-out fields dropped."""
     if is_dataclass(value) and not isinstance(value, type):
         return {
             entry.name: to_json(content)
@@ -240,8 +236,4 @@ def to_json(value: Any) -> Any:
         }
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]
-    if isinstance(value, dict):
-        return {key: to_json(item) for key, item in value.items()}
-    if isinstance(value, float) and not isfinite(value):
-        return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value

@@ -15,6 +15,7 @@ from mlxk2.testing.models import commit_of, healthy_model, with_files, with_list
 CacheOf = Callable[[Iterable[StoredModel]], ModelCache]
 NAME = "org/model"
 FOLDER = "models--org--model"
+WHOLE = Removal(FOLDER, (), (), (), 0)
 FIRST, SECOND = commit_of(NAME, 1), commit_of(NAME, 2)
 
 
@@ -164,19 +165,25 @@ class CacheContract:
 
     def test_a_model_frees_all_its_bytes(self, cache_of: CacheOf) -> None:
         refs = 2 * 40
-        assert cache_of([two_revisions()]).freed_bytes(FOLDER, None) == 2 + 4 + 27 + refs
+        assert cache_of([two_revisions()]).freed_bytes(WHOLE) == 2 + 4 + 27 + refs
 
-    def test_single_blobs_free_their_own_bytes(self, cache_of: CacheOf) -> None:
+    def test_a_revision_frees_its_blobs_and_refs(self, cache_of: CacheOf) -> None:
         etag = two_revisions().revisions[FIRST].files["model.safetensors"].etag
-        assert cache_of([two_revisions()]).freed_bytes(FOLDER, [etag]) == 27
+        assert cache_of([two_revisions()]).freed_bytes(Removal(FOLDER, ("v1",), (FIRST,), (etag,), 0)) == 27 + 40
+
+    def test_a_revision_in_a_cache_without_links_frees_its_files(self, cache_of: CacheOf) -> None:
+        plain = StoredFile(b"payload", lfs=True, placement=Placement.PLAIN)
+        cache = cache_of([with_files(two_revisions(), {"model.safetensors": plain})])
+        assert cache.freed_bytes(Removal(FOLDER, (), (FIRST,), (), 0)) == 7
 
     def test_a_shared_payload_is_freed_only_with_its_last_user(self, cache_of: CacheOf) -> None:
         stored = StoredFile(b"payload", lfs=True, placement=Placement.SHARED)
         models = [self._one_file(name, stored) for name in ("org/a", "org/b")]
         cache = cache_of(models)
-        assert cache.freed_bytes("models--org--a", [stored.etag]) == 0
-        cache.remove(Removal("models--org--a", (), (), (), 0))
-        assert cache.freed_bytes("models--org--b", [stored.etag]) == 7
+        refs = 40
+        assert cache.freed_bytes(replace(WHOLE, folder="models--org--a")) == refs
+        cache.remove(replace(WHOLE, folder="models--org--a"))
+        assert cache.freed_bytes(replace(WHOLE, folder="models--org--b")) == 7 + refs
 
     def test_removing_a_model_leaves_the_others(self, cache_of: CacheOf) -> None:
         cache = cache_of([healthy_model("org/model"), healthy_model("org/model-LARGE")])

@@ -4,43 +4,46 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from mlxk2.domain.plans import RemovalPlan
-from mlxk2.domain.usecases.remove_model import RemoveModel, is_glob
+from mlxk2.domain.usecases.remove_model import RemoveModel
 from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.errors import exit_code
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.records import RemovalPlanObject, RemoveManyData, RemoveResult
-from mlxk2.ports.errors import LocksPresent, Mlxk2Error, OperationError
+from mlxk2.ports.errors import Mlxk2Error, OperationError
 
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
     remove = services().remove_model()
-    if is_glob(args.model):
-        return _many(args, remove, out)
+    names = remove.matches(args.model)
+    if names is not None:
+        return _many(names, args, remove, out)
     plan = remove.plan(args.model)
     if args.dry_run:
         return _answer(_planned(plan), out)
-    if not args.force and not _agreed(plan, args.model, out):
-        out.note("Nothing was deleted")
-        return 1
-    return _answer(_delete(plan, remove, out, override_locks=args.force), out)
+    if not args.force:
+        if not _agreed(plan, args.model, remove, out):
+            out.note("Nothing was deleted")
+            return 1
+        plan = _unchanged(plan, remove.plan(args.model), remove)
+    return _answer(_delete(plan, remove, out), out)
 
 
-def _many(args: Namespace, remove: RemoveModel, out: Output) -> int:
-    plans = remove.plan_glob(args.model)
+def _many(names: list[str], args: Namespace, remove: RemoveModel, out: Output) -> int:
     if not args.force and not args.dry_run:
         raise OperationError(
-            f"'{args.model}' matches {human.count(len(plans), 'model')}; nothing was deleted:"
+            f"'{args.model}' matches {human.count(len(names), 'model')}; nothing was deleted:"
             " look with --dry-run, then delete with --force"
         )
     results: list[RemoveResult] = []
     worst = 0
-    for plan in plans:
+    for name in names:
         try:
-            results.append(_planned(plan) if args.dry_run else _delete(plan, remove, out, override_locks=True))
+            plan = remove.plan_named(name)
+            results.append(_planned(plan) if args.dry_run else _delete(plan, remove, out))
         except Mlxk2Error as error:
-            results.append(RemoveResult(plan.name, "failed", error.message))
+            results.append(RemoveResult(name, "failed", error.message))
             worst = max(worst, exit_code(error))
     if out.json:
         out.result(success("rm", RemoveManyData(results)))
@@ -50,14 +53,8 @@ def _many(args: Namespace, remove: RemoveModel, out: Output) -> int:
     return worst
 
 
-def _agreed(plan: RemovalPlan, typed: str, out: Output) -> bool:
-    if plan.held_locks:
-        raise LocksPresent(
-            f"'{plan.name}' is in use: another process holds {human.count(len(plan.held_locks), 'lock')} of it;"
-            " wait for its download to end, or delete anyway with --force",
-            model=plan.name,
-            lock_files=plan.held_locks,
-        )
+def _agreed(plan: RemovalPlan, typed: str, remove: RemoveModel, out: Output) -> bool:
+    remove.check_locks(plan)
     if not out.can_ask():
         raise OperationError(
             f"Nothing was deleted: without a terminal to ask on, rm needs --force (mlxk2 rm {typed} --force)"
@@ -65,10 +62,19 @@ def _agreed(plan: RemovalPlan, typed: str, out: Output) -> bool:
     return out.ask(f"Delete {_what(plan)} and free {human.size(plan.frees)}?")
 
 
-def _delete(plan: RemovalPlan, remove: RemoveModel, out: Output, *, override_locks: bool) -> RemoveResult:
-    if plan.held_locks and override_locks:
-        out.note(f"Warning: deleting {plan.name} although another process holds {len(plan.held_locks)} of its locks")
-    remove.execute(plan, override_locks=override_locks)
+def _unchanged(shown: RemovalPlan, fresh: RemovalPlan, remove: RemoveModel) -> RemovalPlan:
+    """What was agreed to must still be what is there."""
+    remove.check_locks(fresh)
+    if fresh != shown:
+        raise OperationError(f"'{shown.name}' changed while you were asked; nothing was deleted, look at it again")
+    return fresh
+
+
+def _delete(plan: RemovalPlan, remove: RemoveModel, out: Output) -> RemoveResult:
+    if plan.held_locks:
+        count = human.count(len(plan.held_locks), "lock")
+        out.note(f"Warning: deleting {plan.name} although another process holds {count} of it")
+    remove.execute(plan)
     return RemoveResult(plan.name, "deleted", f"Deleted {_what(plan)}, {human.size(plan.frees)} freed")
 
 

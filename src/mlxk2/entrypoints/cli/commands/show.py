@@ -8,6 +8,7 @@ from typing import Literal
 
 from mlxk2.domain.inspection import ModelSummary
 from mlxk2.domain.metadata import ModelMetadata
+from mlxk2.domain.names import printable
 from mlxk2.domain.usecases.show_model import ModelDetails
 from mlxk2.entrypoints.cli import human, model_view
 from mlxk2.entrypoints.cli.context import Services
@@ -80,7 +81,7 @@ def _file(file: FileFact) -> FileObject:
 def _lines(details: ModelDetails, args: Namespace, now: float, out: Output) -> list[str]:
     lines = human.facts(_facts(details.summary, now, out) + _numbers(details.metadata))
     if args.files:
-        rows = [[file.path, human.size(file.size), _state(file)] for file in details.files]
+        rows = [[printable(file.path), human.size(file.size), _state(file)] for file in details.files]
         lines += ["", *human.table(["FILE", "SIZE", "TYPE"], rows, width=out.width, right=frozenset({"SIZE"}))]
     if args.config:
         missing = "config.json is missing or cannot be read"
@@ -118,7 +119,7 @@ def _numbers(metadata: ModelMetadata | None) -> list[tuple[str, str]]:
         ("Hidden size", metadata.hidden_size),
         ("Heads", metadata.num_attention_heads),
     )
-    return [(label, str(value)) for label, value in found if value is not None]
+    return [(label, printable(str(value))) for label, value in found if value is not None]
 
 
 def _state(file: FileFact) -> str:
