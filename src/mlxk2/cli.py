@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mlxk2 import __version__
+
 if TYPE_CHECKING:
     from mlxk2.entrypoints.cli.context import Services
 
@@ -17,8 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     After Ctrl-C the process ends at once: a model may be in the middle of a long step that nobody waits for any more.
     """
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words == ["--version"]:  # asked by scripts all the time: answered before anything is loaded
+        sys.stdout.write(f"mlxk2 {__version__}\n")
+        return 0
     try:
-        code = _run(sys.argv[1:] if argv is None else argv)
+        code = _run(words)
     except KeyboardInterrupt:  # while the program itself was still being loaded
         sys.stderr.write("mlxk2: Interrupted\n")
         code = _INTERRUPTED

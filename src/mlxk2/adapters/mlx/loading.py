@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlxk2.adapters.mlx.importing import faster_imports
 from mlxk2.ports.engine import LoadOptions
 from mlxk2.ports.errors import OperationError
 from mlxk2.ports.system import Machine
@@ -35,8 +36,9 @@ def load_model(location: str, options: LoadOptions, machine: Machine) -> LoadedM
     prefer_openblas()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its advice on lengths is not for this program's users
     try:
-        import mlx_lm.tokenizer_utils
-        import mlx_lm.utils
+        with faster_imports():
+            import mlx_lm.tokenizer_utils
+            import mlx_lm.utils
     except ImportError as error:
         raise OperationError(f"MLX cannot be used here: {error}; install it with: pip install mlx-lm") from error
     path = Path(location)
@@ -57,14 +59,17 @@ def prefer_openblas() -> bool:
     """Let OpenBLAS answer mlx's BLAS calls (Linux only). Has no effect once mlx is imported; True when it was found."""
     if not sys.platform.startswith("linux") or "mlx.core" in sys.modules:
         return False
-    for name in ("libopenblas.so.0", ctypes.util.find_library("openblas")):
-        try:
-            if name:
-                ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
-                return True
-        except OSError:
-            continue
-    return False
+    return _load_globally("libopenblas.so.0") or _load_globally(ctypes.util.find_library("openblas"))
+
+
+def _load_globally(library: str | None) -> bool:
+    if library is None:
+        return False
+    try:
+        ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+    except OSError:
+        return False
+    return True
 
 
 def _settle(model: Any, machine: Machine) -> None:
