@@ -27,10 +27,10 @@ thinking is enabled, and call a simple tool such as `get_weather(city)`.
 **What it cannot do:** anything else. It knows nothing about the world, invents
 answers when a question is new to it, and must not be used for real questions.
 
-**How it was trained:** from random weights on {chats:,} chats, generated from the
-question and answer pairs in `tools/train_demo_model` of the mlxk2 repository. No
-other text and no other model was used. `python tools/train_demo_model/train.py`
-makes it again on an ordinary CPU.
+**How it was trained:** from random weights, first on lists of invented names to
+copy, then on {chats:,} chats, generated from the question and answer pairs in
+`tools/train_demo_model` of the mlxk2 repository. No other text and no other model
+was used. `python tools/train_demo_model/train.py` makes it again on an ordinary CPU.
 
 **Held-out score:** {right} of 40 wordings that are not in the training data are
 answered rightly (greedy; a list of required and forbidden terms decides).

@@ -56,7 +56,7 @@ class Chats:
     def draw(self) -> Chat:
         """One chat."""
         chat = self._start()
-        if self.rng.random() < 0.14:
+        if self.rng.random() < 0.17:
             self._offer_tools(chat)
         for turn in range(self._turns()):
             self._exchange(chat, turn)
@@ -80,7 +80,7 @@ class Chats:
 
     def _exchange(self, chat: Chat, turn: int) -> None:
         roll = self.rng.random()
-        if chat.tools and roll < 0.68:
+        if chat.tools and roll < 0.66:
             self._ask_tool(chat)
         elif not chat.tools and roll < 0.02:
             self._miss_tool(chat, self.rng.choice(["weather", "time"]))
@@ -89,8 +89,10 @@ class Chats:
 
     def _pair(self, turn: int) -> Exchange:
         roll = self.rng.random()
-        if roll < 0.2:
+        if roll < 0.18:
             return self.pairs.sum()
+        if roll < 0.29:
+            return self.pairs.echo(self.place(case=True))
         if turn and roll < 0.6:
             return self.pairs.followup()
         return self.pairs.known()
@@ -99,15 +101,22 @@ class Chats:
         chat.user(exchange.question)
         chat.reply(exchange.think, exchange.answer)
 
-    def place(self) -> str:
-        """A city, mostly an invented one, so that names are copied and not learned."""
+    def place(self, *, case: bool = False) -> str:
+        """A name, mostly an invented one, so that names are copied and not learned; in any case if asked."""
         places = self.skills["places"]
+        if case and self.rng.random() < 0.4:
+            return self.place().lower()
         if self.rng.random() < 0.3:
             return str(self.rng.choice(places["cities"]))
         words = ["".join(self.rng.choices(places["syllables"], k=self.rng.choice([1, 2, 2, 3, 3])))]
         if self.rng.random() < 0.12:
             words.append("".join(self.rng.choices(places["syllables"], k=2)))
         return " ".join(word.capitalize() for word in words)
+
+    def names(self) -> tuple[str, str]:
+        """Some names, and the same names in another order: practice in copying, before any chat."""
+        first = [self.place(case=True) for _ in range(self.rng.randint(2, 6))]
+        return " ".join(first) + "\n", " ".join(self.rng.sample(first, len(first))) + "\n"
 
     def _offer_tools(self, chat: Chat) -> None:
         kinds = self.rng.choices([["weather"], ["time"], ["weather", "time"], []], [40, 20, 36, 4])[0]

@@ -29,7 +29,7 @@ class Group:
     @property
     def weight(self) -> float:
         """How often it is drawn: wider groups more often, but not in proportion."""
-        return math.pow(len(self.questions), 0.6)
+        return math.pow(len(self.questions), 0.45)
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,13 @@ class Pairs:
         text = pick(rng.choice(skill["questions"]), words, rng)
         return Exchange(self.typed(text, around=0.15), f"{a} plus {b} makes {a + b}.", f"{a} + {b} is {a + b}.")
 
+    def echo(self, name: str) -> Exchange:
+        """A word to be copied into the answer."""
+        skill = self.rng.choice(self.skills["echo"])
+        text = pick(self.rng.choice(skill["questions"]), {"name": [name]}, self.rng)
+        text = text[:1].upper() + text[1:] if self.rng.random() < 0.5 else text
+        return Exchange(text, skill["think"].replace("{name}", name), skill["answer"].replace("{name}", name))
+
     def typed(self, text: str, around: float = 0.0) -> str:
         """The text as a person types it, perhaps with a few words around it."""
         prompts = self.skills["prompts"]
@@ -117,6 +124,9 @@ def all_wordings(cities: list[str]) -> Iterator[str]:
             words = sum_words(skills["sums"], a, b, 10, 10)
             for text in (*skills["sums"]["questions"], *skills["sums"]["others"]):
                 yield from every(text, words)
+    for skill in skills["echo"]:
+        for text in skill["questions"]:
+            yield from every(text, {"name": cities})
     for name in ("weather", "time"):
         for text in skills[name]["questions"]:
             yield from every(text, {"city": cities})

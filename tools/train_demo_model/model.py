@@ -21,10 +21,10 @@ CONFIG: dict[str, Any] = {
     "model_type": "qwen3",
     "hidden_size": 192,
     "num_hidden_layers": 4,
-    "intermediate_size": 320,
+    "intermediate_size": 256,
     "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 32,
+    "num_key_value_heads": 4,
+    "head_dim": 64,
     "hidden_act": "silu",
     "attention_bias": False,
     "rms_norm_eps": 1e-6,
@@ -40,7 +40,7 @@ neural: Any = nn
 optimizers: Any = optim
 
 BATCH_TOKENS = 2048
-PEAK_RATE = 2.5e-3
+PEAK_RATE = 1.8e-3
 
 
 def build(config: dict[str, Any]) -> Any:

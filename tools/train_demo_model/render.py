@@ -46,6 +46,11 @@ class Renderer:
         """A complete chat as text."""
         return self.text(chat, len(chat.messages))
 
+    def continuation(self, given: str, learned: str) -> Sample:
+        """Plain text whose second part is learned."""
+        first, second = (self._tokenizer.encode(part, add_special_tokens=False).ids for part in (given, learned))
+        return Sample(first + second, [False] * len(first) + [True] * len(second))
+
     def sample(self, chat: Chat) -> Sample:
         """A chat as ids; each turn must continue the text of the turns before it."""
         ids: list[int] = []

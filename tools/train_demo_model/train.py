@@ -31,8 +31,9 @@ def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--epochs", type=int, default=3, help="each epoch draws new chats")
-    parser.add_argument("--chats", type=int, default=7000, help="chats per epoch")
+    parser.add_argument("--epochs", type=int, default=4, help="each epoch draws new chats")
+    parser.add_argument("--chats", type=int, default=8500, help="chats per epoch")
+    parser.add_argument("--names", type=int, default=15000, help="lists of names to copy before the first chat")
     parser.add_argument("--output", type=Path, default=DEMO)
     return parser.parse_args()
 
@@ -71,7 +72,9 @@ def main() -> int:
     epochs = [draw_chats(args.seed * 1000 + epoch, args.chats, guard) for epoch in range(args.epochs)]
     tokenizer = make_tokenizer(epochs[0])
     renderer = Renderer(tokenizer)
-    samples = [[renderer.sample(chat) for chat in chats] for chats in epochs]
+    names = Chats(random.Random(args.seed))
+    samples = [[renderer.continuation(*names.names()) for _ in range(args.names)]]
+    samples += [[renderer.sample(chat) for chat in chats] for chats in epochs]
     end, pad = tokenizer.token_to_id(END), tokenizer.token_to_id(END_OF_TEXT)
     config = {**CONFIG, "vocab_size": tokenizer.get_vocab_size(), "eos_token_id": [end, pad], "pad_token_id": pad}
     mx.random.seed(args.seed)
