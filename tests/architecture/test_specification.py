@@ -60,7 +60,7 @@ def test_an_example_is_what_the_program_prints(cli: CommandLine, example_cache: 
         if "Llama-3.2-3B" in line:
             stack.enter_context(hold_lock(example_cache.root, LOCKED, ETAG))
         printed = cli(*shlex.split(line)).out
-    assert printed == EXAMPLES[line]
+    assert json.dumps(json.loads(printed), indent=2, ensure_ascii=False) + "\n" == EXAMPLES[line]
 
 
 @pytest.mark.parametrize("number", range(len(DOCUMENTS)))

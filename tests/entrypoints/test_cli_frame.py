@@ -162,14 +162,14 @@ def test_an_unreadable_model_is_a_row_with_its_reason(
     cli: CommandLine, model_cache: ModelCacheOnDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model_cache.add(healthy_model("org/a"), healthy_model("org/closed"))
-    real = os.listdir
+    real = os.scandir
 
-    def refuse(path: str) -> list[str]:
+    def refuse(path: str) -> Any:
         if "closed" in path:
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     rows = {row["name"]: row for row in json.loads(cli("list", "--json").out)["data"]["models"]}
     assert rows["org/a"]["health"] == "healthy"
     assert rows["org/closed"]["reason"] == "the folder cannot be read: permission denied"

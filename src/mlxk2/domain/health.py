@@ -8,6 +8,8 @@ order in which problems are reported. Whether mlx-lm can run a healthy model is 
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import Enum
+from functools import cache
 
 from mlxk2.domain.classify import Classification, Framework, ModelType
 from mlxk2.domain.contents import LOADER_JSON, Broken, LargeJson, check_gguf, is_lfs_pointer
@@ -193,14 +195,29 @@ def _every_listed_file_is_here(snapshot: Snapshot) -> bool:
 
 def _loader_needs(case: _Case, name: str) -> bool:
     """Whether loading reads this file; vocabularies beside a tokenizer.json are only its older forms."""
-    if LOADER_GLOB.fullmatch(name):
+    need = _need(name)
+    if need is _Need.WEIGHTS:
         return case.weights is not None and case.weights.format is WeightFormat.SAFETENSORS
-    if name == "chat_template.jinja":
-        return True
-    if name in LOADER_JSON and name != "vocab.json":
-        return True
+    return need is _Need.ALWAYS or (need is _Need.WITHOUT_TOKENIZER and "tokenizer.json" not in case.snapshot.top_level)
+
+
+class _Need(Enum):
+    """When loading reads a file of a certain name."""
+
+    ALWAYS = "always"
+    WEIGHTS = "when the weights are safetensors"
+    WITHOUT_TOKENIZER = "when there is no tokenizer.json"
+    NEVER = "never"
+
+
+@cache
+def _need(name: str) -> _Need:
+    if LOADER_GLOB.fullmatch(name):
+        return _Need.WEIGHTS
+    if name == "chat_template.jinja" or (name in LOADER_JSON and name != "vocab.json"):
+        return _Need.ALWAYS
     older_form = name in (*_VOCABULARIES, "vocab.json", "merges.txt") or _VOCABULARY_FILE.fullmatch(name)
-    return bool(older_form) and "tokenizer.json" not in case.snapshot.top_level
+    return _Need.WITHOUT_TOKENIZER if older_form else _Need.NEVER
 
 
 def _tokenizer_is_here(case: _Case) -> str | None:

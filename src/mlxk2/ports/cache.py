@@ -2,13 +2,14 @@
 
 An adapter reports; `domain/health.py`, `classify.py` and `resolution.py` judge. A folder is the name of a model's
 directory in the cache (`models--org--name`); paths are POSIX and relative to the snapshot; sizes are bytes; times are
-seconds since the epoch (UTC). No record holds an absolute path.
+seconds since the epoch (UTC). No record holds an absolute path. Facts of single files are named tuples, because a cache
+has tens of thousands of them and they are made three times as fast.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mlxk2.ports.sources import SourceFile
 
@@ -49,8 +50,7 @@ Probe = Callable[[str, int], Reading | None]
 """Given a file's path and size, what of its content the caller wants (None: nothing)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileFact:
+class FileFact(NamedTuple):
     """One entry of a snapshot: `blob` is the name after the first hop, `size` of the bytes at the end of all hops."""
 
     path: str
@@ -61,8 +61,7 @@ class FileFact:
     tail: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class ListedFile:
+class ListedFile(NamedTuple):
     """One row of huggingface_hub's `trees/<commit>.json`: what the commit should hold."""
 
     path: str
@@ -87,8 +86,7 @@ class PartialFile:
     finished: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BlobFact:
+class BlobFact(NamedTuple):
     """One file of `blobs/`, followed into the shared store when it is a link there; `size` of the bytes at the end."""
 
     size: int

@@ -5,19 +5,14 @@ import os
 from mlxk2.adapters.hfcache import layout
 from mlxk2.ports.errors import AccessProblem
 
-_PARTS = (layout.BLOBS, layout.SNAPSHOTS, layout.REFS, layout.TREES, layout.NO_EXIST)
-
-
-def linked_part(model: str) -> str | None:
-    """The first of the model's own folders that is a link to some other place, or None."""
-    return next((part for part in _PARTS if os.path.islink(os.path.join(model, part))), None)
+PARTS = (layout.BLOBS, layout.SNAPSHOTS, layout.REFS, layout.TREES, layout.NO_EXIST)
 
 
 def refuse_links(root: str, folder: str) -> None:
     """Raises AccessProblem when the model's folder, a part of it, or its place among the locks is a link."""
     locks = os.path.join(root, layout.LOCKS)
     model = os.path.join(root, folder)
-    parts = [os.path.join(model, part) for part in _PARTS]
+    parts = [os.path.join(model, part) for part in PARTS]
     for path in (model, *parts, locks, os.path.join(locks, folder), os.path.join(locks, layout.TRASH)):
         if os.path.islink(path):
             shown = os.path.relpath(path, root)

@@ -23,7 +23,7 @@ def held_locks(root: str, folder: str) -> frozenset[str]:
     except OSError:
         return frozenset()
     return frozenset(
-        name.removesuffix(".lock") for name in names if name.endswith(".lock") and is_held(os.path.join(path, name))
+        name.removesuffix(".lock") for name in names if name.endswith(".lock") and is_held(f"{path}/{name}")
     )
 
 

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 
 from mlxk2.adapters.hfcache import layout, shared_store
-from mlxk2.adapters.hfcache.guard import linked_part
+from mlxk2.adapters.hfcache.guard import PARTS
 from mlxk2.adapters.hfcache.locks import held_locks
 from mlxk2.adapters.hfcache.reading import read_file
 from mlxk2.ports.cache import BlobFact, LinkState, PartialFile, RepoFacts, SnapshotEntry
@@ -19,11 +19,12 @@ def read_repo(root: str, folder: str, *, shared: bool) -> RepoFacts:
     path = os.path.join(root, folder)
     is_link = os.path.islink(path)
     try:
-        names = set(os.listdir(path))
+        with os.scandir(path) as entries:
+            names = {entry.name: entry.is_symlink() for entry in entries}
     except OSError as error:
         unreadable = f"the folder cannot be read: {_reason(error)}"
         return RepoFacts(folder, {}, (), {}, is_link=is_link, problem=unreadable)
-    if part := linked_part(path):
+    if part := next((part for part in PARTS if names.get(part)), None):
         leaving = f"{part} is a link that leaves the model's folder"
         return RepoFacts(folder, {}, (), {}, modified=_mtime(path), is_link=is_link, problem=leaving)
     problem: str | None = None

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 
 from mlxk2.adapters.hfcache import layout
-from mlxk2.adapters.hfcache.reading import opened, read_file
+from mlxk2.adapters.hfcache.reading import open_file, read_file
 from mlxk2.ports.cache import (
     BlobFact,
     Ends,
@@ -125,13 +125,15 @@ def _read(fact: FileFact, full_path: str, probe: Probe) -> FileFact:
 
 
 def _excerpt(path: str, size: int, reading: Reading) -> tuple[bytes, bytes]:
-    with opened(path) as handle:
+    handle = open_file(path)
+    try:
         if isinstance(reading, Head):
             return os.read(handle, min(reading.length, size)), b""
         if isinstance(reading, Ends):
-            return os.read(handle, min(reading.length, size)), os.pread(
-                handle, reading.length, max(0, size - reading.length)
-            )
+            length = min(reading.length, size)
+            return os.pread(handle, length, 0), os.pread(handle, length, size - length)
         head = os.read(handle, 8)
         length = min(int.from_bytes(head, "little"), reading.limit, size)
         return head + os.read(handle, length), b""
+    finally:
+        os.close(handle)

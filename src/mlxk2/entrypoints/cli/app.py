@@ -84,7 +84,7 @@ def _fail(command: str, error: Mlxk2Error, out: Output) -> int:
             return exit_code(error)
         from mlxk2.entrypoints.cli.envelope import failure
 
-        out.result(failure(command, error))
+        out.document(failure(command, error))
         out.flush()
     except BrokenPipeError:
         out.abandon()

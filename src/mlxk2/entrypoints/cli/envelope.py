@@ -6,14 +6,30 @@ from math import isfinite, isnan
 from mlxk2.entrypoints.cli.records import Data, ErrorObject, LocksData, to_json
 from mlxk2.ports.errors import AmbiguousMatch, LocksPresent, Mlxk2Error, OperationError
 
-
-def success(command: str, data: Data) -> str:
-    return _render({"status": "success", "command": command, "data": to_json(data), "error": None})
+Document = dict[str, object]
 
 
-def failure(command: str, error: Mlxk2Error) -> str:
+def success(command: str, data: Data) -> Document:
+    return {"status": "success", "command": command, "data": to_json(data), "error": None}
+
+
+def failure(command: str, error: Mlxk2Error) -> Document:
     data = to_json(_error_data(error))
-    return _render({"status": "error", "command": command, "data": data, "error": to_json(_error_object(error))})
+    return {"status": "error", "command": command, "data": data, "error": to_json(_error_object(error))}
+
+
+def render(document: Document, *, pretty: bool) -> str:
+    """The text of a document: indented for a person at a terminal, on one line for programs."""
+    indent = 2 if pretty else None
+    try:
+        text = _dump(document, indent)
+    except RecursionError as error:
+        raise OperationError("The document is nested too deeply to be printed; leave --config out") from error
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return _dump(document, indent, ensure_ascii=True)
+    return text
 
 
 def _error_object(error: Mlxk2Error) -> ErrorObject:
@@ -35,24 +51,12 @@ def _error_data(error: Mlxk2Error) -> Data | None:
     return None
 
 
-def _render(document: dict[str, object]) -> str:
-    try:
-        text = _dump(document)
-    except RecursionError as error:
-        raise OperationError("The document is nested too deeply to be printed; leave --config out") from error
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return _dump(document, ensure_ascii=True)
-    return text
-
-
-def _dump(document: object, *, ensure_ascii: bool = False) -> str:
+def _dump(document: object, indent: int | None, *, ensure_ascii: bool = False) -> str:
     """A config.json may hold numbers that JSON does not have; these become their names."""
     try:
-        return json.dumps(document, indent=2, ensure_ascii=ensure_ascii, allow_nan=False)
+        return json.dumps(document, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
     except ValueError:
-        return json.dumps(_with_named_numbers(document), indent=2, ensure_ascii=ensure_ascii)
+        return json.dumps(_with_named_numbers(document), indent=indent, ensure_ascii=ensure_ascii)
 
 
 def _with_named_numbers(value: object) -> object:

@@ -5,9 +5,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from io import TextIOWrapper
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from mlxk2.ports.errors import AccessProblem
+
+if TYPE_CHECKING:
+    from mlxk2.entrypoints.cli.envelope import Document
 
 _STYLES = {"good": "32", "bad": "31", "dim": "2", "bold": "1"}
 _NARROWEST = 40
@@ -42,6 +45,12 @@ class Output:
         """One finished piece of the result, with a line end."""
         with _writing():
             self._out.write(f"{text}\n")
+
+    def document(self, document: "Document") -> None:
+        """The JSON document that is the whole result."""
+        from mlxk2.entrypoints.cli.envelope import render
+
+        self.result(render(document, pretty=self._out.isatty()))
 
     def stream(self, text: str) -> None:
         """A piece of a result that grows; shown at once."""

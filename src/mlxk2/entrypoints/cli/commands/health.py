@@ -15,7 +15,7 @@ from mlxk2.entrypoints.cli.records import HealthData, HealthRow, HealthSummary
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
     report = services().check_health()(args.pattern)
     if out.json:
-        out.result(success("health", _data(report)))
+        out.document(success("health", _data(report)))
     else:
         _show(report, args, out)
     return 1 if args.fail and report.unhealthy else 0

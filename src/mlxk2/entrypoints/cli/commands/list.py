@@ -15,7 +15,7 @@ from mlxk2.entrypoints.cli.records import ListData
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
     summaries = services().list_models()(args.pattern)
     if out.json:
-        out.result(success("list", _data(summaries, args.json_spec)))
+        out.document(success("list", _data(summaries, args.json_spec)))
         return 0
     shown = [summary for summary in summaries if args.all or summary.classification.framework is Framework.MLX]
     if shown:

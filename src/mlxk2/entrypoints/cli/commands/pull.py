@@ -16,7 +16,7 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
     if out.json:
         typed = args.model.partition("@")[0]
         expanded = result.name if typed != result.name else None
-        out.result(success("pull", PullData(result.name, result.status.value, _message(result), expanded)))
+        out.document(success("pull", PullData(result.name, result.status.value, _message(result), expanded)))
     else:
         out.result(_message(result))
     return 0

@@ -46,7 +46,7 @@ def _many(names: list[str], args: Namespace, remove: RemoveModel, out: Output) -
             results.append(RemoveResult(name, "failed", error.message))
             worst = max(worst, exit_code(error))
     if out.json:
-        out.result(success("rm", RemoveManyData(results)))
+        out.document(success("rm", RemoveManyData(results)))
     else:
         for result in results:
             (out.note if result.action == "failed" else out.result)(result.message)
@@ -102,5 +102,8 @@ def _what(plan: RemovalPlan) -> str:
 
 
 def _answer(result: RemoveResult, out: Output) -> int:
-    out.result(success("rm", result) if out.json else result.message)
+    if out.json:
+        out.document(success("rm", result))
+    else:
+        out.result(result.message)
     return 0

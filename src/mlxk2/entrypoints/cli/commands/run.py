@@ -39,7 +39,7 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
         raise
     session.close()
     if out.json:
-        out.result(success("run", _data(session, options, loaded)))
+        out.document(success("run", _data(session, options, loaded)))
     elif args.verbose:
         _statistics(session, loaded, out)
     return 0

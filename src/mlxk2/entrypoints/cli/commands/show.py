@@ -32,7 +32,7 @@ _FILE_TYPES: tuple[tuple[re.Pattern[str], FileType], ...] = (
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
     details = services().show_model()(args.model)
     if out.json:
-        out.result(success("show", _data(details, args)))
+        out.document(success("show", _data(details, args)))
         return 0
     for line in _lines(details, args, services().clock().now(), out):
         out.result(line)

@@ -17,7 +17,7 @@ def execute(_args: Namespace, services: "Callable[[], Services]", out: Output) -
     if out.json:
         from mlxk2.entrypoints.cli.envelope import success
 
-        out.result(success("version", _data(services)))
+        out.document(success("version", _data(services)))
     else:
         out.result(f"{PROG} {__version__}")
     return 0
