@@ -72,6 +72,10 @@ def test_every_command_has_an_example() -> None:
     assert {shlex.split(line)[0] for line in EXAMPLES} == set(COMMANDS)
 
 
+def test_every_fence_stands_on_a_line_of_its_own() -> None:
+    assert [line for line in TEXT.splitlines() if "```" in line and line not in ("```", "```json", "```sh")] == []
+
+
 def test_every_json_block_belongs_to_a_command_line() -> None:
     assert len(DOCUMENTS) == len(EXAMPLES)
 
