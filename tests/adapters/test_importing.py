@@ -1,13 +1,15 @@
 """The faster import of mlx-lm changes nothing but time."""
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
 
 
 def in_a_fresh_process(code: str) -> Any:
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    env = {**os.environ, "PYTHONHASHSEED": "0"}  # sets print in the same order every time
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     return json.loads(run.stdout.splitlines()[-1])
 
 
