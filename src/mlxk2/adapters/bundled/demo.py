@@ -8,6 +8,7 @@ import hashlib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from mlxk2.ports.blobs import blob_name
 from mlxk2.ports.errors import OperationError
 from mlxk2.ports.sources import SourceFile, SourceModel
 
@@ -37,13 +38,9 @@ class BundledDemo:
 
 def _source_file(entry: Traversable) -> SourceFile:
     content = entry.read_bytes()
-    git_id = _git_id(content)
+    git_id = blob_name(content, lfs=False)
     if not entry.name.endswith(".safetensors"):
         return SourceFile(entry.name, len(content), git_id, git_id, entry.read_bytes)
-    sha256 = hashlib.sha256(content).hexdigest()
+    sha256 = blob_name(content, lfs=True)
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {len(content)}\n"
-    return SourceFile(entry.name, len(content), sha256, _git_id(pointer.encode()), entry.read_bytes)
-
-
-def _git_id(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return SourceFile(entry.name, len(content), sha256, blob_name(pointer.encode(), lfs=False), entry.read_bytes)

@@ -4,7 +4,6 @@ Order: blobs (each under huggingface_hub's own lock for it, hashed before the re
 ref last, so that a kill at any moment leaves the model as it was before or complete.
 """
 
-import hashlib
 import json
 import os
 import secrets
@@ -13,6 +12,7 @@ from collections.abc import Iterable
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
+from mlxk2.ports.blobs import blob_name
 from mlxk2.ports.errors import AccessProblem, OperationError
 from mlxk2.ports.sources import SourceFile
 
@@ -41,22 +41,15 @@ def _install_blob(path: str, file: SourceFile) -> int:
     if not os.path.islink(path) and os.path.isfile(path) and _etag_of_file(path, file) == file.etag:
         return 0
     content = file.read()
-    if etag(content, lfs=file.is_lfs) != file.etag:
+    if blob_name(content, lfs=file.is_lfs) != file.etag:
         raise OperationError(f"{file.path} is damaged in this installation; reinstall the program")
     _write_atomically(path, content, suffix=f".{secrets.token_hex(4)}.incomplete")
     return len(content)
 
 
-def etag(content: bytes, *, lfs: bool) -> str:
-    """A blob's name: sha256 of the content for LFS files, git's blob sha1 for the rest."""
-    if lfs:
-        return hashlib.sha256(content).hexdigest()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
 def _etag_of_file(path: str, file: SourceFile) -> str | None:
     with open(path, "rb") as stored:
-        return etag(stored.read(), lfs=file.is_lfs) if os.fstat(stored.fileno()).st_size == file.size else None
+        return blob_name(stored.read(), lfs=file.is_lfs) if os.fstat(stored.fileno()).st_size == file.size else None
 
 
 def _link(snapshot: str, file: SourceFile) -> None:

@@ -4,7 +4,7 @@ from mlxk2.adapters.memory.cache import MemoryCache
 from mlxk2.adapters.memory.engine import MemoryEngine, MemoryEngineLoader, Script
 from mlxk2.adapters.memory.runtime import MemoryCatalogue
 from mlxk2.adapters.memory.source import MemorySource
-from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, StoredRevision, etag_of
+from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, StoredRevision
 from mlxk2.adapters.memory.system import MemoryClock, MemoryMachine
 
 __all__ = [
@@ -20,5 +20,4 @@ __all__ = [
     "StoredFile",
     "StoredModel",
     "StoredRevision",
-    "etag_of",
 ]

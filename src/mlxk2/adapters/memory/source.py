@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 
-from mlxk2.adapters.memory.storage import etag_of
+from mlxk2.ports.blobs import blob_name
 from mlxk2.ports.sources import SourceFile, SourceModel
 
 
@@ -23,4 +23,4 @@ class MemorySource:
 
 def _source_file(path: str, content: bytes) -> SourceFile:
     lfs = path.endswith(".safetensors")
-    return SourceFile(path, len(content), etag_of(content, lfs=lfs), etag_of(content, lfs=False), lambda: content)
+    return SourceFile(path, len(content), blob_name(content, lfs=lfs), blob_name(content, lfs=False), lambda: content)

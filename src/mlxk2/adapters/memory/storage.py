@@ -1,10 +1,10 @@
 """What a cache can hold, as values: the description that the memory cache serves and test builders write to disk."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from mlxk2.ports.blobs import blob_name
 from mlxk2.ports.cache import ListedFile
 
 
@@ -31,7 +31,7 @@ class StoredFile:
 
     @property
     def etag(self) -> str:
-        return etag_of(self.content, lfs=self.lfs)
+        return blob_name(self.content, lfs=self.lfs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,3 @@ class StoredModel:
     stale_locks: frozenset[str] = frozenset()
     modified: float = 1_700_000_000.0
     extra: Mapping[str, bytes] = field(default_factory=dict)
-
-
-def etag_of(content: bytes, *, lfs: bool) -> str:
-    """A blob's name."""
-    if lfs:
-        return hashlib.sha256(content).hexdigest()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlxk2.adapters.memory import etag_of
+from mlxk2.ports.blobs import blob_name
 from mlxk2.ports.sources import ModelSource
 
 
@@ -18,7 +18,7 @@ class SourceContract:
         assert model.files
         for file in model.files:
             content = file.read()
-            assert (len(content), etag_of(content, lfs=file.is_lfs)) == (file.size, file.etag)
+            assert (len(content), blob_name(content, lfs=file.is_lfs)) == (file.size, file.etag)
 
     def test_weights_are_large_files_and_configs_are_not(self, source: ModelSource) -> None:
         kinds = {file.path: file.is_lfs for file in source.fetch().files}
