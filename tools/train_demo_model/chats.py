@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data import Exchange, Pairs
-from wording import pick
+from wording import pick, respell
 
 Message = dict[str, Any]
 
@@ -89,11 +89,11 @@ class Chats:
 
     def _pair(self, turn: int) -> Exchange:
         roll = self.rng.random()
-        if roll < 0.18:
+        if roll < 0.24:
             return self.pairs.sum()
-        if roll < 0.29:
+        if roll < 0.33:
             return self.pairs.echo(self.place(case=True))
-        if turn and roll < 0.6:
+        if turn and roll < 0.56:
             return self.pairs.followup()
         return self.pairs.known()
 
@@ -111,6 +111,8 @@ class Chats:
         words = ["".join(self.rng.choices(places["syllables"], k=self.rng.choice([1, 2, 2, 3, 3])))]
         if self.rng.random() < 0.12:
             words.append("".join(self.rng.choices(places["syllables"], k=2)))
+        if self.rng.random() < 0.5:
+            words = [respell(word, self.rng) for word in words]
         return " ".join(word.capitalize() for word in words)
 
     def names(self) -> tuple[str, str]:

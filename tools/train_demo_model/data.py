@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wording import as_typed, every, pick
+from wording import as_typed, every, pick, shorten
 
 HERE = Path(__file__).parent
 
@@ -72,6 +72,8 @@ class Pairs:
         """A question of one of the groups."""
         group = self.rng.choices(self.groups, self._weights)[0]
         text = pick(self.rng.choice(group.questions), group.words, self.rng)
+        if self.rng.random() < 0.12:
+            text = shorten(text, self.rng)
         return Exchange(self.typed(text, around=0.22), group.think, group.answer)
 
     def followup(self) -> Exchange:
@@ -83,7 +85,8 @@ class Pairs:
     def sum(self) -> Exchange:
         """A sum of two digits, or now and then one that is too hard."""
         rng, skill = self.rng, self.skills["sums"]
-        a, b = rng.randrange(10), rng.randrange(10)
+        a = rng.randrange(10)
+        b = a if rng.random() < 0.12 else rng.randrange(10)
         words = sum_words(skill, a, b, rng.randrange(10, 1000), rng.randrange(10, 100))
         if rng.random() < 0.07:
             text = pick(rng.choice(skill["others"]), words, rng)

@@ -91,6 +91,23 @@ def misspell(text: str, rng: random.Random) -> str:
     return text[:at] + text[at + 1 :] if kind == 1 else text[:at] + text[at] + text[at:]
 
 
+def shorten(text: str, rng: random.Random) -> str:
+    """Leave out one word of a longer sentence, so that no single word decides."""
+    words = text.split(" ")
+    if len(words) >= 6:
+        del words[rng.randrange(len(words))]
+    return " ".join(words)
+
+
+def respell(name: str, rng: random.Random) -> str:
+    """Add, drop or change a few letters of a name."""
+    letters = list(name.lower())
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        at, letter = rng.randrange(len(letters)), rng.choice("abcdefghijklmnopqrstuvwxyz")
+        letters[at] = rng.choice([letter, letter + letters[at], letters[at] + letter])
+    return "".join(letters)
+
+
 def as_typed(text: str, rng: random.Random, typos: float = 0.12) -> str:
     """Vary case, end mark and spelling the way people type."""
     style = rng.random()
