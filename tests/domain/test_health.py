@@ -281,6 +281,14 @@ def test_a_config_of_a_megabyte_is_read_whole() -> None:
     assert reason(with_files(healthy_model(), {"config.json": broken})) == "config.json is not valid JSON"
 
 
+def test_an_index_of_a_megabyte_is_read_whole() -> None:
+    weight_map = {f"model.layers.{number}.weight.{'x' * 60}": FIRST for number in range(12_000)}
+    index = document({"weight_map": {**weight_map, "last": "model-extra.safetensors"}})
+    assert len(index) > 1_000_000
+    model = with_files(healthy_model(shards=2), {INDEX: index})
+    assert reason(model) == "incomplete: 1 of 3 shards missing: model-extra.safetensors"
+
+
 def test_a_set_that_counts_from_zero_is_whole_by_its_index() -> None:
     names = [f"model-0000{number}-of-00003.safetensors" for number in range(3)]
     index = document({"weight_map": {f"w{number}": name for number, name in enumerate(names)}})

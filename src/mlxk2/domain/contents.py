@@ -30,12 +30,13 @@ LOADER_JSON = frozenset(
     }
 )
 """Top-level JSON files that mlx-lm and the tokenizer library read when they load a model."""
-_OTHER_JSON = frozenset({INDEX_FILE, PYTORCH_INDEX_FILE, "modules.json", "preprocessor_config.json"})
+_OTHER_JSON = frozenset({"modules.json"})
 
 _SAFETENSORS_HEADER_LIMIT = 100 * 1000 * 1000
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _CARD_LENGTH = 16 * 1024
-_LARGEST_CONFIG = 16 * 1024 * 1024  # per-layer quantization makes configs of a megabyte
+_ALWAYS_WHOLE = frozenset({"config.json", INDEX_FILE, PYTORCH_INDEX_FILE})
+_LARGEST_WHOLE = 16 * 1024 * 1024  # per-layer quantization and many shards make files of a megabyte
 _ENDS_LENGTH = 16 * 1024  # the end of a large tokenizer_config.json still shows its chat_template key
 _WEIGHT_ENDINGS = (".bin", ".pth", ".pt", ".npz")
 
@@ -50,8 +51,8 @@ def probe(path: str, size: int) -> Reading | None:
         return LengthPrefixed(_SAFETENSORS_HEADER_LIMIT)
     if "/" in path:
         return None
-    if path == "config.json":
-        return Head(_LARGEST_CONFIG)
+    if path in _ALWAYS_WHOLE:
+        return Head(_LARGEST_WHOLE)
     if path in LOADER_JSON or path in _OTHER_JSON:
         return Head(FULL_PARSE_LIMIT) if size <= FULL_PARSE_LIMIT else Ends(_ENDS_LENGTH)
     if path == "README.md":
