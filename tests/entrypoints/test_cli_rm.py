@@ -73,7 +73,13 @@ def test_a_dry_run_shows_the_plan_and_deletes_nothing(cli: CommandLine, model_ca
             "lock_files": [],
         },
     }
-    assert cli("rm", "two", "--dry-run").out == "Would delete org/two (2 revisions) and free 96 B\n"
+    assert cli("rm", "two", "--dry-run").out == (
+        "Would delete org/two (2 revisions) and free 96 B\n  revisions: a1a1a1a1a1a1, b2b2b2b2b2b2\n"
+    )
+    assert cli("rm", "two@a1a1", "--dry-run").out == (
+        "Would delete revision a1a1a1a1a1a1 of org/two and free 51 B\n"
+        "  revisions: a1a1a1a1a1a1\n  refs:      v1\n  blobs:     1\n"
+    )
     assert (model_cache.root / "models--org--two" / "snapshots" / OLD).is_dir()
 
 

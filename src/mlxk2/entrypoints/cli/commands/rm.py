@@ -49,7 +49,10 @@ def _many(names: list[str], args: Namespace, remove: RemoveModel, out: Output) -
         out.document(success("rm", RemoveManyData(results)))
     else:
         for result in results:
-            (out.note if result.action == "failed" else out.result)(result.message)
+            if result.action == "failed":
+                out.note(result.message)
+            else:
+                _tell(result, out)
     return worst
 
 
@@ -105,5 +108,21 @@ def _answer(result: RemoveResult, out: Output) -> int:
     if out.json:
         out.document(success("rm", result))
     else:
-        out.result(result.message)
+        _tell(result, out)
     return 0
+
+
+def _tell(result: RemoveResult, out: Output) -> None:
+    """The sentence, and of a plan what it holds."""
+    out.result(result.message)
+    plan = result.plan
+    if plan is None:
+        return
+    rows = (
+        ("revisions", ", ".join(commit[:12] for commit in plan.revisions) or "none"),
+        ("refs", ", ".join(plan.refs)),
+        ("blobs", "" if plan.whole_model else str(len(plan.blobs))),
+        ("locks in use", ", ".join(plan.lock_files)),
+    )
+    for line in human.facts([(label, value) for label, value in rows if value]):
+        out.result(f"  {line}")
