@@ -8,15 +8,16 @@ STAMP  := $(VENV)/.installed
 
 run: $(STAMP)
 	@HF_HUB_CACHE="$(CURDIR)/.run-cache/hub" $(BIN)/mlxk2 pull demo
+	@echo '$$ mlxk2 run demo "How do I list my models?"'
 	@HF_HUB_CACHE="$(CURDIR)/.run-cache/hub" $(BIN)/mlxk2 run demo "How do I list my models?"
 
 test: $(STAMP)
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine -q
-	$(BIN)/coverage report
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest; tests=$$?; \
+		$(BIN)/coverage combine -q && $(BIN)/coverage report; floor=$$?; exit $$((tests > floor ? tests : floor))
 
 check: lint types imports docs
+	@echo "All checks passed."
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -35,11 +36,13 @@ bench: $(STAMP)
 	$(BIN)/python -m bench
 
 clean:
-	rm -rf $(VENV) .run-cache build dist
+	rm -rf $(VENV) .run-cache build dist man src/*.egg-info .coverage* .hypothesis .mypy_cache .ruff_cache \
+		.import_linter_cache
 
 $(STAMP): pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlxk2 needs Python 3.11 or newer: make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlxk2 needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@echo "Installing into $(VENV) (about 500 MB of packages, most of them MLX and transformers) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $(STAMP)

@@ -114,7 +114,7 @@ class App(containers.DeclarativeContainer):
     adapters = providers.DependenciesContainer()
 
     inspector = providers.Singleton(Inspector, adapters.cache, adapters.runtime)
-    list_models = providers.Factory(ListModels, inspector)
+    list_models = providers.Factory(ListModels, adapters.cache, inspector)
     show_model = providers.Factory(ShowModel, inspector)
     check_health = providers.Factory(CheckHealth, inspector)
     pull_model = providers.Factory(PullModel, adapters.cache, adapters.bundled, inspector)

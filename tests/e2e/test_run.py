@@ -222,4 +222,7 @@ def test_weights_that_do_not_fit_the_config_are_one_clear_sentence(
     cache = changed_demo(demo_cache, tmp_path / "hub", {"config.json": json.dumps(config).encode()})
     run = program("run", "demo", "hello", "--json", cache=cache)
     assert run.returncode == 1
-    assert "could not load" in json.loads(run.stdout)["error"]["message"]
+    message = json.loads(run.stdout)["error"]["message"]
+    assert message.startswith("mlx-lm could not load this model: Missing 55 parameters: ")
+    assert "layers.4" in message
+    assert message.endswith("or this mlx-lm is too old for it")

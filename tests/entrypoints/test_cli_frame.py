@@ -69,6 +69,15 @@ def test_a_usage_error_for_people_shows_the_usage_and_one_sentence(cli: CommandL
     assert run.err.splitlines()[-1] == "mlxk2: the following arguments are required: model"
 
 
+def test_typical_mistakes_are_met_with_the_next_step(cli: CommandLine) -> None:
+    assert cli("serve").err.splitlines()[-1] == (
+        "mlxk2: this version has no command 'serve'; it has list, show, health, pull, rm, run, version"
+    )
+    assert cli("run", "demo", "how", "are", "you").err.splitlines()[-1] == (
+        "mlxk2: unrecognized arguments: are you; put a prompt of several words in quotes"
+    )
+
+
 def test_an_option_is_never_guessed_from_its_beginning(cli: CommandLine) -> None:
     assert cli("list", "--verb").code == 2
     assert cli("list", "--js").code == 2

@@ -43,7 +43,7 @@ def test_an_empty_cache_is_a_success(cli: CommandLine, model_cache: ModelCacheOn
     assert data(cli("list", "--json")) == {"models": [], "count": 0}
     run = cli("list")
     assert (run.code, run.out) == (0, "")
-    assert "mlxk2 pull demo" in run.err
+    assert run.err == f"No model in the cache ({model_cache.root}); get the demo: mlxk2 pull demo\n"
     assert model_cache.root.exists()
 
 
@@ -87,7 +87,7 @@ def test_json_lists_every_framework_and_people_see_mlx_first(cli: CommandLine, m
     assert data(cli("list", "--json"))["count"] == 4
     run = cli("list")
     assert [line.split()[0] for line in run.out.splitlines()] == ["NAME", "good-4bit", "tiny-encoder"]
-    assert "2 models of other frameworks" in run.err
+    assert "2 models of other frameworks or without weights not shown" in run.err
     assert "tiny-GGUF" in cli("list", "--all").out
 
 
@@ -248,8 +248,19 @@ def test_the_human_list(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None
     )
 
 
-def test_a_long_name_gets_a_line_of_its_own_and_nothing_is_cut(cli: CommandLine) -> None:
+def test_a_pipe_gets_one_line_a_model_however_long(cli: CommandLine) -> None:
     long = healthy_model("organisation-with-a-long-name/model-with-a-very-long-name-indeed-4bit")
+    lines = cli("list", "--all", "--health", services=memory_program(MemoryCache([GOOD, long]))).out.splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("organisation-with")
+    assert lines[2].endswith("healthy")
+
+
+def test_a_long_name_gets_a_line_of_its_own_on_a_terminal_and_nothing_is_cut(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = healthy_model("organisation-with-a-long-name/model-with-a-very-long-name-indeed-4bit")
+    monkeypatch.setenv("COLUMNS", "80")
     out = cli("list", services=memory_program(MemoryCache([GOOD, long]))).out
     assert "organisation-with-a-long-name/model-with-a-very-long-name-indeed-4bit\n" in out
     assert max(len(line) for line in out.splitlines()) <= 80
@@ -262,6 +273,11 @@ def test_the_human_health_report(cli: CommandLine) -> None:
         "2 models: 1 healthy, 1 unhealthy\n"
     )
     assert cli("health", "good", services=program).out == "healthy    good-4bit\n1 model: 1 healthy\n"
+
+
+def test_show_says_that_a_broken_model_runs_only_once_repaired(cli: CommandLine) -> None:
+    program = memory_program(MemoryCache([BAD]))
+    assert "Runs here:    yes, once its files are repaired\n" in cli("show", "bad", services=program).out
 
 
 def test_the_human_show(cli: CommandLine) -> None:

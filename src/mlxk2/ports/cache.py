@@ -138,6 +138,9 @@ class Removal:
 class ModelCache(Protocol):
     """The models on disk. Failures of the file system are `errors.AccessProblem`."""
 
+    def place(self) -> str:
+        """Where the cache is, for people who wonder why it is empty."""
+
     def folders(self) -> list[str]:
         """Names of all model folders, sorted; empty when the cache does not exist."""
 

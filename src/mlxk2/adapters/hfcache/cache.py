@@ -15,6 +15,8 @@ from mlxk2.ports.cache import Probe, Removal, RepoFacts, SnapshotFacts
 from mlxk2.ports.errors import AccessProblem, ValidationError
 from mlxk2.ports.sources import SourceFile
 
+_REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 class HfCache:
     """Facts and changes of one cache folder, which need not exist yet."""
@@ -22,6 +24,9 @@ class HfCache:
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
         self._shared: bool | None = None
+
+    def place(self) -> str:
+        return self._root
 
     def folders(self) -> list[str]:
         with _access(f"the cache folder {self._root}"):
@@ -32,6 +37,9 @@ class HfCache:
                     )
             except FileNotFoundError:
                 return []
+
+    def _named(self, folder: str) -> str:
+        return f"{folder} in the cache {self._root}"
 
     def repo(self, folder: str) -> RepoFacts:
         if self._shared is None:
@@ -54,13 +62,13 @@ class HfCache:
         _check(removal)
         from mlxk2.adapters.hfcache import remove
 
-        with _access(removal.folder):
+        with _access(self._named(removal.folder)):
             remove.remove(self._root, removal)
 
     def install(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
         from mlxk2.adapters.hfcache import install
 
-        with _access(folder):
+        with _access(self._named(folder)):
             return install.install(self._root, _checked(folder), _commit(commit), files)
 
 
@@ -104,4 +112,5 @@ def _access(what: str) -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             raise AccessProblem(f"The disk is full; free some space and try again ({what})") from error
         reason = (error.strerror or type(error).__name__).lower()
-        raise AccessProblem(f"Cannot use {what}: {reason}; check its permissions") from error
+        step = "check its permissions" if error.errno in _REFUSALS else "check HF_HUB_CACHE and HF_HOME"
+        raise AccessProblem(f"Cannot use {what}: {reason}; {step}") from error

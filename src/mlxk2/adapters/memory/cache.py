@@ -42,6 +42,9 @@ class MemoryCache:
         self._installed_at = installed_at
         self._loose_blobs: dict[str, dict[str, StoredFile]] = {}
 
+    def place(self) -> str:
+        return "memory"
+
     def folders(self) -> list[str]:
         return sorted(self._models)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from mlxk2.adapters.mlx.importing import faster_imports
@@ -19,6 +20,7 @@ from mlxk2.ports.engine import LoadOptions
 from mlxk2.ports.errors import OperationError
 from mlxk2.ports.system import Machine
 
+_LONGEST_REASON = 200
 _MEMORY_SHARE = 0.5
 """The part of the available memory that a float32 copy of the weights may take."""
 
@@ -51,7 +53,10 @@ def load_model(location: str, options: LoadOptions, machine: Machine) -> LoadedM
     except MemoryError as error:
         raise OperationError("There is not enough memory for this model; try a smaller or quantized one") from error
     except (Exception, SystemExit) as error:  # some of mlx-lm's model files call exit()
-        raise OperationError(f"mlx-lm could not load this model: {_first_line(error)}") from error
+        raise OperationError(
+            f"mlx-lm could not load this model: {_one_line(error)}; its config.json and weights may not belong"
+            " together, or this mlx-lm is too old for it"
+        ) from error
     return LoadedModel(model, tokenizer)
 
 
@@ -109,6 +114,6 @@ def wired_memory() -> Iterator[None]:
             mx.set_wired_limit(previous)
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+def _one_line(error: BaseException) -> str:
+    """The error's words on one line, the beginning of a long list of them."""
+    return shorten(str(error), _LONGEST_REASON, placeholder=" …").rstrip(".;") or type(error).__name__

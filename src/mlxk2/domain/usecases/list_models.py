@@ -1,11 +1,17 @@
 """`list`: every model in the cache, or those whose name contains a pattern."""
 
 from mlxk2.domain.inspection import Inspector, ModelSummary
+from mlxk2.ports.cache import ModelCache
 
 
 class ListModels:
-    def __init__(self, inspector: Inspector) -> None:
+    def __init__(self, cache: ModelCache, inspector: Inspector) -> None:
+        self._cache = cache
         self._inspector = inspector
+
+    def place(self) -> str:
+        """Where the models are looked for."""
+        return self._cache.place()
 
     def __call__(self, pattern: str | None = None) -> list[ModelSummary]:
         """All frameworks, sorted by name. A broken model is one of the rows, never an error."""

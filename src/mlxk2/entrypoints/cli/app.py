@@ -52,7 +52,9 @@ def _parse(argv: Sequence[str], environ: Mapping[str, str], out: Output) -> Name
     try:
         args = parser.parse_args(list(argv))
     except CommandLineError as error:
-        raise UsageError(error.message, usage=error.usage) from error
+        stray = error.message.startswith("unrecognized arguments") and _command_name(argv) == "run"
+        hint = "; put a prompt of several words in quotes" if stray else ""
+        raise UsageError(f"{error.message}{hint}", usage=error.usage) from error
     args.json_spec = _json_spec(args.json_spec, environ)
     if args.version:
         args.command = "version"

@@ -38,14 +38,16 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int, right: frozenset[str]) -> list[str]:
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None, right: frozenset[str]
+) -> list[str]:
     """Aligned columns within `width`; a first cell that does not fit gets a line of its own, nothing is cut.
 
-    `right` names the columns that are aligned to the right.
+    Without a width (a pipe, a file) every row is one line. `right` names the columns that are aligned to the right.
     """
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     others = sum(widths[1:]) + len(_GAP) * (len(header) - 1)
-    longest = max(len(header[0]), width - others)
+    longest = widths[0] if width is None else max(len(header[0]), width - others)
     widths[0] = max([len(row[0]) for row in (header, *rows) if len(row[0]) <= longest])
     return [line for row in (header, *rows) for line in _row(row, header, widths, right)]
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 _STYLES = {"good": "32", "bad": "31", "dim": "2", "bold": "1"}
 _NARROWEST = 40
-_DEFAULT_WIDTH = 80
 
 
 @contextlib.contextmanager
@@ -79,14 +78,13 @@ class Output:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
     @property
-    def width(self) -> int:
-        """Columns for tables: COLUMNS, else the terminal's width, else 80."""
+    def width(self) -> int | None:
+        """Columns for tables: COLUMNS, else the terminal's width; None where lines may be as long as they are."""
         try:
-            return max(
-                _NARROWEST, int(self._environ.get("COLUMNS") or os.get_terminal_size(self._out.fileno()).columns)
-            )
+            columns = int(self._environ.get("COLUMNS") or os.get_terminal_size(self._out.fileno()).columns)
         except (OSError, ValueError):
-            return _DEFAULT_WIDTH
+            return None
+        return max(_NARROWEST, columns)
 
     def can_ask(self) -> bool:
         """A person sits at both ends of the conversation."""
@@ -97,4 +95,7 @@ class Output:
         self._out.flush()
         self._err.write(f"{question} [y/N] ")
         self._err.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        answer = sys.stdin.readline()
+        if not answer.endswith("\n"):
+            self._err.write("\n")
+        return answer.strip().lower() in ("y", "yes")

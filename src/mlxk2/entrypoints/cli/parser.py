@@ -47,13 +47,18 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise CommandLineError(message, self.format_usage().strip())
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.dest == "command" and value not in COMMANDS:
+            self.error(f"this version has no command '{value}'; it has {', '.join(COMMANDS)}")
+        super()._check_value(action, value)
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole grammar, one sub-parser a command."""
     parser = _Parser(
         prog=PROG,
-        description="Find, check, download and run MLX language models in the Hugging Face cache.",
-        epilog="Every command answers in JSON with --json; see the JSON API specification in the documentation.",
+        description="Find, check and run MLX language models in the Hugging Face cache.",
+        epilog="Every command answers in JSON with --json; its specification is docs/json-api-specification.md.",
         allow_abbrev=False,
         formatter_class=_Formatter,
     )

@@ -54,8 +54,9 @@ class CacheContract:
     def cache_of(self, request: pytest.FixtureRequest) -> CacheOf:
         raise NotImplementedError(request)
 
-    def test_an_empty_cache_has_no_folders(self, cache_of: CacheOf) -> None:
+    def test_an_empty_cache_has_no_folders_and_a_place(self, cache_of: CacheOf) -> None:
         assert cache_of([]).folders() == []
+        assert cache_of([]).place()
 
     def test_folders_are_sorted(self, cache_of: CacheOf) -> None:
         cache = cache_of([healthy_model("org/b"), healthy_model("org/a")])

@@ -35,7 +35,7 @@ def _row(summary: ModelSummary) -> HealthRow:
 
 def _show(report: HealthReport, args: Namespace, out: Output) -> None:
     if not report.total:
-        matching = f" that matches '{args.pattern}'" if args.pattern else ""
+        matching = f" matches '{args.pattern}'" if args.pattern else ""
         out.note(f"No model in the cache{matching}; see what is there with: mlxk2 list --all")
         return
     if args.verbose or not report.unhealthy:

@@ -13,7 +13,8 @@ from mlxk2.entrypoints.cli.records import ListData
 
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
-    summaries = services().list_models()(args.pattern)
+    list_models = services().list_models()
+    summaries = list_models(args.pattern)
     if out.json:
         out.document(success("list", _data(summaries, args.json_spec)))
         return 0
@@ -21,7 +22,7 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
     if shown:
         for line in _table(shown, args, services().clock().now(), out):
             out.result(line)
-    _notes(args, len(summaries), len(summaries) - len(shown), out)
+    _notes(args, len(summaries), len(summaries) - len(shown), list_models.place(), out)
     return 0
 
 
@@ -55,10 +56,11 @@ def _row(summary: ModelSummary, args: Namespace, now: float) -> list[str]:
     return row + ([model_view.health_word(summary)] if args.health or args.verbose else [])
 
 
-def _notes(args: Namespace, total: int, hidden: int, out: Output) -> None:
-    if not total:
-        matching = f" that matches '{args.pattern}'" if args.pattern else ""
-        step = "see all: mlxk2 list --all" if args.pattern else "get the demo: mlxk2 pull demo"
-        out.note(f"No model in the cache{matching}; {step}")
+def _notes(args: Namespace, total: int, hidden: int, place: str, out: Output) -> None:
+    if not total and args.pattern:
+        out.note(f"No model in the cache matches '{args.pattern}'; see all: mlxk2 list --all")
+    elif not total:
+        out.note(f"No model in the cache ({place}); get the demo: mlxk2 pull demo")
     elif hidden:
-        out.note(f"{human.count(hidden, 'model')} of other frameworks not shown; see them with: mlxk2 list --all")
+        what = human.count(hidden, "model")
+        out.note(f"{what} of other frameworks or without weights not shown; see them with: mlxk2 list --all")

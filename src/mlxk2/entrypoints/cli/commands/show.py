@@ -93,7 +93,7 @@ def _facts(summary: ModelSummary, now: float, out: Output) -> list[tuple[str, st
     kind = summary.classification
     health, runtime = summary.health, summary.compatibility
     broken = f": {health.reason}" if health.reason else ""
-    unable = f"no: {runtime.reason}" if runtime.reason else "yes"
+    able = "yes" if health.healthy else "yes, once its files are repaired"
     return [
         ("Name", out.styled(summary.name, "bold")),
         ("Revision", summary.commit or "none"),
@@ -103,7 +103,7 @@ def _facts(summary: ModelSummary, now: float, out: Output) -> list[tuple[str, st
         ("Type", kind.model_type.value),
         ("Capabilities", ", ".join(capability.value for capability in kind.capabilities) or "none known"),
         ("Health", f"{model_view.styled_health(summary, out)}{broken}"),
-        ("Runs here", unable),
+        ("Runs here", f"no: {runtime.reason}" if runtime.reason else able),
     ]
 
 
