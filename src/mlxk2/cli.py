@@ -20,8 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     After Ctrl-C the process ends at once: a model may be in the middle of a long step that nobody waits for any more.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    if words == ["--version"]:  # asked by scripts all the time: answered before anything is loaded
-        sys.stdout.write(f"mlxk2 {__version__}\n")
+    if words == ["--version"] and _answer_at_once(f"mlxk2 {__version__}\n"):
         return 0
     try:
         code = _run(words)
@@ -32,6 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _answer_at_once(text: str) -> bool:
+    """Scripts ask for the version all the time: say it before anything is loaded. False when it cannot be written."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except (OSError, AttributeError):  # a full disk, a reader that left, a closed stream: told the usual way
+        return False
+    return True
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -128,7 +128,17 @@ def test_a_store_without_its_marker_is_not_the_shared_store(root: Path) -> None:
     assert states["model.safetensors"] is LinkState.OUTSIDE
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format_version": 2, "files": {}}', '{"format_version": 1}', "\udcff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"format_version": 1, "files": {"a": {"size": 1e999, "blob_id": "x"}}}',
+        "",
+        "[]",
+        '{"format_version": 2, "files": {}}',
+        '{"format_version": 1}',
+        "\udcff",
+    ],
+)
 def test_a_listing_that_cannot_be_read_counts_as_absent(root: Path, content: str) -> None:
     write_cache(root, [two_revisions()])
     (root / FOLDER / "trees").mkdir()
@@ -210,6 +220,86 @@ def test_the_shared_payload_goes_with_its_last_user_only(root: Path) -> None:
     assert not payload.with_name(f"{xet_hash}.refs").exists()
 
 
+def test_a_payload_whose_other_user_cannot_be_looked_at_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = StoredFile(b"payload", lfs=True, placement=Placement.SHARED)
+    models = [StoredModel(f"models--org--{n}", {FIRST: StoredRevision({"w": stored})}, {}) for n in ("a", "b")]
+    write_cache(root, models)
+    real = os.readlink
+
+    def refuse(path: str) -> str:
+        if "models--org--b" in str(path):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "readlink", refuse)
+    HfCache(str(root)).remove(Removal("models--org--a", (), (), (), 0))
+    monkeypatch.undo()
+    xet_hash = stored.etag[::-1]
+    assert (root / "blobs" / xet_hash[:2] / xet_hash).read_bytes() == b"payload"
+
+
+def test_a_linked_folder_of_the_shared_store_is_not_followed(root: Path, tmp_path: Path) -> None:
+    stored = StoredFile(b"payload", lfs=True, placement=Placement.SHARED)
+    write_cache(root, [StoredModel(FOLDER, {FIRST: StoredRevision({"w": stored})}, {})])
+    prefix = root / "blobs" / stored.etag[::-1][:2]
+    prefix.rename(tmp_path / "outside")
+    prefix.symlink_to(tmp_path / "outside")
+    before = sorted((tmp_path / "outside").iterdir())
+    HfCache(str(root)).remove(WHOLE)
+    assert sorted((tmp_path / "outside").iterdir()) == before
+
+
+def test_a_folder_of_any_depth_is_deleted(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    (root / FOLDER / "snapshots" / FIRST).joinpath(*["d"] * 400).mkdir(parents=True)
+    cache = HfCache(str(root))
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 200)
+    try:
+        assert cache.freed_bytes(WHOLE) == 2 + 4 + 27 + 2 * 40
+        cache.remove(WHOLE)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert [path.name for path in (root / ".locks").iterdir()] == [".mlxk2-trash.lock"]
+
+
+def test_a_revision_that_cannot_be_moved_gets_its_refs_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cache(root, [two_revisions()])
+    real = os.rename
+
+    def refuse(source: str, target: str) -> None:
+        if str(source).endswith(f"snapshots/{FIRST}"):
+            raise PermissionError(13, "Permission denied")
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(AccessProblem, match="permission denied"):
+        HfCache(str(root)).remove(Removal(FOLDER, ("v1",), (FIRST,), (), 0))
+    assert (root / FOLDER / "refs" / "v1").read_text() == FIRST
+    assert (root / FOLDER / "snapshots" / FIRST / "config.json").exists()
+
+
+def test_a_revision_that_another_reaches_through_stays(root: Path) -> None:
+    write_cache(root, [two_revisions()])
+    link = root / FOLDER / "snapshots" / SECOND / "config.json"
+    link.unlink()
+    link.symlink_to(f"../{FIRST}/config.json")
+    with pytest.raises(AccessProblem, match="uses files of this one"):
+        HfCache(str(root)).remove(Removal(FOLDER, ("v1",), (FIRST,), (), 0))
+    assert link.read_bytes() == b"{}"
+
+
+def test_an_absolute_link_to_a_blob_in_the_shared_store_is_a_file(root: Path) -> None:
+    stored = StoredFile(b"payload", lfs=True, placement=Placement.SHARED)
+    write_cache(root, [with_files(two_revisions(), {"model.safetensors": stored})])
+    link = root / FOLDER / "snapshots" / FIRST / "model.safetensors"
+    link.unlink()
+    link.symlink_to(root / FOLDER / "blobs" / stored.etag)
+    cache = HfCache(str(root))
+    states = {f.path: (f.state, f.size) for f in cache.snapshot(cache.repo(FOLDER), FIRST, read_all).files}
+    assert states["model.safetensors"] == (LinkState.FILE, 7)
+
+
 def test_a_payload_without_a_manifest_is_kept(root: Path) -> None:
     stored = StoredFile(b"payload", lfs=True, placement=Placement.SHARED)
     model = StoredModel(FOLDER, {FIRST: StoredRevision({"model.safetensors": stored})}, {})
@@ -245,7 +335,10 @@ def killed(root: Path, patch: str, removal: Removal) -> None:
 
 @pytest.mark.parametrize(
     ("patch", "whole"),
-    [("os.rename = stop", True), ("shutil.rmtree = stop", False)],
+    [
+        ("os.rename = stop", True),
+        ("from mlxk2.adapters.hfcache import remove; remove.delete_tree = stop", False),
+    ],
     ids=["before the rename", "after the rename"],
 )
 def test_a_kill_during_deletion_leaves_a_whole_model_or_none(root: Path, patch: str, *, whole: bool) -> None:

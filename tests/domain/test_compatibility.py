@@ -51,6 +51,11 @@ def with_config(**changes: object) -> StoredModel:
             with_config(quantization=None, quantization_config={"quant_method": ["x"]}),
             "mlx-lm cannot load weights quantized with an unnamed method",
         ),
+        (with_config(quantization=None, quantization_config={}), None),
+        (
+            with_config(quantization=None, quantization_config="awq"),
+            "config.json has a `quantization_config` that is not an object",
+        ),
         (with_config(quantization="4bit"), "config.json has a `quantization` without bits and group_size"),
         (with_config(quantization={"bits": 4}), "config.json has a `quantization` without bits and group_size"),
         (with_config(auto_map={"AutoModel": "modeling.py"}), None),

@@ -301,7 +301,30 @@ def test_the_listing_overrules_an_index_of_files_that_are_not_in_the_commit() ->
     model = with_listing(with_files(healthy_model(), {INDEX: index}))
     assert reason(model) is None
     unlisted = with_files(healthy_model(), {INDEX: index})
-    assert reason(unlisted) == "incomplete: 1 of 2 shards missing: model-00001-of-00009.safetensors"
+    assert (reason(unlisted) or "").startswith("incomplete: 9 of 10 shards missing: model-00001-of-00009.safetensors")
+
+
+def test_an_index_cannot_hide_shards_that_its_own_names_count() -> None:
+    partial = document({"weight_map": {"w": FIRST}})
+    assert reason(with_files(sick_model(Pathology.MISSING_SHARD), {INDEX: partial})) == (
+        f"incomplete: 1 of 2 shards missing: {SECOND}"
+    )
+    empty = document({"weight_map": {}})
+    assert reason(with_files(healthy_model(shards=2), {INDEX: empty})) == f"{INDEX} names no file"
+
+
+def test_one_file_without_tensors_beside_whole_weights_is_no_problem() -> None:
+    nothing = StoredFile((2).to_bytes(8, "little") + b"{}", lfs=True)
+    assert reason(with_files(healthy_model(), {"model-extra.safetensors": nothing})) is None
+
+
+def test_an_empty_chat_template_is_no_problem() -> None:
+    assert reason(with_files(healthy_model(), {"chat_template.jinja": b""})) is None
+
+
+def test_a_ref_that_holds_no_commit_cannot_steer_a_terminal() -> None:
+    words = reason(StoredModel("models--org--m", {}, {"main": "\x1b[31mevil"}))
+    assert words == "download incomplete: refs/main names \\x1b[31mevil, which is not here"
 
 
 def test_weights_in_a_folder_that_the_index_names_are_read() -> None:
@@ -317,7 +340,8 @@ def test_json_that_the_loader_reads_must_be_an_object(name: str, content: bytes)
 
 
 def test_an_empty_tokenizer_is_none() -> None:
-    assert reason(with_files(healthy_model(), {"tokenizer.json": b"{}"})) == "tokenizer.json holds no tokenizer"
+    for content in (b"{}", b'{"version": "1.0"}'):
+        assert reason(with_files(healthy_model(), {"tokenizer.json": content})) == "tokenizer.json holds no tokenizer"
     large = b"[" + b"1," * 200_000 + b"1]"
     assert reason(with_files(healthy_model(), {"tokenizer.json": large})) == "tokenizer.json is not a JSON object"
 

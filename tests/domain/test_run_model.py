@@ -86,6 +86,7 @@ def test_a_limit_that_does_not_fit_is_refused_and_never_cut() -> None:
         RunOptions("  "),
         RunOptions("hi", max_tokens=0),
         RunOptions("hi\udcff"),
+        RunOptions("hi", stops=("\udcff",)),
         RunOptions("hi", system="\udcff"),
         RunOptions("hi", stops=("",)),
         RunOptions("hi", sampling=SamplingChoice(top_p=7)),

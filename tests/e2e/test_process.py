@@ -49,6 +49,16 @@ def test_output_that_the_encoding_lacks_is_replaced_and_never_a_crash(program: P
     assert "mod?le" in run.stdout
 
 
+@pytest.mark.parametrize("word", ["--version", "version", "--help"])
+@pytest.mark.parametrize(("redirection", "code"), [(">&-", 0), (">/dev/full", 3), ("| true", 0)])
+def test_even_the_shortest_answers_survive_every_stream(word: str, redirection: str, code: int) -> None:
+    command = f'set -o pipefail; "$0" {word} {redirection}'
+    run = subprocess.run(["bash", "-c", command, MLXK2], capture_output=True, text=True, check=False)
+    assert run.returncode == code
+    assert "Traceback" not in run.stderr
+    assert run.stderr.count("\n") == (code == 3)
+
+
 def test_json_is_utf8_whatever_the_terminal_speaks(program: Program, tmp_path: Path) -> None:
     cache = write_cache(tmp_path / "hub", [healthy_model("mlx-community/modèle")])
     run = program("list", "--json", cache=cache, PYTHONIOENCODING="latin-1")

@@ -96,6 +96,12 @@ def test_top_k_of_one_is_greedy(program: Program) -> None:
     assert program("run", "demo", "hello", "--top-k", "1").stdout == program("run", "demo", "hello").stdout
 
 
+def test_a_cache_path_with_glob_characters_is_no_hindrance(program: Program, demo_cache: Path, tmp_path: Path) -> None:
+    cache = changed_demo(demo_cache, tmp_path / "d[1]*" / "hub", {})
+    run = program("run", "demo", "hello", cache=cache)
+    assert (run.returncode, run.stdout) == (0, program("run", "demo", "hello").stdout)
+
+
 def test_the_prompt_can_be_piped_in(program: Program) -> None:
     piped = program("run", "demo", stdin="How do I list my models?")
     assert piped.stdout == program("run", "demo", "How do I list my models?").stdout

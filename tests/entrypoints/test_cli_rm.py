@@ -174,6 +174,18 @@ def test_demo_never_means_another_model(cli: CommandLine, model_cache: ModelCach
     assert model_cache.folder(mine).exists()
 
 
+def test_a_linked_part_of_a_model_is_named_for_its_revisions_too(
+    cli: CommandLine, model_cache: ModelCacheOnDisk, tmp_path: Path
+) -> None:
+    model_cache.add(two_revisions())
+    snapshots = model_cache.root / "models--org--two" / "snapshots"
+    snapshots.rename(tmp_path / "elsewhere")
+    snapshots.symlink_to(tmp_path / "elsewhere")
+    run = cli("rm", "org/two@a1a1", "--force")
+    assert run.code == 3
+    assert "snapshots is a link that leaves the model's folder" in run.err
+
+
 def test_one_bad_model_among_many_fails_alone(cli: CommandLine, model_cache: ModelCacheOnDisk, tmp_path: Path) -> None:
     model_cache.add(healthy_model("org/a"), healthy_model("org/b"))
     linked = model_cache.root / "models--org--a"

@@ -137,6 +137,20 @@ def test_pull_honours_a_revision_and_refuses_another(cli: CommandLine) -> None:
     assert "revision" in pulled(cli, "demo@0123456", program)["error"]["message"]
 
 
+def test_pull_never_claims_success_over_a_damage_that_it_cannot_mend(
+    cli: CommandLine, model_cache: ModelCacheOnDisk
+) -> None:
+    assert cli("pull", "demo").code == 0
+    (snapshot,) = (model_cache.root / "models--mlxk2--demo" / "snapshots").iterdir()
+    (snapshot / "model-2.safetensors").write_bytes(b"junk")
+    run = cli("pull", "demo", "--json")
+    assert run.code == 1
+    assert "model-2.safetensors is not a safetensors file" in json.loads(run.out)["error"]["message"]
+    assert cli("rm", "demo", "--force").code == 0
+    assert cli("pull", "demo").code == 0
+    assert cli("health", "demo", "--fail").code == 0
+
+
 def test_pull_repairs_a_damaged_demo(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:
     assert cli("pull", "demo").code == 0
     (blob,) = [path for path in (model_cache.root / "models--mlxk2--demo" / "blobs").iterdir() if len(path.name) == 64]

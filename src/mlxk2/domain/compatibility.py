@@ -82,10 +82,14 @@ def _quantization_problem(snapshot: Snapshot) -> str | None:
     """mlx-lm runs its own `quantization`, and of transformers' `quantization_config` the methods it names."""
     own, other = snapshot.config.get("quantization"), snapshot.config.get("quantization_config")
     if own is not None:
-        complete = isinstance(own, dict) and all(isinstance(own.get(key), int) for key in ("bits", "group_size"))
+        complete = isinstance(own, dict) and all(
+            isinstance(own.get(key), (int, float)) for key in ("bits", "group_size")
+        )
         return None if complete else "config.json has a `quantization` without bits and group_size"
-    if not isinstance(other, dict):
+    if not other:
         return None
+    if not isinstance(other, dict):
+        return "config.json has a `quantization_config` that is not an object"
     method = other.get("quant_method")
     if isinstance(method, str) and method in _KNOWN_QUANTIZATIONS:
         return None

@@ -102,6 +102,7 @@ class SafetensorsHeader:
     """The header of a complete file; `format` is its `__metadata__.format`, such as "mlx" or "pt"."""
 
     format: str | None
+    is_empty: bool
 
 
 def parse_safetensors(file: FileFact) -> SafetensorsHeader | Broken:
@@ -120,7 +121,7 @@ def parse_safetensors(file: FileFact) -> SafetensorsHeader | Broken:
     if file.size != expected:
         word = "is truncated" if file.size < expected else "is too long"
         return Broken(f"{word}: {file.size} of {expected} bytes")
-    return SafetensorsHeader(format_name) if end else Broken("holds no tensors")
+    return SafetensorsHeader(format_name, is_empty=end == 0)
 
 
 def _read_any_header(header: bytes) -> tuple[int, str | None] | None:
@@ -129,7 +130,7 @@ def _read_any_header(header: bytes) -> tuple[int, str | None] | None:
         tensors = json.loads(header)
         metadata = tensors.pop("__metadata__", None)
         end = max([int(tensor["data_offsets"][1]) for tensor in tensors.values()], default=0)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError):
         return None
     format_name = metadata.get("format") if isinstance(metadata, dict) else None
     return end, format_name if isinstance(format_name, str) else None

@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cache
 
 from mlxk2.domain.classify import Classification, Framework, ModelType
-from mlxk2.domain.contents import LOADER_JSON, Broken, LargeJson, check_gguf, is_lfs_pointer
+from mlxk2.domain.contents import LOADER_JSON, Broken, LargeJson, SafetensorsHeader, check_gguf, is_lfs_pointer
 from mlxk2.domain.names import printable
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
@@ -56,13 +56,13 @@ Rule = Callable[[_Case], str | None]
 def judge_missing(repo: RepoFacts) -> Health:
     """The verdict on a model folder without any snapshot."""
     if repo.problem:
-        return Health(repo.problem)
+        return Health.of(repo.problem)
     if repo.held_locks:
         return Health("download in progress")
     main = repo.refs.get("main")
     named = f": refs/main names {main[:12]}, which is not here" if main else ""
     word = "download incomplete" if repo.partials or main else "no snapshot"
-    return Health(f"{word}{named}")
+    return Health.of(f"{word}{named}")
 
 
 def judge(subject: Subject, classification: Classification) -> Health:
@@ -159,7 +159,15 @@ def _weight_files_are_whole(case: _Case) -> str | None:
         problem = _file_problem(snapshot.files[name]) or _size_problem(snapshot, name) or _format_problem(case, name)
         if problem:
             return f"{name} {problem}"
-    return None
+    return _no_tensors_at_all(case)
+
+
+def _no_tensors_at_all(case: _Case) -> str | None:
+    if case.weights is None or case.weights.format is not WeightFormat.SAFETENSORS:
+        return None
+    headers = [case.snapshot.safetensors(name) for name in case.weights.expected]
+    empty = all(isinstance(header, SafetensorsHeader) and header.is_empty for header in headers)
+    return f"{case.weights.expected[0]} holds no tensors" if headers and empty else None
 
 
 def _format_problem(case: _Case, name: str) -> str | None:
@@ -264,7 +272,9 @@ def _loader_files_are_whole(case: _Case) -> str | None:
     for name, file in snapshot.files.items():
         if file.state is LinkState.DANGLING:
             return f"{name} is a dangling link"
-        problem = (_file_problem(file) or _json_problem(snapshot, name)) if _loader_needs(case, name) else None
+        if not _loader_needs(case, name) or (name.endswith(".jinja") and file.size == 0):
+            continue
+        problem = _file_problem(file) or _json_problem(snapshot, name)
         if problem:
             return f"{name} {problem}"
     return None
@@ -279,7 +289,8 @@ def _json_problem(snapshot: Snapshot, name: str) -> str | None:
         return value.why
     if not isinstance(value, (dict, LargeJson)):
         return "is not a JSON object"
-    return "holds no tokenizer" if name == "tokenizer.json" and value == {} else None
+    empty = name == "tokenizer.json" and isinstance(value, dict) and "model" not in value
+    return "holds no tokenizer" if empty else None
 
 
 def _file_problem(file: FileFact) -> str | None:

@@ -12,6 +12,7 @@ from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.ports.cache import ModelCache, RepoFacts
 from mlxk2.ports.engine import RuntimeCatalogue
+from mlxk2.ports.errors import AccessProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class Inspector:
         names = self.names()
         name = resolve_name(reference, list(names))
         located = self.open(name, names[name])
+        if reference.revision and located.repo.problem:
+            raise AccessProblem(f"'{name}' cannot be looked into: {located.repo.problem}")
         if reference.revision:
             return replace(located, commit=find_commit(located.repo, name, reference.revision))
         return located
@@ -79,8 +82,8 @@ class Inspector:
         repo = located.repo
         if located.commit is None:
             return _unjudged(located, judge_missing(repo)), None
-        subject = Subject(located.name, Snapshot(repo, self._cache.snapshot(repo, located.commit, probe)))
         try:
+            subject = Subject(located.name, Snapshot(repo, self._cache.snapshot(repo, located.commit, probe)))
             return self._verdicts(located, subject), subject
         except Exception as error:  # noqa: BLE001 - whatever is in one model, the others are still judged
             defect = f"could not be judged ({type(error).__name__}: {error}); please report this"

@@ -89,11 +89,13 @@ def _with_index(snapshot: Snapshot, kind: WeightFormat, names: list[str], index:
     if indexed is None:
         why = document.why if isinstance(document, Broken) else "has no weight_map"
         return WeightSet(kind, _complete(names), f"{index} {why}")
+    if not indexed:
+        return WeightSet(kind, _complete(names), f"{index} names no file")
     outside = sorted(shard for shard in indexed if not _stays_inside(shard))
     if outside:
         return WeightSet(kind, _complete(names), f"{index} names a file outside the model: {outside[0]}")
     listed = snapshot.listing
-    known = indexed if listed is None or not names else {name for name in indexed if name in listed}
+    known = _complete(indexed) if listed is None or not names else [name for name in indexed if name in listed]
     return WeightSet(kind, tuple(sorted({*names, *known})))
 
 
@@ -114,11 +116,12 @@ def _stays_inside(shard: str) -> bool:
 
 
 def _complete(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, with every missing number of a numbered set filled in (from 1, as every writer counts)."""
+    """The names, with every missing number of a numbered set filled in; sets that count from 0 are left as they are."""
     whole = set(names)
-    for name in list(whole):
-        match = _NUMBERED.fullmatch(name)
-        if match and int(match["total"]) <= _MOST_SHARDS:
+    matches = [match for name in whole if (match := _NUMBERED.fullmatch(name))]
+    from_zero = {match["stem"] for match in matches if int(match["number"]) == 0}
+    for match in matches:
+        if match["stem"] not in from_zero and int(match["total"]) <= _MOST_SHARDS:
             pattern = f"{match['stem']}-%05d-of-{match['total']}{match['ending']}"
             whole.update(pattern % number for number in range(1, int(match["total"]) + 1))
     return tuple(sorted(whole))

@@ -60,7 +60,11 @@ def _link(snapshot: str, file: SourceFile) -> None:
     os.makedirs(os.path.dirname(pointer), exist_ok=True)
     temporary = f"{pointer}.{secrets.token_hex(4)}.tmp"
     os.symlink(goal, temporary)
-    os.replace(temporary, pointer)
+    try:
+        os.replace(temporary, pointer)
+    except OSError:
+        os.unlink(temporary)
+        raise
 
 
 def _tree(files: tuple[SourceFile, ...]) -> bytes:

@@ -9,12 +9,11 @@ stays, and nothing is changed when that cannot be told.
 import contextlib
 import os
 import secrets
-import shutil
-from collections.abc import Iterator
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
+from mlxk2.adapters.hfcache.trees import delete_tree, walk
 from mlxk2.ports.cache import Removal
 from mlxk2.ports.errors import AccessProblem
 
@@ -29,7 +28,7 @@ def remove(root: str, removal: Removal) -> None:
         if removal.whole_model:
             os.makedirs(os.path.dirname(own_trash))
             os.rename(model, own_trash)
-            _discard(os.path.join(root, layout.LOCKS, removal.folder), f"{own_trash}.locks")
+            _discard(os.path.join(root, layout.LOCKS, removal.folder), os.path.dirname(own_trash))
         else:
             _remove_revisions(model, removal, own_trash)
         _sweep(root, trash)
@@ -47,51 +46,68 @@ def _remove_revisions(model: str, removal: Removal, own_trash: str) -> None:
         if os.path.isdir(path) and not os.access(path, os.W_OK | os.X_OK):
             raise AccessProblem(f"{removal.folder}/{part} may not be written; nothing was deleted")
     os.makedirs(os.path.join(own_trash, layout.BLOBS))
-    for ref in removal.refs:
-        _discard(os.path.join(model, layout.REFS, ref), os.path.join(own_trash, secrets.token_hex(4)))
+    moved: list[tuple[str, str]] = []
+    try:
+        for path in (os.path.join(model, layout.REFS, ref) for ref in removal.refs):
+            moved += _discard(path, own_trash)
+        for commit in removal.commits:
+            moved += _discard(os.path.join(model, layout.SNAPSHOTS, commit), own_trash)
+    except OSError:
+        for path, place in reversed(moved):
+            os.rename(place, path)
+        raise
     for commit in removal.commits:
-        for path in _places_of(model, commit):
-            _discard(path, os.path.join(own_trash, secrets.token_hex(4)))
+        for path in _records_of(model, commit):
+            with contextlib.suppress(OSError):  # without its snapshot it is read by nobody
+                _discard(path, own_trash)
     for blob in sorted(blobs):
-        _discard(os.path.join(model, layout.BLOBS, blob), os.path.join(own_trash, layout.BLOBS, blob))
+        _discard(os.path.join(model, layout.BLOBS, blob), os.path.join(own_trash, layout.BLOBS))
 
 
-def _places_of(model: str, commit: str) -> tuple[str, ...]:
-    return (
-        os.path.join(model, layout.SNAPSHOTS, commit),
-        os.path.join(model, layout.NO_EXIST, commit),
-        os.path.join(model, layout.TREES, f"{commit}.json"),
-    )
+def _records_of(model: str, commit: str) -> tuple[str, str]:
+    return os.path.join(model, layout.NO_EXIST, commit), os.path.join(model, layout.TREES, f"{commit}.json")
 
 
 def _links_of_others(model: str, commits: tuple[str, ...]) -> set[str]:
-    """Blob names that any other snapshot folder links to. Raises OSError when one cannot be read to the end."""
+    """Blob names that any other snapshot folder links to.
+
+    Raises OSError when one cannot be read to the end, AccessProblem when one has files of a revision that goes.
+    """
     snapshots = os.path.join(model, layout.SNAPSHOTS)
+    going = tuple(os.path.join(snapshots, commit) for commit in commits)
     names: set[str] = set()
     for other in os.listdir(snapshots):
-        if other not in commits:
-            for folder, _, files in os.walk(os.path.join(snapshots, other), onerror=_raise):
-                paths = (os.path.join(folder, file) for file in files)
-                names.update(os.path.basename(os.readlink(path)) for path in paths if os.path.islink(path))
+        if other in commits:
+            continue
+        for path in walk(os.path.join(snapshots, other)):
+            if not os.path.islink(path):
+                continue
+            goal = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
+            if any(goal == folder or goal.startswith(f"{folder}/") for folder in going):
+                raise AccessProblem(f"Revision {other[:12]} uses files of this one through links; nothing was deleted")
+            names.add(os.path.basename(goal))
     return names
 
 
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _discard(path: str, place: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+def _discard(path: str, folder: str) -> list[tuple[str, str]]:
+    """Move into a folder of the trash; returns where from and where to, or nothing when it is not there."""
+    place = os.path.join(folder, os.path.basename(path))
+    if os.path.lexists(place):
+        place = f"{place}.{secrets.token_hex(4)}"
+    try:
         os.rename(path, place)
+    except FileNotFoundError:
+        return []
+    return [(path, place)]
 
 
 def _sweep(root: str, trash: str) -> None:
     """Empty the trash, this deletion's and what interrupted ones left. Payloads first: their links show the way."""
     if shared_store.exists(root):
-        links = (path for path in _files_below(trash) if os.path.islink(path))
+        links = (path for path in walk(trash, unreadable=None) if os.path.islink(path))
         payloads = {shared_store.target_of_moved(root, link) for link in links}
         shared_store.release(root, (payload for payload in payloads if payload))
-    shutil.rmtree(trash, ignore_errors=True)
+    delete_tree(trash)
 
 
 def freed_bytes(root: str, removal: Removal) -> int:
@@ -99,13 +115,13 @@ def freed_bytes(root: str, removal: Removal) -> int:
     model = os.path.join(root, removal.folder)
     blobs = os.path.join(model, layout.BLOBS)
     if removal.whole_model:
-        paths = set(_files_below(model))
+        paths = set(walk(model, unreadable=None))
     else:
         paths = {os.path.join(blobs, blob) for blob in removal.blobs}
         paths |= {os.path.join(model, layout.REFS, ref) for ref in removal.refs}
         for commit in removal.commits:
-            for place in _places_of(model, commit):
-                paths.update(_files_below(place) if os.path.isdir(place) else [place])
+            for place in (os.path.join(model, layout.SNAPSHOTS, commit), *_records_of(model, commit)):
+                paths.update(walk(place, unreadable=None) if os.path.isdir(place) else [place])
     return _own_bytes(paths) + _shared_bytes(root, removal.folder, {path for path in paths if _parent_is(path, blobs)})
 
 
@@ -130,12 +146,6 @@ def _shared_bytes(root: str, folder: str, blobs: set[str]) -> int:
         for payload in payloads
         if shared_store.is_payload(payload) and shared_store.is_last_user(root, payload, leaving)
     )
-
-
-def _files_below(folder: str) -> Iterator[str]:
-    for where, folders, names in os.walk(folder):
-        yield from (os.path.join(where, name) for name in names)
-        yield from (path for name in folders if os.path.islink(path := os.path.join(where, name)))
 
 
 def _parent_is(path: str, folder: str) -> bool:

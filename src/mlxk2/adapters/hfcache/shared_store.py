@@ -4,6 +4,7 @@ A model's blob may be a link to a payload here. The payload's `.refs` file lists
 checked against the disk before it is believed, and a missing manifest keeps the payload (a leak is better than a loss).
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -16,12 +17,13 @@ _LARGEST_MANIFEST = 64 * 1024 * 1024
 
 
 def exists(root: str) -> bool:
-    """Whether `<root>/blobs` is that store: its marker must be there and of a layout version that we know."""
+    """Whether `<root>/blobs` is that store: a real folder, with a marker of a layout version that we know."""
+    store = os.path.join(root, layout.BLOBS)
     try:
-        marker = read_file(os.path.join(root, layout.BLOBS, layout.SHARED_STORE_MARKER), 8)
+        marker = read_file(os.path.join(store, layout.SHARED_STORE_MARKER), 8)
     except OSError:
         return False
-    return marker == layout.SHARED_STORE_VERSION
+    return marker == layout.SHARED_STORE_VERSION and not os.path.islink(store)
 
 
 def target(root: str, blob_path: str) -> str | None:
@@ -58,6 +60,8 @@ def is_last_user(root: str, payload: str, leaving: set[str]) -> bool:
 def release(root: str, payloads: Iterable[str]) -> None:
     """Delete each payload that no blob uses any more, under its own lock."""
     for payload in sorted(set(payloads)):
+        if os.path.islink(os.path.dirname(payload)) or not is_payload(payload):
+            continue
         with lock(f"{payload}.lock"):
             users = _users(root, payload)
             if users is not None and not users:
@@ -67,11 +71,27 @@ def release(root: str, payloads: Iterable[str]) -> None:
 
 
 def _users(root: str, payload: str) -> set[str] | None:
+    """Blobs that link to the payload; None when that cannot be told, for want of a manifest or of permission."""
     try:
         lines = os.fsdecode(read_file(f"{payload}.refs", _LARGEST_MANIFEST)).splitlines()
+        return {line for line in lines if _is_below(line) and _links_to(os.path.join(root, line), payload)}
     except OSError:
         return None
-    return {line for line in lines if line and target(root, os.path.join(root, line)) == payload}
+
+
+def _is_below(line: str) -> bool:
+    return bool(line) and not line.startswith("/") and ".." not in line.split("/")
+
+
+def _links_to(blob_path: str, payload: str) -> bool:
+    """Raises OSError when the blob is there but may not be looked at."""
+    try:
+        link = os.readlink(blob_path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL):  # gone, or an ordinary file by now
+            return False
+        raise
+    return os.path.normpath(os.path.join(os.path.dirname(blob_path), link)) == payload
 
 
 def is_payload(path: str) -> bool:

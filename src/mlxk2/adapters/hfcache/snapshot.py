@@ -42,10 +42,10 @@ def read_listing(model: str, commit: str) -> tuple[ListedFile, ...] | None:
         if document["format_version"] != layout.TREE_FORMAT_VERSION:
             return None
         return tuple(
-            ListedFile(path, int(row.get("lfs_size") or row["size"]), row.get("lfs_sha256") or row["blob_id"])
+            ListedFile(path, int(row.get("lfs_size") or row["size"]), str(row.get("lfs_sha256") or row["blob_id"]))
             for path, row in document["files"].items()
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
 
@@ -83,7 +83,7 @@ def _place(model: str, entry: os.DirEntry[str], path: str, repo: RepoFacts) -> F
             if blob is None
             else FileFact(path, blob.state, blob.size, name)
         )
-    return _other_link(model, entry, path)
+    return _other_link(model, entry, path, link, repo)
 
 
 def _plain_file(entry: os.DirEntry[str], path: str) -> FileFact:
@@ -95,8 +95,12 @@ def _plain_file(entry: os.DirEntry[str], path: str) -> FileFact:
     return FileFact(path, state, info.st_size)
 
 
-def _other_link(model: str, entry: os.DirEntry[str], path: str) -> FileFact:
-    """A link that is not of huggingface_hub's form: fine when it ends at a file inside the model's folder."""
+def _other_link(model: str, entry: os.DirEntry[str], path: str, link: str, repo: RepoFacts) -> FileFact:
+    """A link that is not of huggingface_hub's form: fine when it ends at a blob or file inside the model's folder."""
+    goal = os.path.normpath(os.path.join(os.path.dirname(entry.path), link))
+    known = repo.blobs.get(os.path.basename(goal)) if os.path.dirname(goal) == f"{model}/{layout.BLOBS}" else None
+    if known is not None:
+        return FileFact(path, known.state, known.size, os.path.basename(goal))
     real = os.path.realpath(entry.path)
     inside = os.path.realpath(model)
     if os.path.commonpath([real, inside]) != inside:

@@ -6,11 +6,14 @@ float32 when memory allows, which is many times faster there than 16-bit or quan
 
 import ctypes
 import ctypes.util
+import glob
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -39,17 +42,12 @@ def load_model(location: str, options: LoadOptions, machine: Machine) -> LoadedM
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its advice on lengths is not for this program's users
     try:
         with faster_imports():
-            import mlx_lm.tokenizer_utils
-            import mlx_lm.utils
+            import_module("mlx_lm.utils")
     except ImportError as error:
         raise OperationError(f"MLX cannot be used here: {error}; install it with: pip install mlx-lm") from error
-    path = Path(location)
     try:
-        model, config = mlx_lm.utils.load_model(path, lazy=True, trust_remote_code=options.trust_remote_code)
-        _settle(model, machine)
-        tokenizer = mlx_lm.tokenizer_utils.load(
-            path, {"trust_remote_code": options.trust_remote_code}, eos_token_ids=config.get("eos_token_id")
-        )
+        with _without_glob_characters(location) as path:
+            return _load(path, options, machine)
     except MemoryError as error:
         raise OperationError("There is not enough memory for this model; try a smaller or quantized one") from error
     except (Exception, SystemExit) as error:  # some of mlx-lm's model files call exit()
@@ -57,7 +55,30 @@ def load_model(location: str, options: LoadOptions, machine: Machine) -> LoadedM
             f"mlx-lm could not load this model: {_one_line(error)}; its config.json and weights may not belong"
             " together, or this mlx-lm is too old for it"
         ) from error
+
+
+def _load(path: Path, options: LoadOptions, machine: Machine) -> LoadedModel:
+    import mlx_lm.tokenizer_utils
+    import mlx_lm.utils
+
+    model, config = mlx_lm.utils.load_model(path, lazy=True, trust_remote_code=options.trust_remote_code)
+    _settle(model, machine)
+    tokenizer = mlx_lm.tokenizer_utils.load(
+        path, {"trust_remote_code": options.trust_remote_code}, eos_token_ids=config.get("eos_token_id")
+    )
     return LoadedModel(model, tokenizer)
+
+
+@contextmanager
+def _without_glob_characters(location: str) -> Iterator[Path]:
+    """A path to the snapshot in which mlx-lm's glob for the weights finds no wildcard: its own, or a link to it."""
+    if glob.escape(location) == location:
+        yield Path(location)
+        return
+    with tempfile.TemporaryDirectory(prefix="mlxk2-") as folder:
+        link = Path(folder) / "snapshot"
+        link.symlink_to(location)
+        yield link
 
 
 def prefer_openblas() -> bool:

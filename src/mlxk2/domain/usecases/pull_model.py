@@ -45,15 +45,20 @@ class PullModel:
                 f"The demo model of this version has revision {model.commit[:12]}, not {wanted.revision}"
             )
         folder = folder_of(model.name)
-        was_healthy = self._is_healthy(model.name, folder, model.commit)
+        was_healthy = folder in self._cache.folders() and not self._reason(model.name, folder, model.commit)
         written = self._cache.install(folder, model.commit, model.files)
+        reason = self._reason(model.name, folder, model.commit)
+        if reason:
+            raise OperationError(
+                f"'{model.name}' is installed, but something else in its folder is damaged: {reason};"
+                " remove it (mlxk2 rm demo --force) and pull again"
+            )
         status = PullStatus.ALREADY_EXISTS if was_healthy and not written else PullStatus.SUCCESS
         return PullResult(model.name, model.commit, status, written)
 
-    def _is_healthy(self, name: str, folder: str, commit: str) -> bool:
-        if folder not in self._cache.folders():
-            return False
+    def _reason(self, name: str, folder: str, commit: str) -> str | None:
+        """Why this revision is not the healthy one that `main` names; None when it is."""
         repo = self._cache.repo(folder)
         if repo.refs.get("main") != commit or commit not in {entry.commit for entry in repo.snapshots}:
-            return False
-        return self._inspector.judge(Located(name, repo, commit))[0].health.healthy
+            return repo.problem or "refs/main names another revision"
+        return self._inspector.judge(Located(name, repo, commit))[0].health.reason

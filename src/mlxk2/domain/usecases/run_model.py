@@ -100,7 +100,8 @@ def _check(options: RunOptions) -> None:
         raise ValidationError('The prompt is empty; write it after the model: mlxk2 run <model> "your question"')
     if options.max_tokens is not None and options.max_tokens < 1:
         raise ValidationError(f"--max-tokens {options.max_tokens} is out of range: it must be 1 or more")
-    for option, text in (("The prompt", options.prompt), ("--system", options.system or "")):
+    stops = (("--stop", stop) for stop in options.stops)
+    for option, text in (("The prompt", options.prompt), ("--system", options.system or ""), *stops):
         if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
             raise ValidationError(f"{option} is not valid UTF-8 text; check the terminal's encoding")
     check_choice(options.sampling)

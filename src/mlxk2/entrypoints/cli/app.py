@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mlxk2.entrypoints.cli.errors import exit_code
-from mlxk2.entrypoints.cli.output import Output
+from mlxk2.entrypoints.cli.output import Output, writing
 from mlxk2.entrypoints.cli.parser import COMMANDS, JSON_SPECS, PROG, CommandLineError, build_parser
 from mlxk2.ports.errors import AccessProblem, InternalError, Interrupted, Mlxk2Error, UsageError
 
@@ -30,10 +30,8 @@ def run(argv: Sequence[str], services: "Callable[[], Services]", environ: Mappin
     try:
         args = _parse(argv, environ, out)
         with redirect_stdout(sys.stderr):
-            code = _execute(args, services, out)
+            code = _execute(args, services, out) if args else 0
         out.flush()
-    except SystemExit:  # argparse has printed its help
-        code = 0
     except BrokenPipeError:
         out.abandon()
         return 0  # `| head` has seen enough
@@ -46,11 +44,14 @@ def run(argv: Sequence[str], services: "Callable[[], Services]", environ: Mappin
     return code
 
 
-def _parse(argv: Sequence[str], environ: Mapping[str, str], out: Output) -> Namespace:
-    """The command line as read, with the command that it means. `--help` prints and raises SystemExit here."""
+def _parse(argv: Sequence[str], environ: Mapping[str, str], out: Output) -> Namespace | None:
+    """The command line as read, with the command that it means; None when the help was asked for and printed."""
     parser = build_parser()
     try:
-        args = parser.parse_args(list(argv))
+        with writing():
+            args = parser.parse_args(list(argv))
+    except SystemExit:  # argparse has printed its help
+        return None
     except CommandLineError as error:
         stray = error.message.startswith("unrecognized arguments") and _command_name(argv) == "run"
         hint = "; put a prompt of several words in quotes" if stray else ""
@@ -62,7 +63,7 @@ def _parse(argv: Sequence[str], environ: Mapping[str, str], out: Output) -> Name
         if out.json:
             raise UsageError(f"no command was given; see {PROG} --help", usage=parser.format_usage().strip())
         parser.print_help()
-        parser.exit()
+        return None
     return args
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from io import TextIOWrapper
@@ -14,10 +15,16 @@ if TYPE_CHECKING:
 
 _STYLES = {"good": "32", "bad": "31", "dim": "2", "bold": "1"}
 _NARROWEST = 40
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def _spelled_out(match: re.Match[str]) -> str:
+    """What a repo's names hold must not steer the terminal."""
+    return f"\\x{ord(match[0]):02x}"
 
 
 @contextlib.contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """A reader that went away is the caller's business; any other failure to write is told like one of the cache."""
     try:
         yield
@@ -42,7 +49,7 @@ class Output:
 
     def result(self, text: str) -> None:
         """One finished piece of the result, with a line end."""
-        with _writing():
+        with writing():
             self._out.write(f"{text}\n")
 
     def document(self, document: "Document") -> None:
@@ -53,7 +60,7 @@ class Output:
 
     def stream(self, text: str) -> None:
         """A piece of a result that grows; shown at once."""
-        with _writing():
+        with writing():
             self._out.write(text)
             self._out.flush()
 
@@ -62,14 +69,14 @@ class Output:
         with contextlib.suppress(OSError):
             self._out.flush()
         with contextlib.suppress(OSError):
-            self._err.write(f"{text}\n")
+            self._err.write(f"{_CONTROL.sub(_spelled_out, text)}\n")
             self._err.flush()
 
     def styled(self, text: str, style: str) -> str:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colour else text
 
     def flush(self) -> None:
-        with _writing():
+        with writing():
             self._out.flush()
 
     def abandon(self) -> None:

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Callable
 
+from mlxk2.domain.names import printable
 from mlxk2.domain.plans import RemovalPlan
 from mlxk2.domain.usecases.remove_model import RemoveModel
 from mlxk2.entrypoints.cli import human
@@ -125,4 +126,4 @@ def _tell(result: RemoveResult, out: Output) -> None:
         ("locks in use", ", ".join(plan.lock_files)),
     )
     for line in human.facts([(label, value) for label, value in rows if value]):
-        out.result(f"  {line}")
+        out.result(f"  {printable(line)}")
