@@ -12,12 +12,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mlxk2.domain.inspection import Inspector
-from mlxk2.domain.usecases.check_health import CheckHealth
-from mlxk2.domain.usecases.list_models import ListModels
-from mlxk2.domain.usecases.pull_model import PullModel
-from mlxk2.domain.usecases.remove_model import RemoveModel
-from mlxk2.domain.usecases.run_model import RunModel
-from mlxk2.domain.usecases.show_model import ShowModel
 from mlxk2.entrypoints.cli.context import Services
 
 
@@ -53,6 +47,12 @@ with _without_extras():
     from dependency_injector import containers, providers
 
 if TYPE_CHECKING:
+    from mlxk2.domain.usecases.check_health import CheckHealth
+    from mlxk2.domain.usecases.list_models import ListModels
+    from mlxk2.domain.usecases.pull_model import PullModel
+    from mlxk2.domain.usecases.remove_model import RemoveModel
+    from mlxk2.domain.usecases.run_model import RunModel
+    from mlxk2.domain.usecases.show_model import ShowModel
     from mlxk2.ports.cache import ModelCache
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
     from mlxk2.ports.sources import ModelSource
@@ -95,6 +95,44 @@ def _machine() -> "Machine":
     return SystemMachine()
 
 
+def _list_models(cache: "ModelCache", inspector: Inspector) -> "ListModels":
+    from mlxk2.domain.usecases.list_models import ListModels
+
+    return ListModels(cache, inspector)
+
+
+def _show_model(inspector: Inspector) -> "ShowModel":
+    from mlxk2.domain.usecases.show_model import ShowModel
+
+    return ShowModel(inspector)
+
+
+def _check_health(inspector: Inspector) -> "CheckHealth":
+    from mlxk2.domain.usecases.check_health import CheckHealth
+
+    return CheckHealth(inspector)
+
+
+def _pull_model(cache: "ModelCache", bundled: "ModelSource", inspector: Inspector) -> "PullModel":
+    from mlxk2.domain.usecases.pull_model import PullModel
+
+    return PullModel(cache, bundled, inspector)
+
+
+def _remove_model(cache: "ModelCache", inspector: Inspector) -> "RemoveModel":
+    from mlxk2.domain.usecases.remove_model import RemoveModel
+
+    return RemoveModel(cache, inspector)
+
+
+def _run_model(
+    cache: "ModelCache", inspector: Inspector, runtime: "RuntimeCatalogue", loader: "EngineLoader"
+) -> "RunModel":
+    from mlxk2.domain.usecases.run_model import RunModel
+
+    return RunModel(cache, inspector, runtime, loader)
+
+
 class Adapters(containers.DeclarativeContainer):
     """The real outside world."""
 
@@ -114,12 +152,12 @@ class App(containers.DeclarativeContainer):
     adapters = providers.DependenciesContainer()
 
     inspector = providers.Singleton(Inspector, adapters.cache, adapters.runtime)
-    list_models = providers.Factory(ListModels, adapters.cache, inspector)
-    show_model = providers.Factory(ShowModel, inspector)
-    check_health = providers.Factory(CheckHealth, inspector)
-    pull_model = providers.Factory(PullModel, adapters.cache, adapters.bundled, inspector)
-    remove_model = providers.Factory(RemoveModel, adapters.cache, inspector)
-    run_model = providers.Factory(RunModel, adapters.cache, inspector, adapters.runtime, adapters.loader)
+    list_models = providers.Factory(_list_models, adapters.cache, inspector)
+    show_model = providers.Factory(_show_model, inspector)
+    check_health = providers.Factory(_check_health, inspector)
+    pull_model = providers.Factory(_pull_model, adapters.cache, adapters.bundled, inspector)
+    remove_model = providers.Factory(_remove_model, adapters.cache, inspector)
+    run_model = providers.Factory(_run_model, adapters.cache, inspector, adapters.runtime, adapters.loader)
 
     services = providers.Singleton(
         Services,

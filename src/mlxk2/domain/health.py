@@ -188,9 +188,9 @@ def _listed_files_are_here(case: _Case) -> str | None:
             continue
         if name not in snapshot.files:
             return f"incomplete: {name} is missing"
-        problem = _file_problem(snapshot.files[name]) or _size_problem(snapshot, name)
+        problem = _size_problem(snapshot, name)
         if problem:
-            return f"{name} {problem}"
+            return f"{name} {_file_problem(snapshot.files[name]) or problem}"
     return None
 
 

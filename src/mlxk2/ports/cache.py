@@ -2,7 +2,7 @@
 
 An adapter reports; `domain/health.py`, `classify.py` and `resolution.py` judge. A folder is the name of a model's
 directory in the cache (`models--org--name`); paths are POSIX and relative to the snapshot; sizes are bytes; times are
-seconds since the epoch (UTC). No record holds an absolute path. Facts of single files are named tuples, because a cache
+seconds since the epoch (UTC). No record holds an absolute path. Facts are named tuples, because a large cache
 has tens of thousands of them and they are made three times as fast.
 """
 
@@ -69,16 +69,14 @@ class ListedFile(NamedTuple):
     blob: str
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotEntry:
+class SnapshotEntry(NamedTuple):
     """A snapshot folder and when it last gained or lost an entry."""
 
     commit: str
     modified: float
 
 
-@dataclass(frozen=True, slots=True)
-class PartialFile:
+class PartialFile(NamedTuple):
     """A `<etag>.<hex>.incomplete` left in `blobs/`."""
 
     etag: str
@@ -93,8 +91,7 @@ class BlobFact(NamedTuple):
     state: LinkState
 
 
-@dataclass(frozen=True, slots=True)
-class RepoFacts:
+class RepoFacts(NamedTuple):
     """One model folder: refs, snapshots, leftovers and locks. `problem` says in words why it could not be read."""
 
     folder: str
@@ -108,8 +105,7 @@ class RepoFacts:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotFacts:
+class SnapshotFacts(NamedTuple):
     """One snapshot: its entries sorted by path, and the recorded listing where there is one."""
 
     commit: str

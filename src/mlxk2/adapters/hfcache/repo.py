@@ -4,7 +4,6 @@ Nothing here raises for what is broken inside a folder: a model that cannot be r
 """
 
 import os
-import stat
 from collections.abc import Iterator
 
 from mlxk2.adapters.hfcache import layout, shared_store
@@ -83,28 +82,41 @@ def _read_blobs(
     newest = 0.0
     with os.scandir(path) as entries:
         for entry in entries:
-            if entry.name.endswith(".incomplete"):
-                partials.append((entry.name, _size(entry)))
+            name = entry.name
+            if name.endswith(".incomplete"):
+                partials.append((name, _size(entry)))
                 continue
-            fact, modified = _blob(shared_root, entry)
-            blobs[entry.name] = fact
-            newest = max(newest, modified)
+            if entry.is_file(follow_symlinks=False):
+                fact, modified = _plain_blob(entry)
+            else:
+                fact, modified = _other_blob(shared_root, entry)
+            blobs[name] = fact
+            if modified > newest:
+                newest = modified
     return newest
 
 
-def _blob(shared_root: str | None, entry: os.DirEntry[str]) -> tuple[BlobFact, float]:
-    if entry.is_symlink():
-        payload = None if shared_root is None else shared_store.target(shared_root, entry.path)
-        if payload is None:
-            return BlobFact(0, LinkState.OUTSIDE), 0.0
-        if not shared_store.is_payload(payload):
-            return BlobFact(0, LinkState.DANGLING), 0.0
+def _plain_blob(entry: os.DirEntry[str]) -> tuple[BlobFact, float]:
+    try:
+        info = entry.stat(follow_symlinks=False)
+    except OSError:
+        return BlobFact(0, LinkState.UNREADABLE), 0.0
+    return BlobFact(info.st_size, LinkState.FILE), info.st_mtime
+
+
+def _other_blob(shared_root: str | None, entry: os.DirEntry[str]) -> tuple[BlobFact, float]:
+    """A link, which may only lead into the shared store; anything else is no blob."""
+    if not entry.is_symlink():
+        return BlobFact(0, LinkState.NOT_A_FILE), 0.0
+    payload = None if shared_root is None else shared_store.target(shared_root, entry.path)
+    if payload is None:
+        return BlobFact(0, LinkState.OUTSIDE), 0.0
+    if not shared_store.is_payload(payload):
+        return BlobFact(0, LinkState.DANGLING), 0.0
     try:
         info = entry.stat()
     except OSError:
         return BlobFact(0, LinkState.UNREADABLE), 0.0
-    if not stat.S_ISREG(info.st_mode):
-        return BlobFact(0, LinkState.NOT_A_FILE), 0.0
     return BlobFact(info.st_size, LinkState.FILE), info.st_mtime
 
 

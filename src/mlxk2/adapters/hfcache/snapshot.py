@@ -8,11 +8,11 @@ import json
 import os
 import stat
 from collections.abc import Iterator
+from operator import itemgetter
 
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.reading import open_file, read_file
 from mlxk2.ports.cache import (
-    BlobFact,
     Ends,
     FileFact,
     Head,
@@ -31,7 +31,7 @@ def read_snapshot(root: str, repo: RepoFacts, commit: str, probe: Probe) -> Snap
     """Read `snapshots/<commit>` and `trees/<commit>.json` of the model."""
     model = os.path.join(root, repo.folder)
     base = os.path.join(model, layout.SNAPSHOTS, commit)
-    files = tuple(sorted(_walk(model, base, repo, probe), key=lambda fact: fact.path))
+    files = tuple(sorted(_walk(model, base, repo, probe), key=itemgetter(0)))
     return SnapshotFacts(commit, files, read_listing(model, commit))
 
 
@@ -59,31 +59,30 @@ def _walk(model: str, base: str, repo: RepoFacts, probe: Probe) -> Iterator[File
         except OSError:
             yield FileFact(prefix.rstrip("/") or ".", LinkState.UNREADABLE)
             continue
+        to_blobs = "../" * (prefix.count("/") + 2) + f"{layout.BLOBS}/"
         for entry in entries:
             path = prefix + entry.name
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_symlink():
+                yield _read(_linked_file(model, entry, path, to_blobs, repo), entry.path, probe)
+            elif entry.is_dir(follow_symlinks=False):
                 waiting.append((entry.path, f"{path}/"))
             else:
-                yield _read(_place(model, entry, path, repo), entry.path, probe)
+                yield _read(_plain_file(entry, path), entry.path, probe)
 
 
-def _place(model: str, entry: os.DirEntry[str], path: str, repo: RepoFacts) -> FileFact:
-    if not entry.is_symlink():
-        return _plain_file(entry, path)
+def _linked_file(model: str, entry: os.DirEntry[str], path: str, to_blobs: str, repo: RepoFacts) -> FileFact:
+    """`to_blobs` is how a link in this folder begins when it is of huggingface_hub's form."""
     try:
         link = os.readlink(entry.path)
     except OSError:
         return FileFact(path, LinkState.UNREADABLE)
-    to_blobs = "../" * (path.count("/") + 2) + f"{layout.BLOBS}/"
-    name = link.removeprefix(to_blobs)
-    if link.startswith(to_blobs) and "/" not in name:
-        blob: BlobFact | None = repo.blobs.get(name)
-        return (
-            FileFact(path, LinkState.DANGLING, blob=name)
-            if blob is None
-            else FileFact(path, blob.state, blob.size, name)
-        )
-    return _other_link(model, entry, path, link, repo)
+    name = link[len(to_blobs) :]
+    if not link.startswith(to_blobs) or "/" in name:
+        return _other_link(model, entry, path, link, repo)
+    blob = repo.blobs.get(name)
+    return (
+        FileFact(path, LinkState.DANGLING, blob=name) if blob is None else FileFact(path, blob.state, blob.size, name)
+    )
 
 
 def _plain_file(entry: os.DirEntry[str], path: str) -> FileFact:

@@ -2,25 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mlxk2.domain.usecases.check_health import CheckHealth
-from mlxk2.domain.usecases.list_models import ListModels
-from mlxk2.domain.usecases.pull_model import PullModel
-from mlxk2.domain.usecases.remove_model import RemoveModel
-from mlxk2.domain.usecases.run_model import RunModel
-from mlxk2.domain.usecases.show_model import ShowModel
-from mlxk2.ports.system import Clock, Machine
+if TYPE_CHECKING:
+    from mlxk2.domain.usecases.check_health import CheckHealth
+    from mlxk2.domain.usecases.list_models import ListModels
+    from mlxk2.domain.usecases.pull_model import PullModel
+    from mlxk2.domain.usecases.remove_model import RemoveModel
+    from mlxk2.domain.usecases.run_model import RunModel
+    from mlxk2.domain.usecases.show_model import ShowModel
+    from mlxk2.ports.system import Clock, Machine
 
 
 @dataclass(frozen=True)
 class Services:
     """Makers of use cases, so that a command builds only what it needs."""
 
-    list_models: Callable[[], ListModels]
-    show_model: Callable[[], ShowModel]
-    check_health: Callable[[], CheckHealth]
-    pull_model: Callable[[], PullModel]
-    remove_model: Callable[[], RemoveModel]
-    run_model: Callable[[], RunModel]
-    clock: Callable[[], Clock]
-    machine: Callable[[], Machine]
+    list_models: "Callable[[], ListModels]"
+    show_model: "Callable[[], ShowModel]"
+    check_health: "Callable[[], CheckHealth]"
+    pull_model: "Callable[[], PullModel]"
+    remove_model: "Callable[[], RemoveModel]"
+    run_model: "Callable[[], RunModel]"
+    clock: "Callable[[], Clock]"
+    machine: "Callable[[], Machine]"

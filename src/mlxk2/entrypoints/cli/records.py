@@ -5,6 +5,7 @@ has no value. Sizes are bytes, times UTC in `YYYY-MM-DDTHH:MM:SSZ`.
 """
 
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any, Literal
 
 Framework = Literal["MLX", "GGUF", "PyTorch", "Unknown"]
@@ -228,12 +229,21 @@ DATA_OF_COMMAND: dict[str, Any] = {
 
 def to_json(value: Any) -> Any:
     """Records as plain JSON values, left-out fields dropped."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {
-            entry.name: to_json(content)
-            for entry in fields(value)
-            if (content := getattr(value, entry.name)) is not None or not entry.metadata.get("left_out")
-        }
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]
-    return value
+    names = _field_names(value.__class__)
+    if names is None:
+        return value
+    return {
+        name: to_json(content)
+        for name, left_out in names
+        if (content := getattr(value, name)) is not None or not left_out
+    }
+
+
+@cache
+def _field_names(kind: type) -> tuple[tuple[str, bool], ...] | None:
+    """(name, left out while None) of a record's fields; None for whatever is no record."""
+    if not is_dataclass(kind):
+        return None
+    return tuple((entry.name, bool(entry.metadata.get("left_out"))) for entry in fields(kind))
