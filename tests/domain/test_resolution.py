@@ -32,6 +32,14 @@ def test_several_hits_at_the_deciding_step_are_ambiguous_and_sorted() -> None:
     assert caught.value.matches == ("mlx-community/phi-3", "mlx-community/phi-3-mini")
 
 
+def test_of_many_matches_the_message_names_the_first_and_the_error_all() -> None:
+    names = tuple(f"org/model-{number:02}" for number in range(30))
+    with pytest.raises(AmbiguousMatch) as caught:
+        resolve_name(parse_reference("model"), names)
+    assert caught.value.matches == names
+    assert caught.value.message.endswith("org/model-07 and 22 more")
+
+
 def test_no_hit_says_what_to_do_next() -> None:
     with pytest.raises(ModelNotFound, match="mlxk2 list --all"):
         resolve_name(parse_reference("nothing"), NAMES)

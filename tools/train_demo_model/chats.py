@@ -89,9 +89,9 @@ class Chats:
 
     def _pair(self, turn: int) -> Exchange:
         roll = self.rng.random()
-        if roll < 0.24:
+        if roll < 0.3:
             return self.pairs.sum()
-        if roll < 0.33:
+        if roll < 0.34:
             return self.pairs.echo(self.place(case=True))
         if turn and roll < 0.56:
             return self.pairs.followup()

@@ -72,7 +72,7 @@ class Pairs:
         """A question of one of the groups."""
         group = self.rng.choices(self.groups, self._weights)[0]
         text = pick(self.rng.choice(group.questions), group.words, self.rng)
-        if self.rng.random() < 0.12:
+        if self.rng.random() < 0.08:
             text = shorten(text, self.rng)
         return Exchange(self.typed(text, around=0.22), group.think, group.answer)
 

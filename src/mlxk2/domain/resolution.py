@@ -12,6 +12,9 @@ from mlxk2.ports.cache import RepoFacts
 from mlxk2.ports.errors import AmbiguousMatch, ModelNotFound
 
 
+_SHOWN = 8
+
+
 def matching_names(pattern: str | None, names: Iterable[str]) -> list[str]:
     """Names that contain the pattern, whatever the case; all of them without one."""
     if not pattern:
@@ -33,7 +36,7 @@ def resolve_name(reference: ModelReference, names: Sequence[str]) -> str:
         raise ModelNotFound(_not_found(reference.name))
     if len(matches) > 1:
         raise AmbiguousMatch(
-            f"'{reference.name}' matches {len(matches)} models; write more of the name: {', '.join(matches)}",
+            f"'{reference.name}' matches {len(matches)} models; write more of the name: {_some(matches)}",
             matches=matches,
         )
     return matches[0]
@@ -63,6 +66,12 @@ def find_commit(repo: RepoFacts, name: str, revision: str) -> str:
             available_hashes=matches,
         )
     return matches[0]
+
+
+def _some(names: tuple[str, ...]) -> str:
+    """The names, or the first of many."""
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
 def _not_found(name: str) -> str:
