@@ -11,7 +11,6 @@ from mlxk2.domain.names import DEFAULT_ORG, DEMO_NAME, ModelReference
 from mlxk2.ports.cache import RepoFacts
 from mlxk2.ports.errors import AmbiguousMatch, ModelNotFound
 
-
 _SHOWN = 8
 
 
