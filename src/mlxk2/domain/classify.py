@@ -5,8 +5,8 @@ The organisation's name never decides; words in the model's own name do only whe
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from mlxk2.domain.contents import SafetensorsHeader
 from mlxk2.domain.subject import Subject
@@ -35,8 +35,7 @@ class Capability(Enum):
     AUDIO = "audio"
 
 
-@dataclass(frozen=True, slots=True)
-class Classification:
+class Classification(NamedTuple):
     framework: Framework
     model_type: ModelType
     capabilities: tuple[Capability, ...]

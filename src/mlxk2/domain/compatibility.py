@@ -4,7 +4,7 @@ Asked apart from health: a broken model of a known architecture stays compatible
 become so. What mlx-lm loads was read in its `utils.load_model` (0.32).
 """
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlxk2.domain.classify import Classification, Framework
 from mlxk2.domain.health import has_tokenizer
@@ -12,13 +12,14 @@ from mlxk2.domain.names import printable
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet
-from mlxk2.ports.engine import RuntimeCatalogue
+
+if TYPE_CHECKING:
+    from mlxk2.ports.engine import RuntimeCatalogue
 
 _KNOWN_QUANTIZATIONS = frozenset({"bitnet", "mxfp4", "mxfp8", "fp8", "compressed-tensors", "modelopt", "awq", "gptq"})
 
 
-@dataclass(frozen=True, slots=True)
-class Compatibility:
+class Compatibility(NamedTuple):
     """`reason` says in words why mlx-lm cannot run the model, None when it can."""
 
     reason: str | None
@@ -34,7 +35,7 @@ class Compatibility:
 
 
 def judge_runtime(
-    subject: Subject, classification: Classification, runtime: RuntimeCatalogue, *, trust_remote_code: bool = False
+    subject: Subject, classification: Classification, runtime: "RuntimeCatalogue", *, trust_remote_code: bool = False
 ) -> Compatibility:
     """The verdict of the rules below, first problem first."""
     snapshot = subject.snapshot
@@ -67,7 +68,7 @@ def _code_problem(snapshot: Snapshot) -> str | None:
     return f"config.json asks to run the model's own code (model_file: {snapshot.config.get('model_file')})"
 
 
-def _architecture_problem(snapshot: Snapshot, runtime: RuntimeCatalogue) -> str | None:
+def _architecture_problem(snapshot: Snapshot, runtime: "RuntimeCatalogue") -> str | None:
     version = runtime.version()
     if version is None:
         return "mlx-lm is not installed"

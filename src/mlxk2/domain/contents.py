@@ -8,6 +8,7 @@ Formats: safetensors (u64 header length, JSON header, data; https://github.com/h
 import json
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlxk2.ports.cache import Ends, FileFact, Head, LengthPrefixed, Reading
 
@@ -62,8 +63,7 @@ def probe(path: str, size: int) -> Reading | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(NamedTuple):
     """Why a file's content is not what its name promises, as the second half of a sentence about the file."""
 
     why: str
@@ -97,8 +97,7 @@ def is_lfs_pointer(file: FileFact) -> bool:
     return file.size < 1024 and _LFS_POINTER in file.head
 
 
-@dataclass(frozen=True, slots=True)
-class SafetensorsHeader:
+class SafetensorsHeader(NamedTuple):
     """The header of a complete file; `format` is its `__metadata__.format`, such as "mlx" or "pt"."""
 
     format: str | None
@@ -166,8 +165,7 @@ def check_gguf(file: FileFact) -> Broken | None:
     return None if int.from_bytes(head[8:16], "little") else Broken("holds no tensors")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCard:
+class ModelCard(NamedTuple):
     """The keys of README.md's front matter that classify a model."""
 
     library_name: str = ""

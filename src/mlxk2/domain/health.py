@@ -7,9 +7,9 @@ order in which problems are reported. Whether mlx-lm can run a healthy model is 
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
+from typing import NamedTuple
 
 from mlxk2.domain.classify import Classification, Framework, ModelType
 from mlxk2.domain.contents import LOADER_JSON, Broken, LargeJson, SafetensorsHeader, check_gguf, is_lfs_pointer
@@ -25,8 +25,7 @@ _VOCABULARY_FILE = re.compile(r"[^/]+\.tiktoken|[^/]*vocab[^/]*\.txt")
 _SHOWN_NAMES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """`reason` is the first problem in words, None when healthy."""
 
     reason: str | None
@@ -41,8 +40,7 @@ class Health:
         return self.reason is None
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(NamedTuple):
     """What a rule looks at."""
 
     snapshot: Snapshot

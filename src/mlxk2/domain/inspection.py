@@ -1,6 +1,6 @@
 """Looking at one model: facts from the cache, verdicts from the rules, put together once for every command."""
 
-from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlxk2.domain.classify import Classification, Framework, ModelType, classify
 from mlxk2.domain.compatibility import Compatibility, judge_runtime
@@ -11,12 +11,13 @@ from mlxk2.domain.resolution import choose_commit, find_commit, matching_names, 
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.ports.cache import ModelCache, RepoFacts
-from mlxk2.ports.engine import RuntimeCatalogue
 from mlxk2.ports.errors import AccessProblem
 
+if TYPE_CHECKING:
+    from mlxk2.ports.engine import RuntimeCatalogue
 
-@dataclass(frozen=True, slots=True)
-class ModelSummary:
+
+class ModelSummary(NamedTuple):
     """One row of `list`. `size` in bytes of the chosen snapshot, `modified` in seconds since the epoch (UTC)."""
 
     name: str
@@ -33,8 +34,7 @@ class ModelSummary:
         return self.health.reason or self.compatibility.reason
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """A reference resolved: the model's name and folder facts, and the snapshot's commit (None: it has none)."""
 
     name: str
@@ -45,7 +45,7 @@ class Located:
 class Inspector:
     """Resolves references and judges snapshots; each verdict is made here and nowhere else."""
 
-    def __init__(self, cache: ModelCache, runtime: RuntimeCatalogue) -> None:
+    def __init__(self, cache: ModelCache, runtime: "RuntimeCatalogue") -> None:
         self._cache = cache
         self._runtime = runtime
 
@@ -64,7 +64,7 @@ class Inspector:
         if reference.revision and located.repo.problem:
             raise AccessProblem(f"'{name}' cannot be looked into: {located.repo.problem}")
         if reference.revision:
-            return replace(located, commit=find_commit(located.repo, name, reference.revision))
+            return located._replace(commit=find_commit(located.repo, name, reference.revision))
         return located
 
     def open(self, name: str, folder: str) -> Located:

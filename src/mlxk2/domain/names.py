@@ -5,7 +5,7 @@ shown by the same conversion backwards: never hidden, never an error.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlxk2.ports.errors import ValidationError
 
@@ -20,8 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HEX = re.compile(r"[0-9a-fA-F]+")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelReference:
+class ModelReference(NamedTuple):
     """`name` as typed, `revision` the lower-case hash prefix after `@`, or None.
 
     `demo` is spelled out already, and then `exact`: it means that one model and no other whose name contains it.

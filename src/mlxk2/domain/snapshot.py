@@ -78,7 +78,7 @@ class Snapshot:
     @cached_property
     def top_level(self) -> tuple[str, ...]:
         """Names of the files that are, or by the commit's listing should be, in the snapshot's first level."""
-        names = set(self.files) | set(self.listing or ())
+        names = self.files.keys() | self.listing.keys() if self.listing else self.files.keys()
         return tuple(sorted(name for name in names if "/" not in name))
 
     @cached_property

@@ -6,8 +6,8 @@ whole is known from the commit's recorded listing, else from the index, else fro
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from mlxk2.domain.contents import INDEX_FILE, PYTORCH_INDEX_FILE, Broken, LargeJson
 from mlxk2.domain.snapshot import Snapshot
@@ -31,8 +31,7 @@ class WeightFormat(Enum):
     PYTORCH = "PyTorch"
 
 
-@dataclass(frozen=True, slots=True)
-class WeightSet:
+class WeightSet(NamedTuple):
     """`expected` are the names that make the model whole, sorted; `index_problem` says why the index is unusable."""
 
     format: WeightFormat

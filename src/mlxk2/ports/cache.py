@@ -9,9 +9,10 @@ has tens of thousands of them and they are made three times as fast.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from mlxk2.ports.sources import SourceFile
+if TYPE_CHECKING:
+    from mlxk2.ports.sources import SourceFile
 
 
 class LinkState(Enum):
@@ -155,5 +156,5 @@ class ModelCache(Protocol):
     def remove(self, removal: Removal) -> None:
         """Carry out a deletion: a model goes whole or not at all; a revision goes ref, snapshot, blobs."""
 
-    def install(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
+    def install(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> int:
         """Write a snapshot as huggingface_hub would and point `refs/main` at it; returns the bytes written."""

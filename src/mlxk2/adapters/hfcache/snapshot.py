@@ -63,7 +63,8 @@ def _walk(model: str, base: str, repo: RepoFacts, probe: Probe) -> Iterator[File
         for entry in entries:
             path = prefix + entry.name
             if entry.is_symlink():
-                yield _read(_linked_file(model, entry, path, to_blobs, repo), entry.path, probe)
+                fact = _linked_file(model, entry, path, to_blobs, repo)
+                yield _read(fact, f"{model}/{layout.BLOBS}/{fact.blob}" if fact.blob else entry.path, probe)
             elif entry.is_dir(follow_symlinks=False):
                 waiting.append((entry.path, f"{path}/"))
             else:
