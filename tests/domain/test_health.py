@@ -339,6 +339,17 @@ def test_json_that_the_loader_reads_must_be_an_object(name: str, content: bytes)
     assert reason(with_files(healthy_model(), {name: content})) == f"{name} is not a JSON object"
 
 
+@pytest.mark.parametrize("content", [b' {"a": 1}', b'\n{"a": 1}\n\n', b'{"a": NaN}'])
+def test_json_is_read_as_the_loader_reads_it(content: bytes) -> None:
+    assert reason(with_files(healthy_model(), {"generation_config.json": content})) is None
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1} x', b"{} {}", b'\xef\xbb\xbf{"a": 1}', b"{'a': 1}", b"   "])
+def test_json_that_the_loader_cannot_read_is_broken(content: bytes) -> None:
+    broken = with_files(healthy_model(), {"generation_config.json": content})
+    assert reason(broken) == "generation_config.json is not valid JSON"
+
+
 def test_an_empty_tokenizer_is_none() -> None:
     for content in (b"{}", b'{"version": "1.0"}'):
         assert reason(with_files(healthy_model(), {"tokenizer.json": content})) == "tokenizer.json holds no tokenizer"
