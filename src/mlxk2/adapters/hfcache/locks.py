@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 from mlxk2.adapters.hfcache import layout
 
+_LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TRY = fcntl.LOCK_SH | fcntl.LOCK_NB
 _NO_FLOCK = {errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -30,11 +32,11 @@ def held_locks(root: str, folder: str) -> frozenset[str]:
 def is_held(path: str) -> bool:
     """Whether some process has the flock; a file that is gone or may not be opened is not held."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(path, _LOOK)
     except OSError:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(handle, _TRY)
     except BlockingIOError:
         return True
     except OSError as error:

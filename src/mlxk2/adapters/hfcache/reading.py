@@ -3,11 +3,12 @@
 import os
 
 _PIECE = 1 << 16
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def open_file(path: str) -> int:
     """A descriptor for reading, for the caller to close; never waits for a pipe's other end."""
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    return os.open(path, _READ)
 
 
 def read_file(path: str, most: int) -> bytes:

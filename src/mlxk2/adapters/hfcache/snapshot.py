@@ -38,7 +38,9 @@ def read_snapshot(root: str, repo: RepoFacts, commit: str, probe: Probe) -> Snap
 def read_listing(model: str, commit: str) -> tuple[ListedFile, ...] | None:
     """The commit's recorded file list, or None when it is absent, unreadable or of an unknown format."""
     try:
-        document = json.loads(read_file(os.path.join(model, layout.TREES, f"{commit}.json"), _LARGEST_LISTING))
+        document = json.loads(
+            read_file(os.path.join(model, layout.TREES, f"{commit}.json"), _LARGEST_LISTING).decode("utf-8")
+        )
         if document["format_version"] != layout.TREE_FORMAT_VERSION:
             return None
         return tuple(
