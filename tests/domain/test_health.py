@@ -318,8 +318,8 @@ def test_one_file_without_tensors_beside_whole_weights_is_no_problem() -> None:
     assert reason(with_files(healthy_model(), {"model-extra.safetensors": nothing})) is None
 
 
-def test_an_empty_chat_template_is_no_problem() -> None:
-    assert reason(with_files(healthy_model(), {"chat_template.jinja": b""})) is None
+def test_an_empty_chat_template_would_make_every_prompt_empty() -> None:
+    assert reason(with_files(healthy_model(), {"chat_template.jinja": b""})) == "chat_template.jinja is empty"
 
 
 def test_a_ref_that_holds_no_commit_cannot_steer_a_terminal() -> None:
@@ -368,6 +368,10 @@ def test_a_kind_that_nobody_knows_is_healthy_when_every_listed_file_is_there() -
     assert reason(diffusers) == "config.json is missing"
     listed = with_listing(diffusers)
     assert reason(listed) is None
+    etag = listed.revisions[next(iter(listed.revisions))].files["unet/weights.onnx"].etag
+    assert reason(replace(listed, held_locks=frozenset({etag}))) == "download in progress"
+    outside = StoredFile(b"x", placement=Placement.OUTSIDE)
+    assert reason(with_files(listed, {"extra": outside})) == "extra is a link that leaves the model's folder"
     assert reason(with_files(listed, {"unet/weights.onnx": None})) == "config.json is missing"
     assert reason(with_files(listed, {"unet/weights.onnx": b"byte"})) == "config.json is missing"
 

@@ -1,11 +1,18 @@
 """The demo model keeps its promises: size, held-out questions, and what it was taught."""
 
+import re
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 
+from mlxk2.adapters.mlx.engine import MlxEngineLoader
+from mlxk2.adapters.system import SystemMachine
 from mlxk2.entrypoints.cli.parser import COMMANDS
+from mlxk2.ports.engine import LoadOptions
+from mlxk2.ports.generation import GenerationRequest, Message, Sampling
+from mlxk2.testing.contracts.engine import collect, text_of
 
 REPOSITORY = Path(__file__).parents[2]
 ASSETS = REPOSITORY / "src" / "mlxk2" / "assets" / "demo"
@@ -23,6 +30,20 @@ def test_it_answers_at_least_36_of_40_questions_it_has_never_seen() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     score, _, total = result.stdout.splitlines()[-1].partition("held-out: ")[2].partition("/")
     assert (int(score) >= 36, int(total)) == (True, 40)
+
+
+def test_it_adds_every_pair_of_digits() -> None:
+    engine = MlxEngineLoader(SystemMachine()).load(str(ASSETS), LoadOptions())
+    wrong = []
+    for first in range(10):
+        for second in range(10):
+            prompt = tuple(engine.render([Message("user", f"What is {first} + {second}?")]))
+            request = GenerationRequest(prompt, 40, Sampling())
+            answer = text_of(collect(partial(engine.start, request)))
+            if not re.search(rf"\b{first + second}\b", answer.rpartition("is")[2]):
+                wrong.append(f"{first} + {second}: {answer}")
+    engine.close()
+    assert wrong == []
 
 
 def test_every_command_is_taught_and_nothing_that_is_promised_for_later_exists_already() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.e2e.conftest import MLXK2, Program, environment
@@ -152,7 +153,7 @@ def test_ctrl_c_ends_the_answer_at_once(demo_cache: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/syscall").exists(), reason="needs Linux to know when the process waits")
-def test_ctrl_c_with_json_is_an_envelope(demo_cache: Path) -> None:
+def test_ctrl_c_with_json_is_an_envelope(demo_cache: Path, schema: jsonschema.Draft202012Validator) -> None:
     with subprocess.Popen(
         [MLXK2, "run", "demo", "-", "--json"],
         env=environment(demo_cache),
@@ -165,6 +166,7 @@ def test_ctrl_c_with_json_is_an_envelope(demo_cache: Path) -> None:
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate()
     assert (process.returncode, errors) == (130, "")
+    schema.validate(json.loads(output))
     assert json.loads(output)["error"]["type"] == "Interrupted"
 
 

@@ -68,9 +68,11 @@ def judge(subject: Subject, classification: Classification) -> Health:
     if subject.snapshot.repo.problem:
         return Health.of(subject.snapshot.repo.problem)
     case = _Case(subject.snapshot, classification, subject.weights)
-    if classification.framework is Framework.UNKNOWN and _every_listed_file_is_here(subject.snapshot):
-        return Health(None)  # a kind of model that these rules do not know, and every byte of it
-    problems = (rule(case) for rule in RULES[classification.framework])
+    unknown = classification.framework is Framework.UNKNOWN
+    complete = unknown and _every_listed_file_is_here(
+        subject.snapshot
+    )  # a kind that these rules do not know, all there
+    problems = (rule(case) for rule in (_FIRST if complete else RULES[classification.framework]))
     return Health.of(next((problem for problem in problems if problem), None))
 
 
@@ -270,9 +272,7 @@ def _loader_files_are_whole(case: _Case) -> str | None:
     for name, file in snapshot.files.items():
         if file.state is LinkState.DANGLING:
             return f"{name} is a dangling link"
-        if not _loader_needs(case, name) or (name.endswith(".jinja") and file.size == 0):
-            continue
-        problem = _file_problem(file) or _json_problem(snapshot, name)
+        problem = (_file_problem(file) or _json_problem(snapshot, name)) if _loader_needs(case, name) else None
         if problem:
             return f"{name} {problem}"
     return None
@@ -309,7 +309,7 @@ def _size_problem(snapshot: Snapshot, name: str) -> str | None:
     return f"{'is truncated' if size < listed.size else 'is too long'}: {size} of {listed.size} bytes"
 
 
-_FIRST: tuple[Rule, ...] = (
+_FIRST: tuple[Rule, ...] = (  # whatever kind of model it is
     _snapshot_can_be_read,
     _no_download_in_progress,
     _no_link_leaves_the_model,

@@ -38,9 +38,6 @@ class HfCache:
             except FileNotFoundError:
                 return []
 
-    def _named(self, folder: str) -> str:
-        return f"{folder} in the cache {self._root}"
-
     def repo(self, folder: str) -> RepoFacts:
         if self._shared is None:
             self._shared = shared_store.exists(self._root)
@@ -70,6 +67,9 @@ class HfCache:
 
         with _access(self._named(folder)):
             return install.install(self._root, _checked(folder), _commit(commit), files)
+
+    def _named(self, folder: str) -> str:
+        return f"{folder} in the cache {self._root}"
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:
