@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 pytest_plugins = ["mlxk2.testing.plugin"]
 
 REPOSITORY = Path(__file__).parent.parent
-_VARIABLES = ("NO_COLOR", "COLUMNS", "MLXK2_JSON_SPEC", "HF_HOME", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME")
+_VARIABLES = (
+    "NO_COLOR",
+    "COLUMNS",
+    "MLXK2_JSON_SPEC",
+    "HF_HOME",
+    "HF_HUB_OFFLINE",
+    "HF_TOKEN",
+    "HUGGINGFACE_HUB_CACHE",
+    "XDG_CACHE_HOME",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +32,7 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no-cache-here"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there: no test leaves this machine
 
 
 @pytest.fixture(scope="session")

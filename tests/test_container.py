@@ -1,15 +1,21 @@
 """The composition root builds everything that it names."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from dependency_injector import providers
 
 from mlxk2.container import Adapters, App, build_services
 from mlxk2.domain.usecases.run_model import RunModel
+from mlxk2.settings import Settings
+
+
+def settings(root: Path) -> Settings:
+    return Settings(cache_root=str(root), hub="http://127.0.0.1:9", offline=True)
 
 
 def test_every_provider_can_be_built(tmp_path: Path) -> None:
-    adapters = Adapters(config={"cache_root": str(tmp_path)})
+    adapters = Adapters(config=asdict(settings(tmp_path)))
     app = App(adapters=adapters)
     built = [
         provider()
@@ -17,12 +23,12 @@ def test_every_provider_can_be_built(tmp_path: Path) -> None:
         for provider in container.providers.values()
         if isinstance(provider, (providers.Factory, providers.Singleton))
     ]
-    assert len(built) == 6 + 8
+    assert len(built) == 7 + 8
     assert all(thing is not None for thing in built)
 
 
 def test_services_make_use_cases_on_one_cache(tmp_path: Path) -> None:
-    services = build_services(str(tmp_path / "hub"))
+    services = build_services(settings(tmp_path / "hub"))
     assert services.list_models()() == []
     assert isinstance(services.run_model(), RunModel)
     assert services.machine() is services.machine()

@@ -65,8 +65,8 @@ def _fill_closed_streams() -> None:
 
 
 def real_services() -> "Services":
-    """The program on the cache that the environment names."""
+    """The program on the cache and the Hub that the environment names."""
     from mlxk2.container import build_services
     from mlxk2.settings import read_settings
 
-    return build_services(read_settings(os.environ).cache_root)
+    return build_services(read_settings(os.environ))

@@ -7,12 +7,14 @@ inside the factories keep a command from loading what it does not use.
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mlxk2.domain.inspection import Inspector
 from mlxk2.entrypoints.cli.context import Services
+from mlxk2.settings import Settings
 
 
 class _HeldBack:
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.show_model import ShowModel
     from mlxk2.ports.cache import ModelCache
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
+    from mlxk2.ports.hub import Hub
     from mlxk2.ports.sources import ModelSource
     from mlxk2.ports.system import Clock, Machine
 
@@ -69,6 +72,12 @@ def _bundled() -> "ModelSource":
     from mlxk2.adapters.bundled import BundledDemo
 
     return BundledDemo()
+
+
+def _hub(endpoint: str, offline: bool) -> "Hub":  # noqa: FBT001 - from the configuration
+    from mlxk2.adapters.hub import HuggingFaceHub
+
+    return HuggingFaceHub(endpoint, is_offline=offline)
 
 
 def _runtime() -> "RuntimeCatalogue":
@@ -113,10 +122,10 @@ def _check_health(inspector: Inspector) -> "CheckHealth":
     return CheckHealth(inspector)
 
 
-def _pull_model(cache: "ModelCache", bundled: "ModelSource", inspector: Inspector) -> "PullModel":
+def _pull_model(cache: "ModelCache", bundled: "ModelSource", hub: "Hub", inspector: Inspector) -> "PullModel":
     from mlxk2.domain.usecases.pull_model import PullModel
 
-    return PullModel(cache, bundled, inspector)
+    return PullModel(cache, bundled, hub, inspector)
 
 
 def _remove_model(cache: "ModelCache", inspector: Inspector) -> "RemoveModel":
@@ -140,6 +149,7 @@ class Adapters(containers.DeclarativeContainer):
 
     cache = providers.Singleton(_cache, config.cache_root)
     bundled = providers.Singleton(_bundled)
+    hub = providers.Singleton(_hub, config.hub, config.offline)
     runtime = providers.Singleton(_runtime)
     clock = providers.Singleton(_clock)
     machine = providers.Singleton(_machine)
@@ -155,7 +165,7 @@ class App(containers.DeclarativeContainer):
     list_models = providers.Factory(_list_models, adapters.cache, inspector)
     show_model = providers.Factory(_show_model, inspector)
     check_health = providers.Factory(_check_health, inspector)
-    pull_model = providers.Factory(_pull_model, adapters.cache, adapters.bundled, inspector)
+    pull_model = providers.Factory(_pull_model, adapters.cache, adapters.bundled, adapters.hub, inspector)
     remove_model = providers.Factory(_remove_model, adapters.cache, inspector)
     run_model = providers.Factory(_run_model, adapters.cache, inspector, adapters.runtime, adapters.loader)
 
@@ -172,9 +182,9 @@ class App(containers.DeclarativeContainer):
     )
 
 
-def build_services(cache_root: str) -> Services:
-    """The real program on one cache folder."""
-    adapters = Adapters(config={"cache_root": cache_root})
+def build_services(settings: Settings) -> Services:
+    """The real program on one cache folder and one Hub."""
+    adapters = Adapters(config=asdict(settings))
     services: Services = App(adapters=adapters).services()
     return services
 
@@ -183,6 +193,7 @@ def services_on(
     *,
     cache: "ModelCache",
     bundled: "ModelSource",
+    hub: "Hub",
     runtime: "RuntimeCatalogue",
     clock: "Clock",
     machine: "Machine",
@@ -193,6 +204,7 @@ def services_on(
     chosen = {
         "cache": cache,
         "bundled": bundled,
+        "hub": hub,
         "runtime": runtime,
         "clock": clock,
         "machine": machine,

@@ -2,22 +2,35 @@
 
 The cache folder is found as huggingface_hub finds it (`HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`,
 `XDG_CACHE_HOME`, `~/.cache`), with `~` and `$NAME` expanded, except that an empty variable counts as unset.
+The Hub is `HF_ENDPOINT`, and `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` keep everybody off the network.
 """
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_HUB = "https://huggingface.co"
+_TRUE = frozenset({"1", "ON", "YES", "TRUE"})
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`cache_root` is the resolved cache folder, absolute; it need not exist."""
+    """`cache_root` is the resolved cache folder, absolute; it need not exist. `hub` is the Hub's address.
+
+    `offline` tells that the user wants no network at all.
+    """
 
     cache_root: str
+    hub: str
+    offline: bool
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    return Settings(cache_root=cache_root(environ))
+    return Settings(
+        cache_root=cache_root(environ),
+        hub=(environ.get("HF_ENDPOINT") or _HUB).rstrip("/"),
+        offline=any(environ.get(name, "").upper() in _TRUE for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")),
+    )
 
 
 def cache_root(environ: Mapping[str, str]) -> str:

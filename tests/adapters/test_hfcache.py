@@ -15,10 +15,10 @@ import pytest
 from mlxk2.adapters.hfcache import HfCache
 from mlxk2.adapters.memory import Placement, StoredFile, StoredModel, StoredRevision
 from mlxk2.ports.cache import LinkState, Removal
-from mlxk2.ports.errors import AccessProblem, OperationError, ValidationError
-from mlxk2.ports.sources import SourceFile
+from mlxk2.ports.errors import AccessProblem, DiskFull, DownloadFailed, ValidationError
+from mlxk2.ports.transfer import Event, Waiting, unwatched
 from mlxk2.testing import healthy_model, hold_lock, safetensors, with_files, write_cache
-from mlxk2.testing.contracts.cache import FIRST, FOLDER, SECOND, WHOLE, read_all, source, two_revisions
+from mlxk2.testing.contracts.cache import FIRST, FOLDER, SECOND, WHOLE, delivery, read_all, two_revisions
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_model_folder_that_is_a_link_is_not_followed_into_deletion(root: Path,
     with pytest.raises(AccessProblem, match="is a link"):
         cache.remove(WHOLE)
     with pytest.raises(AccessProblem, match="is a link"):
-        cache.install(FOLDER, FIRST, [source("config.json", b"{}")])
+        cache.install(delivery({"config.json": b"{}"}), unwatched)
     assert (elsewhere / "snapshots" / FIRST / "config.json").read_bytes() == b"{}"
 
 
@@ -393,7 +393,7 @@ def test_a_part_of_a_model_that_is_a_link_is_neither_read_nor_changed(root: Path
         with pytest.raises(AccessProblem, match="is a link to another place"):
             cache.remove(removal)
     with pytest.raises(AccessProblem, match="is a link to another place"):
-        cache.install(FOLDER, FIRST, [source("config.json", b"{}")])
+        cache.install(delivery({"config.json": b"{}"}), unwatched)
     assert sorted(path for path in outside.rglob("*")) == before
 
 
@@ -471,12 +471,8 @@ def test_a_model_folder_that_is_a_dangling_link_is_reported(root: Path) -> None:
 
 def test_what_is_installed_is_what_huggingface_hub_reads(root: Path) -> None:
     weights = safetensors()
-    files = [
-        source("config.json", b"{}"),
-        source("sub/notes.txt", b"n"),
-        source("model.safetensors", weights, lfs=True),
-    ]
-    HfCache(str(root)).install("models--org--model", FIRST, files)
+    files = {"config.json": b"{}", "sub/notes.txt": b"n", "model.safetensors": weights}
+    HfCache(str(root)).install(delivery(files), unwatched)
     info = huggingface_hub.scan_cache_dir(root)
     assert not info.warnings
     (repo,) = info.repos
@@ -492,33 +488,33 @@ def test_what_is_installed_is_what_huggingface_hub_reads(root: Path) -> None:
     assert tree["files"]["model.safetensors"]["lfs_size"] == len(weights)
 
 
-def test_a_damaged_blob_is_written_again_and_a_good_one_is_not(root: Path) -> None:
+def test_a_damaged_blob_is_fetched_again_and_a_good_one_is_not(root: Path) -> None:
     cache = HfCache(str(root))
-    files = [source("config.json", b"{}"), source("model.safetensors", b"weights", lfs=True)]
-    cache.install(FOLDER, FIRST, files)
-    blob = root / FOLDER / "blobs" / files[1].etag
+    wanted = delivery({"config.json": b"{}", "model.safetensors": b"weights"})
+    cache.install(wanted, unwatched)
+    blob = root / FOLDER / "blobs" / wanted.files[1].etag
     blob.write_bytes(b"weighty")
-    assert cache.install(FOLDER, FIRST, files) == 7
+    assert cache.install(wanted, unwatched) == 7
     assert blob.read_bytes() == b"weights"
-    assert cache.install(FOLDER, FIRST, files) == 0
+    assert cache.install(wanted, unwatched) == 0
 
 
-def test_content_that_does_not_match_its_hash_is_never_installed(root: Path) -> None:
-    good = source("config.json", b"{}")
-    bad = SourceFile(good.path, good.size, good.etag, good.blob_id, lambda: b"[]")
-    with pytest.raises(OperationError, match=r"config\.json is damaged"):
-        HfCache(str(root)).install(FOLDER, FIRST, [bad])
+def test_content_that_does_not_match_its_hash_leaves_no_blob_and_no_partial_file(root: Path) -> None:
+    wrong = delivery({"config.json": b"{}"}, served={"config.json": b"[]"})
+    with pytest.raises(DownloadFailed, match=r"config\.json arrived damaged twice"):
+        HfCache(str(root)).install(wrong, unwatched)
     assert list((root / FOLDER / "blobs").iterdir()) == []
 
 
 def test_installing_waits_for_whoever_downloads_the_same_blob(root: Path) -> None:
-    file = source("config.json", b"{}")
+    wanted = delivery({"config.json": b"{}"})
+    etag = wanted.files[0].etag
     code = (
         "import sys, time\nfrom mlxk2.adapters.hfcache.locks import lock\n"
         "with lock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.readline()\n"
         "    open(sys.argv[2], 'w').write('released')\n"
     )
-    lock = root / ".locks" / FOLDER / f"{file.etag}.lock"
+    lock = root / ".locks" / FOLDER / f"{etag}.lock"
     mark = root.parent / "mark"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(lock), str(mark)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -527,21 +523,28 @@ def test_installing_waits_for_whoever_downloads_the_same_blob(root: Path) -> Non
         assert holder.stdin is not None
         assert holder.stdout.readline() == "held\n"
         (root / FOLDER).mkdir()
-        assert HfCache(str(root)).repo(FOLDER).held_locks == {file.etag}
-        holder.stdin.write("go\n")
-        holder.stdin.flush()
-        HfCache(str(root)).install(FOLDER, FIRST, [file])
+        assert HfCache(str(root)).repo(FOLDER).held_locks == {etag}
+
+        def release(event: Event) -> None:
+            if isinstance(event, Waiting) and holder.stdin:
+                assert event.what == "config.json"
+                holder.stdin.write("go\n")
+                holder.stdin.flush()
+
+        HfCache(str(root)).install(wanted, release)
         assert mark.read_text() == "released"
 
 
 def test_a_full_disk_is_reported_and_leaves_no_half_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(AccessProblem, match="disk is full"):
-        HfCache(str(root)).install(FOLDER, FIRST, [source("config.json", b"{}")])
-    assert [path.name for path in (root / FOLDER / "blobs").iterdir()] == []
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(DiskFull, match="disk is full"):
+        HfCache(str(root)).install(delivery({"config.json": b"{}"}), unwatched)
+    assert all(path.name.endswith(".incomplete") for path in (root / FOLDER / "blobs").iterdir())
+    monkeypatch.undo()
+    assert HfCache(str(root)).install(delivery({"config.json": b"{}"}), unwatched) == 2
 
 
 def test_last_modified_is_the_newest_blob_and_not_the_clock(root: Path) -> None:

@@ -13,10 +13,14 @@ FOLDER_PREFIX = "models--"
 DEFAULT_ORG = "mlx-community"
 DEMO_ALIAS = "demo"
 DEMO_NAME = "mlxk2/demo"
+MAIN = "main"
 LONGEST_NAME = 96
 SHORTEST_HASH = 3
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_HUB_NAME = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9_])?/[A-Za-z0-9_]([\w.-]*[A-Za-z0-9_])?", re.ASCII)
+_REVISION = re.compile(r"[\w.+=/-]{1,200}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _HEX = re.compile(r"[0-9a-fA-F]+")
 
 
@@ -48,6 +52,60 @@ def parse_reference(text: str) -> ModelReference:
             f" digits of a commit"
         )
     return ModelReference(full_name, revision.lower(), exact)
+
+
+class HubReference(NamedTuple):
+    """A repo on the Hub, spelled out, and the branch, tag or commit that is wanted of it.
+
+    `pinned` tells whether the revision was asked for; `typed` is what the user wrote for the name.
+    """
+
+    typed: str
+    name: str
+    revision: str = MAIN
+    pinned: bool = False
+
+    @property
+    def is_commit(self) -> bool:
+        return _COMMIT.fullmatch(self.revision) is not None
+
+
+def parse_hub_reference(text: str, revision: str | None = None) -> HubReference:
+    """`demo`, `org/name`, or a bare `name`, which means `mlx-community/name`; `@` or `revision` names a revision.
+
+    Never fuzzy. Raises ValidationError with the rule that is broken.
+    """
+    typed, at, after = text.partition("@")
+    _check_name(typed, text)
+    if at and revision is not None and after != revision:
+        raise ValidationError(f"Two revisions are asked for, {_shown(after)} and {_shown(revision)}; name one")
+    wanted = after if at else revision
+    name = hub_name(DEMO_NAME if typed == DEMO_ALIAS else typed)
+    if wanted is None:
+        return HubReference(typed, name)
+    _check_revision(wanted, text)
+    return HubReference(typed, name, wanted.lower() if _COMMIT.fullmatch(wanted.lower()) else wanted, pinned=True)
+
+
+def hub_name(text: str) -> str:
+    """A repo's full name, checked by the Hub's own rules. Raises ValidationError."""
+    _check_name(text, text)
+    name = text if "/" in text else f"{DEFAULT_ORG}/{text}"
+    if not _HUB_NAME.fullmatch(name) or "--" in name or ".." in name or len(name) > LONGEST_NAME:
+        raise ValidationError(
+            f"{_shown(text)} is not a name on the Hub: write org/model, each of letters, digits, '-', '_' and '.',"
+            f" beginning and ending with a letter or digit, without '--' or '..', at most {LONGEST_NAME} characters"
+        )
+    return name
+
+
+def _check_revision(revision: str, text: str) -> None:
+    parts = revision.split("/")
+    odd = any(part in ("", ".", "..") or part.endswith((".lock", ".")) or ".." in part for part in parts)
+    if not _REVISION.fullmatch(revision) or odd:
+        raise ValidationError(
+            f"{_shown(text)} asks for revision {_shown(revision)}: write a branch, a tag or the hash of a commit"
+        )
 
 
 def folder_of(name: str) -> str:

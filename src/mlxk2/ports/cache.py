@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from mlxk2.ports.sources import SourceFile
+    from mlxk2.ports.transfer import Delivery, Watch
 
 
 class LinkState(Enum):
@@ -156,5 +157,17 @@ class ModelCache(Protocol):
     def remove(self, removal: Removal) -> None:
         """Carry out a deletion: a model goes whole or not at all; a revision goes ref, snapshot, blobs."""
 
-    def install(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> int:
-        """Write a snapshot as huggingface_hub would and point `refs/main` at it; returns the bytes written."""
+    def missing_bytes(self, folder: str, files: "Iterable[SourceFile]") -> int:
+        """Bytes of the disk that installing the files would still take; judged by names and sizes, not by content."""
+
+    def free_bytes(self) -> int:
+        """Bytes that the disk of the cache has left for this user."""
+
+    def install(self, delivery: "Delivery", watch: "Watch") -> int:
+        """Bring every file into the cache, make the snapshot and the ref; returns the bytes that came from the source.
+
+        Every file's hash is taken, whether it was here before or comes now; a wrong one is fetched anew. Until the end
+        the commit's lock is held, so that others see a download in progress; whoever finds it held waits. What breaks
+        off leaves partial files, and the next call goes on from these. Raises `errors.DownloadFailed` when the
+        content is wrong twice, `errors.DiskFull`, and whatever the source raises.
+        """

@@ -4,7 +4,7 @@ A message is one clear sentence with the next step in it. `type` is the word tha
 object (docs/json-api-specification.md); exit codes are decided once, in `entrypoints/cli/errors.py`.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class Mlxk2Error(Exception):
@@ -66,10 +66,68 @@ class AccessProblem(Mlxk2Error):
     type = "PermissionError"
 
 
+class NetworkProblem(Mlxk2Error):
+    """The Hub cannot be reached: no network, or offline mode."""
+
+    type = "NetworkError"
+
+
+class RateLimited(NetworkProblem):
+    """The Hub asks to slow down; `retry_after` are the seconds it wants to be left alone, None when it does not say."""
+
+    type = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: float | None = None, details: str | None = None) -> None:
+        super().__init__(message, details=details)
+        self.retry_after = retry_after
+
+
+class DownloadFailed(Mlxk2Error):
+    """The Hub answered, but the transfer could not be completed: server errors after retries, damaged bytes."""
+
+    type = "download_failed"
+
+
+class NotOnHub(Mlxk2Error):
+    """The Hub knows no such repo, revision or file, or does not show it to this user; `missing` says which of these."""
+
+    type = "model_not_found"
+
+    def __init__(
+        self, message: str, *, missing: Literal["repo", "revision", "file"], details: str | None = None
+    ) -> None:
+        super().__init__(message, details=details)
+        self.missing = missing
+
+
+class Unauthorised(Mlxk2Error):
+    """The Hub refuses the token, or wants one."""
+
+    type = "auth_error"
+
+
+class Gated(Mlxk2Error):
+    """The repo's terms must be accepted first; `page` is where."""
+
+    type = "access_denied"
+
+    def __init__(self, message: str, *, page: str, details: str | None = None) -> None:
+        super().__init__(message, details=details)
+        self.page = page
+
+
+class DiskFull(AccessProblem):
+    """The disk has no room for what is to be written."""
+
+
 class OperationError(Mlxk2Error):
     """The request is understood but cannot be carried out on this model or machine."""
 
     type = "OperationError"
+
+
+class Conflict(OperationError):
+    """What a change was planned on has changed meanwhile."""
 
 
 class Interrupted(Mlxk2Error):

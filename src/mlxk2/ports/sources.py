@@ -1,35 +1,47 @@
-"""Where a model's files come from before they are in the cache."""
+"""Where a model's files come from before they are in the cache: the Hub, or this package itself."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file to install.
+    """One file of a revision, as the Hub describes it.
 
-    `etag` is the blob's name: sha256 for large (LFS) files, git's blob sha1 for the rest; `read` yields the content.
+    `path` is POSIX and relative, `size` in bytes; `etag` is the blob's name in the cache: sha256 for large (LFS, Xet)
+    files, git's blob sha1 (`blob_id`) for the rest.
     """
 
     path: str
     size: int
     etag: str
     blob_id: str
-    read: Callable[[], bytes]
 
     @property
     def is_lfs(self) -> bool:
         return len(self.etag) == 64
 
 
+class Content(Protocol):
+    """The bytes of one revision's files. Safe to read from several threads at once."""
+
+    def read(self, file: SourceFile, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes from `start` up to `stop`, in pieces as they arrive.
+
+        What is transient is tried again where it broke off. Raises what `ports/errors.py` has for the rest. The bytes
+        are not checked: whoever takes them hashes them.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class SourceModel:
-    """A complete revision of a repo, ready to install: its commit (40 hex) and its files."""
+    """A complete revision of a repo: its commit (40 hex), all of its files, and the way to their bytes."""
 
     name: str
     commit: str
     files: tuple[SourceFile, ...]
+    content: Content
 
 
 class ModelSource(Protocol):

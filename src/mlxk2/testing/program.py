@@ -9,6 +9,7 @@ from mlxk2.adapters.memory import (
     MemoryClock,
     MemoryEngine,
     MemoryEngineLoader,
+    MemoryHub,
     MemoryMachine,
     MemorySource,
 )
@@ -30,11 +31,13 @@ def memory_program(
     engine: MemoryEngine | None = None,
     bundled: MemorySource | None = None,
     clock: MemoryClock | None = None,
+    hub: MemoryHub | None = None,
 ) -> Callable[[], Services]:
     """The container's services with every adapter replaced by its twin in memory."""
     services = services_on(
         cache=cache,
         bundled=bundled or MemorySource("mlxk2/demo", {"config.json": b"{}"}),
+        hub=hub or MemoryHub(),
         runtime=MemoryCatalogue(),
         clock=clock or MemoryClock(),
         machine=MemoryMachine(),

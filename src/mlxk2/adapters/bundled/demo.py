@@ -5,6 +5,7 @@ made from the files alone, so that the same version of the program always instal
 """
 
 import hashlib
+from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -33,14 +34,24 @@ class BundledDemo:
         found = tuple(_source_file(entry) for entry in entries)
         manifest = "".join(f"{file.blob_id} {file.path}\n" for file in found)
         commit = hashlib.sha1(manifest.encode(), usedforsecurity=False).hexdigest()
-        return SourceModel(DEMO_NAME, commit, found)
+        return SourceModel(DEMO_NAME, commit, found, _PackageContent(self._folder))
+
+
+class _PackageContent:
+    """The `Content` port over files of the package, which are small."""
+
+    def __init__(self, folder: Traversable) -> None:
+        self._folder = folder
+
+    def read(self, file: SourceFile, start: int, stop: int) -> Iterator[bytes]:
+        yield self._folder.joinpath(file.path).read_bytes()[start:stop]
 
 
 def _source_file(entry: Traversable) -> SourceFile:
     content = entry.read_bytes()
     git_id = blob_name(content, lfs=False)
     if not entry.name.endswith(".safetensors"):
-        return SourceFile(entry.name, len(content), git_id, git_id, entry.read_bytes)
+        return SourceFile(entry.name, len(content), git_id, git_id)
     sha256 = blob_name(content, lfs=True)
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {len(content)}\n"
-    return SourceFile(entry.name, len(content), sha256, blob_name(pointer.encode(), lfs=False), entry.read_bytes)
+    return SourceFile(entry.name, len(content), sha256, blob_name(pointer.encode(), lfs=False))

@@ -12,8 +12,9 @@ from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.repo import read_repo
 from mlxk2.adapters.hfcache.snapshot import read_snapshot
 from mlxk2.ports.cache import Probe, Removal, RepoFacts, SnapshotFacts
-from mlxk2.ports.errors import AccessProblem, ValidationError
+from mlxk2.ports.errors import AccessProblem, DiskFull, ValidationError
 from mlxk2.ports.sources import SourceFile
+from mlxk2.ports.transfer import Delivery, Watch
 
 _REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -62,11 +63,27 @@ class HfCache:
         with _access(self._named(removal.folder)):
             remove.remove(self._root, removal)
 
-    def install(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
+    def missing_bytes(self, folder: str, files: Iterable[SourceFile]) -> int:
         from mlxk2.adapters.hfcache import install
 
         with _access(self._named(folder)):
-            return install.install(self._root, _checked(folder), _commit(commit), files)
+            return install.missing_bytes(self._root, _checked(folder), files)
+
+    def free_bytes(self) -> int:
+        from mlxk2.adapters.hfcache import install
+
+        with _access(f"the cache folder {self._root}"):
+            return install.free_bytes(self._root)
+
+    def install(self, delivery: Delivery, watch: Watch) -> int:
+        from mlxk2.adapters.hfcache import install
+
+        _checked(delivery.folder)
+        _commit(delivery.commit)
+        for part in delivery.ref.split("/") if delivery.ref else ():
+            _plain_name(part)
+        with _access(self._named(delivery.folder)):
+            return install.install(self._root, delivery, watch)
 
     def _named(self, folder: str) -> str:
         return f"{folder} in the cache {self._root}"
@@ -110,7 +127,9 @@ def _access(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise AccessProblem(f"The disk is full; free some space and try again ({what})") from error
+            raise DiskFull(
+                f"The disk is full; free some space and run the same command again, it goes on from there ({what})"
+            ) from error
         reason = (error.strerror or type(error).__name__).lower()
         step = "check its permissions" if error.errno in _REFUSALS else "check HF_HUB_CACHE and HF_HOME"
         raise AccessProblem(f"Cannot use {what}: {reason}; {step}") from error

@@ -1,55 +1,82 @@
-"""Writing a snapshot exactly as huggingface_hub lays it out.
+"""Bringing a snapshot into the cache, laid out exactly as huggingface_hub does.
 
-Order: blobs (each under huggingface_hub's own lock for it, hashed before the rename), snapshot links, `trees/`, and the
-ref last, so that a kill at any moment leaves the model as it was before or complete.
+The commit's lock is held throughout, so that health says "download in progress" until the end. Order: the commit's
+listing, blobs (each under huggingface_hub's own lock for it, and named only when its hash is right), snapshot links,
+the ref last: a kill at any moment leaves the model as it was before, or complete, or visibly unfinished.
 """
 
+import contextlib
 import json
 import os
 import secrets
 from collections.abc import Iterable
 
-from mlxk2.adapters.hfcache import layout
+from mlxk2.adapters.hfcache import layout, partial
+from mlxk2.adapters.hfcache.fetching import Fetching
 from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
-from mlxk2.ports.blobs import blob_name
-from mlxk2.ports.errors import AccessProblem, OperationError
+from mlxk2.ports.errors import AccessProblem, ValidationError
 from mlxk2.ports.sources import SourceFile
+from mlxk2.ports.transfer import Delivery, Waiting, Watch
 
 
-def install(root: str, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
-    """Returns the bytes written. Files whose blob is there and right are not written again."""
+def install(root: str, delivery: Delivery, watch: Watch) -> int:
+    """Returns the bytes that came from the source."""
+    for file in delivery.listing:
+        _check(file)
+    folder, commit = delivery.folder, delivery.commit
     refuse_links(root, folder)
-    model = os.path.join(root, folder)
-    if os.path.islink(os.path.join(model, layout.SNAPSHOTS, commit)):
-        raise AccessProblem(f"{folder}/{layout.SNAPSHOTS}/{commit} is a link to another place; remove the link first")
-    os.makedirs(os.path.join(model, layout.BLOBS), exist_ok=True)
-    _tag(root)
-    written = 0
-    chosen = tuple(files)
-    for file in chosen:
-        with lock(os.path.join(root, layout.LOCKS, folder, f"{file.etag}.lock")):
-            written += _install_blob(os.path.join(model, layout.BLOBS, file.etag), file)
-    for file in chosen:
-        _link(os.path.join(model, layout.SNAPSHOTS, commit), file)
-    _write_atomically(os.path.join(model, layout.TREES, f"{commit}.json"), _tree(chosen))
-    _write_atomically(os.path.join(model, layout.REFS, "main"), commit.encode())
+    own_lock = os.path.join(root, layout.LOCKS, folder, f"{commit}.lock")
+    with lock(own_lock, waiting=lambda: watch(Waiting(""))):
+        model = os.path.join(root, folder)
+        snapshot = os.path.join(model, layout.SNAPSHOTS, commit)
+        if os.path.islink(snapshot):
+            raise AccessProblem(
+                f"{folder}/{layout.SNAPSHOTS}/{commit} is a link to another place; remove the link first"
+            )
+        os.makedirs(os.path.join(model, layout.BLOBS), exist_ok=True)
+        _tag(root)
+        _write_atomically(os.path.join(model, layout.TREES, f"{commit}.json"), _tree(delivery.listing))
+        distinct = {file.etag: file for file in delivery.files}
+        written = Fetching(root, folder, delivery.content, watch)(tuple(distinct.values()))
+        for file in delivery.files:
+            _link(snapshot, file)
+        if delivery.ref:
+            _write_atomically(os.path.join(model, layout.REFS, delivery.ref), commit.encode())
     return written
 
 
-def _install_blob(path: str, file: SourceFile) -> int:
-    if not os.path.islink(path) and os.path.isfile(path) and _etag_of_file(path, file) == file.etag:
-        return 0
-    content = file.read()
-    if blob_name(content, lfs=file.is_lfs) != file.etag:
-        raise OperationError(f"{file.path} is damaged in this installation; reinstall the program")
-    _write_atomically(path, content, suffix=f".{secrets.token_hex(4)}.incomplete")
-    return len(content)
+def missing_bytes(root: str, folder: str, files: Iterable[SourceFile]) -> int:
+    """What the files will still take from the disk; a blob of the right size takes nothing."""
+    blobs = os.path.join(root, folder, layout.BLOBS)
+    return sum(_missing(blobs, file) for file in {file.etag: file for file in files}.values())
 
 
-def _etag_of_file(path: str, file: SourceFile) -> str | None:
-    with open(path, "rb") as stored:
-        return blob_name(stored.read(), lfs=file.is_lfs) if os.fstat(stored.fileno()).st_size == file.size else None
+def _missing(blobs: str, file: SourceFile) -> int:
+    try:
+        if os.stat(os.path.join(blobs, file.etag)).st_size == file.size:
+            return 0
+    except OSError:
+        pass
+    return max(0, file.size - partial.bytes_there(blobs, file.etag))
+
+
+def free_bytes(root: str) -> int:
+    """Of the nearest folder that exists."""
+    place = root
+    while not os.path.isdir(place) and os.path.dirname(place) != place:
+        place = os.path.dirname(place)
+    info = os.statvfs(place)
+    return info.f_bavail * info.f_frsize
+
+
+def _check(file: SourceFile) -> None:
+    """No name that a server sends leads out of the model's folder."""
+    parts = file.path.split("/")
+    if any(part in ("", ".", "..") or "\0" in part for part in parts) or not layout.ETAG.fullmatch(file.etag):
+        raise ValidationError(
+            f"The commit names a file that cannot be in a cache: {file.path!r}; nothing was downloaded"
+        )
 
 
 def _link(snapshot: str, file: SourceFile) -> None:
@@ -57,7 +84,7 @@ def _link(snapshot: str, file: SourceFile) -> None:
     goal = "../" * (file.path.count("/") + 2) + f"{layout.BLOBS}/{file.etag}"
     if os.path.islink(pointer) and os.readlink(pointer) == goal:
         return
-    os.makedirs(os.path.dirname(pointer), exist_ok=True)
+    _make_folders(snapshot, os.path.dirname(file.path))
     temporary = f"{pointer}.{secrets.token_hex(4)}.tmp"
     os.symlink(goal, temporary)
     try:
@@ -65,6 +92,17 @@ def _link(snapshot: str, file: SourceFile) -> None:
     except OSError:
         os.unlink(temporary)
         raise
+
+
+def _make_folders(snapshot: str, below: str) -> None:
+    """The folders of a nested file; a link in their place would lead out and is taken away."""
+    os.makedirs(snapshot, exist_ok=True)
+    place = snapshot
+    for part in below.split("/") if below else ():
+        place = os.path.join(place, part)
+        if os.path.islink(place):
+            os.unlink(place)
+        os.makedirs(place, exist_ok=True)
 
 
 def _tree(files: tuple[SourceFile, ...]) -> bytes:
@@ -82,14 +120,14 @@ def _tag(root: str) -> None:
         _write_atomically(path, layout.CACHEDIR_TAG_TEXT.encode())
 
 
-def _write_atomically(path: str, content: bytes, *, suffix: str = "") -> None:
+def _write_atomically(path: str, content: bytes) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = path + (suffix or f".{secrets.token_hex(4)}.tmp")
+    temporary = f"{path}.{secrets.token_hex(4)}.tmp"
     try:
         with open(temporary, "xb") as file:
             file.write(content)
         os.replace(temporary, path)
     except BaseException:
-        if os.path.lexists(temporary):
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise

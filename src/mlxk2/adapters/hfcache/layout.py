@@ -2,6 +2,7 @@
 
 ```
 <root>/.locks/<folder>/<etag>.lock          held (flock) during a download, left behind afterwards
+<root>/.locks/<folder>/<commit>.lock        held (flock) by mlxk2 while it installs that commit
 <root>/.locks/.mlxk2-trash/<hex>/<folder>   a deletion under way; anything here is rubbish
 <root>/blobs/<xx>/<xet hash>                store shared by all models, with <xet hash>.refs and .lock
 <root>/models--org--name/{blobs,refs,snapshots,trees,.no_exist}
@@ -13,6 +14,9 @@ import re
 MODEL_FOLDER = re.compile(r"models--[^/\x00]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 PARTIAL = re.compile(r"(?P<etag>.+?)(?:\.[0-9a-f]{8})?\.incomplete")
+OWN_PARTIAL = "6d6c786b"
+"""The number in the names of our partial files ("mlxk"); huggingface_hub draws a new one for every attempt."""
+ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 XET_HASH = re.compile(r"[0-9a-f]{64}")
 
 LOCKS = ".locks"

@@ -7,7 +7,7 @@ lock does. Where a file system has no flock, filelock falls back to "the file ex
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mlxk2.adapters.hfcache import layout
@@ -47,16 +47,28 @@ def is_held(path: str) -> bool:
 
 
 @contextmanager
-def lock(path: str) -> Iterator[None]:
-    """Hold a lock file's flock, waiting for others; the file stays behind, as huggingface_hub's do."""
+def lock(path: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold a lock file's flock, waiting for others; the file stays behind, as huggingface_hub's do.
+
+    `waiting` is called once when somebody else holds it.
+    """
     os.makedirs(os.path.dirname(path), exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o664)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _take(handle, waiting)
         except OSError as error:
             if error.errno not in _NO_FLOCK:
                 raise
         yield
     finally:
         os.close(handle)
+
+
+def _take(handle: int, waiting: Callable[[], None] | None) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if waiting:
+            waiting()
+        fcntl.flock(handle, fcntl.LOCK_EX)

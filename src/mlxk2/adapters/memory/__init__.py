@@ -2,8 +2,9 @@
 
 from mlxk2.adapters.memory.cache import MemoryCache
 from mlxk2.adapters.memory.engine import MemoryEngine, MemoryEngineLoader, Script
+from mlxk2.adapters.memory.hub import MemoryHub, MemoryRepo
 from mlxk2.adapters.memory.runtime import MemoryCatalogue
-from mlxk2.adapters.memory.source import MemorySource
+from mlxk2.adapters.memory.source import MemoryContent, MemorySource
 from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, StoredRevision
 from mlxk2.adapters.memory.system import MemoryClock, MemoryMachine
 
@@ -11,9 +12,12 @@ __all__ = [
     "MemoryCache",
     "MemoryCatalogue",
     "MemoryClock",
+    "MemoryContent",
     "MemoryEngine",
     "MemoryEngineLoader",
+    "MemoryHub",
     "MemoryMachine",
+    "MemoryRepo",
     "MemorySource",
     "Placement",
     "Script",

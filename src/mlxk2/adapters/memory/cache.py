@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, StoredRevision
+from mlxk2.ports.blobs import blob_name
 from mlxk2.ports.cache import (
     BlobFact,
     Ends,
@@ -18,7 +19,9 @@ from mlxk2.ports.cache import (
     SnapshotEntry,
     SnapshotFacts,
 )
+from mlxk2.ports.errors import DownloadFailed
 from mlxk2.ports.sources import SourceFile
+from mlxk2.ports.transfer import Checked, Delivery, Watch
 
 _STATES = {
     Placement.BLOB: LinkState.FILE,
@@ -31,15 +34,22 @@ _STATES = {
     Placement.FOLDER: LinkState.NOT_A_FILE,
 }
 _IN_BLOBS = (Placement.BLOB, Placement.SHARED, Placement.SHARED_DANGLING, Placement.OUTSIDE_BLOB)
+_WHOLE = (Placement.BLOB, Placement.SHARED)
 _LINKED = (*_IN_BLOBS, Placement.DANGLING)
 
 
 class MemoryCache:
-    """Holds its models by folder; `installed_at` is the time that new files get."""
+    """Holds its models by folder; `installed_at` is the time of new files, `free_bytes` what the disk has left."""
 
-    def __init__(self, models: Iterable[StoredModel] = (), installed_at: float = 1_700_000_000.0) -> None:
+    def __init__(
+        self,
+        models: Iterable[StoredModel] = (),
+        installed_at: float = 1_700_000_000.0,
+        free_bytes: int = 10**12,
+    ) -> None:
         self._models = {model.folder: model for model in models}
         self._installed_at = installed_at
+        self._free_bytes = free_bytes
         self._loose_blobs: dict[str, dict[str, StoredFile]] = {}
 
     def place(self) -> str:
@@ -103,19 +113,43 @@ class MemoryCache:
             },
         )
 
-    def install(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
-        model = self._models.get(folder) or StoredModel(folder, {}, {}, modified=self._installed_at)
-        chosen = tuple(files)
-        there = {file.etag for file in self._blob_files(model) if file.placement is Placement.BLOB}
+    def missing_bytes(self, folder: str, files: Iterable[SourceFile]) -> int:
+        there = self._sizes(folder)
+        return sum(
+            file.size for file in {file.etag: file for file in files}.values() if there.get(file.etag) != file.size
+        )
+
+    def free_bytes(self) -> int:
+        return self._free_bytes
+
+    def install(self, delivery: Delivery, watch: Watch) -> int:
+        model = self._models.get(delivery.folder) or StoredModel(delivery.folder, {}, {}, modified=self._installed_at)
+        there = {file.etag: file.content for file in self._blob_files(model) if file.placement in _WHOLE}
+        fetched = 0
+        contents: dict[str, bytes] = {}
+        for file in delivery.files:
+            content = there.get(file.etag)
+            if content is None:
+                content = b"".join(delivery.content.read(file, 0, file.size))
+                fetched += len(content)
+                if blob_name(content, lfs=file.is_lfs) != file.etag:
+                    raise DownloadFailed(f"{file.path} arrived damaged twice")
+            watch(Checked(file.path, file.etag not in there))
+            contents[file.path] = there[file.etag] = content
         revision = StoredRevision(
-            {file.path: StoredFile(file.read(), file.is_lfs) for file in chosen},
+            {file.path: StoredFile(contents[file.path], file.is_lfs) for file in delivery.files},
             self._installed_at,
-            tuple(ListedFile(file.path, file.size, file.etag) for file in sorted(chosen, key=lambda file: file.path)),
+            tuple(ListedFile(file.path, file.size, file.etag) for file in _sorted(delivery.listing)),
         )
-        self._models[folder] = replace(
-            model, revisions={**model.revisions, commit: revision}, refs={**model.refs, "main": commit}
+        refs = {**model.refs, delivery.ref: delivery.commit} if delivery.ref else model.refs
+        self._models[delivery.folder] = replace(
+            model, revisions={**model.revisions, delivery.commit: revision}, refs=refs
         )
-        return sum(file.size for file in chosen if file.etag not in there)
+        return fetched
+
+    def _sizes(self, folder: str) -> dict[str, int]:
+        model = self._models.get(folder)
+        return {file.etag: len(file.content) for file in self._blob_files(model)} if model else {}
 
     def _blob_files(self, model: StoredModel) -> Iterator[StoredFile]:
         yield from self._loose_blobs.get(model.folder, {}).values()
@@ -126,6 +160,10 @@ class MemoryCache:
         others = (other for other in self._models.values() if other.folder != model.folder)
         users = {stored.etag for other in others for stored in self._blob_files(other)}
         return file.placement is Placement.SHARED and file.etag not in users
+
+
+def _sorted(files: Iterable[SourceFile]) -> list[SourceFile]:
+    return sorted(files, key=lambda file: file.path)
 
 
 def _leftover_bytes(model: StoredModel) -> int:

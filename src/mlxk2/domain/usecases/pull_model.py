@@ -1,13 +1,22 @@
-"""`pull`: put a model into the cache. This version installs the demo model, which ships with the program."""
+"""`pull`: bring a model into the cache, from the Hub or, for the demo, from this package.
 
-from dataclasses import dataclass
+One preflight call tells what there is; nothing is written before it is known that the repo may be read and that the
+disk has room. What is here already is kept when its hash is right.
+"""
+
+from dataclasses import dataclass, field
 from enum import Enum
 
-from mlxk2.domain.inspection import Inspector, Located
-from mlxk2.domain.names import DEMO_NAME, folder_of, parse_reference
-from mlxk2.ports.cache import ModelCache
-from mlxk2.ports.errors import OperationError, ValidationError
-from mlxk2.ports.sources import ModelSource
+from mlxk2.domain.inspection import Inspector, Located, ModelSummary
+from mlxk2.domain.names import DEMO_NAME, MAIN, SHORTEST_HASH, HubReference, folder_of, parse_hub_reference
+from mlxk2.domain.resolution import choose_commit
+from mlxk2.domain.selection import Wanted, choose
+from mlxk2.domain.sizes import size
+from mlxk2.ports.cache import ModelCache, RepoFacts
+from mlxk2.ports.errors import DiskFull, NetworkProblem, ValidationError
+from mlxk2.ports.hub import Hub, Notice, Transport
+from mlxk2.ports.sources import ModelSource, SourceFile, SourceModel
+from mlxk2.ports.transfer import Delivery, Watch
 
 
 class PullStatus(Enum):
@@ -16,49 +25,169 @@ class PullStatus(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class PullOptions:
+    """`repair` takes every file's hash even when nothing looks wrong."""
+
+    revision: str | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+    repair: bool = False
+    transport: Transport = Transport.HTTP
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What a pull would do: `files` of the commit, of which `missing` bytes are not on the disk yet."""
+
+    reference: HubReference
+    model: SourceModel
+    files: tuple[SourceFile, ...]
+    missing: int
+    previous: str | None
+    is_done: bool
+
+    @property
+    def total(self) -> int:
+        return sum(file.size for file in {file.etag: file for file in self.files}.values())
+
+
+@dataclass(frozen=True, slots=True)
 class PullResult:
-    """`written` counts the bytes that had to be written."""
+    """`fetched` are the bytes that came; `problem` is what health still says of the model, None when it is whole."""
 
     name: str
     commit: str
     status: PullStatus
-    written: int
+    fetched: int
+    files: int
+    previous: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCheck:
+    """`cached` is the commit in the cache (None: not there), `on_hub` the one that a pull would bring."""
+
+    name: str
+    cached: str | None
+    on_hub: str
+
+    @property
+    def available(self) -> bool:
+        return self.cached != self.on_hub
 
 
 class PullModel:
-    def __init__(self, cache: ModelCache, bundled: ModelSource, inspector: Inspector) -> None:
+    def __init__(self, cache: ModelCache, bundled: ModelSource, hub: Hub, inspector: Inspector) -> None:
         self._cache = cache
         self._bundled = bundled
+        self._hub = hub
         self._inspector = inspector
 
-    def __call__(self, reference: str) -> PullResult:
-        """Never fuzzy. Every blob is hashed: a whole model is left as it is, a damaged one gets its bad files anew."""
-        wanted = parse_reference(reference)
-        if wanted.name != DEMO_NAME:
-            raise OperationError(
-                f"This version installs only the demo model (mlxk2 pull demo); download '{wanted.name}' with:"
-                f" hf download {wanted.name}"
-            )
-        model = self._bundled.fetch()
-        if wanted.revision and not model.commit.startswith(wanted.revision):
-            raise ValidationError(
-                f"The demo model of this version has revision {model.commit[:12]}, not {wanted.revision}"
-            )
+    def prepare(self, text: str, options: PullOptions, notice: Notice) -> Preflight:
+        """Never fuzzy. Raises what the Hub raises, ValidationError, and DiskFull with both numbers."""
+        reference, model = self._resolve(text, options.revision, options.transport, notice)
+        files = choose(model.name, model.files, options.wanted)
         folder = folder_of(model.name)
-        was_healthy = folder in self._cache.folders() and not self._reason(model.name, folder, model.commit)
-        written = self._cache.install(folder, model.commit, model.files)
-        reason = self._reason(model.name, folder, model.commit)
-        if reason:
-            raise OperationError(
-                f"'{model.name}' is installed, but something else in its folder is damaged: {reason};"
-                " remove it (mlxk2 rm demo --force) and pull again"
-            )
-        status = PullStatus.ALREADY_EXISTS if was_healthy and not written else PullStatus.SUCCESS
-        return PullResult(model.name, model.commit, status, written)
+        repo = self._repo(folder)
+        done = repo is not None and not options.repair and self._is_done(repo, reference, model, files)
+        missing = 0 if done else self._cache.missing_bytes(folder, files)
+        self._check_disk(missing, model.name)
+        previous = repo.refs.get(reference.revision) if repo else None
+        return Preflight(reference, model, files, missing, previous if previous != model.commit else None, done)
 
-    def _reason(self, name: str, folder: str, commit: str) -> str | None:
-        """Why this revision is not the healthy one that `main` names; None when it is."""
-        repo = self._cache.repo(folder)
-        if repo.refs.get("main") != commit or commit not in {entry.commit for entry in repo.snapshots}:
-            return repo.problem or "refs/main names another revision"
-        return self._inspector.judge(Located(name, repo, commit))[0].health.reason
+    def execute(self, preflight: Preflight, watch: Watch) -> PullResult:
+        """Fetch what is missing and make it the revision's snapshot. Raises what `ModelCache.install` raises."""
+        model, files = preflight.model, preflight.files
+        folder = folder_of(model.name)
+        fetched = 0
+        if not preflight.is_done:
+            ref = None if preflight.reference.is_commit else preflight.reference.revision
+            delivery = Delivery(folder, model.commit, ref, files, model.files, model.content)
+            fetched = self._cache.install(delivery, watch)
+        summary = self._judge(model.name, self._cache.repo(folder), model.commit)
+        status = PullStatus.ALREADY_EXISTS if preflight.is_done else PullStatus.SUCCESS
+        problem = summary.health.reason
+        return PullResult(model.name, model.commit, status, fetched, len(files), preflight.previous, problem)
+
+    def check_update(self, text: str, revision: str | None, notice: Notice) -> UpdateCheck:
+        """Whether a pull would bring another commit; downloads nothing."""
+        reference, model = self._resolve(text, revision, Transport.HTTP, notice)
+        repo = self._repo(folder_of(model.name))
+        commits = {entry.commit for entry in repo.snapshots} if repo else set()
+        named = repo.refs.get(reference.revision) if repo else None
+        if named is None and repo and not reference.pinned:
+            named = choose_commit(repo)
+        if reference.is_commit:
+            named = model.commit
+        return UpdateCheck(model.name, named if named in commits else None, model.commit)
+
+    def _resolve(
+        self, text: str, revision: str | None, transport: Transport, notice: Notice
+    ) -> tuple[HubReference, SourceModel]:
+        reference = parse_hub_reference(text, revision)
+        if reference.name == DEMO_NAME:
+            return reference._replace(revision=MAIN), self._demo(reference)
+        reference = self._with_full_commit(reference)
+        try:
+            model = self._hub.model(reference.name, reference.revision, notice)
+            if model.gated:
+                self._hub.check_access(reference.name, notice)
+        except NetworkProblem as error:
+            raise self._with_what_is_cached(error, reference) from error
+        content = self._hub.content(model, transport, notice)
+        return reference, SourceModel(model.name, model.commit, model.files, content)
+
+    def _with_full_commit(self, reference: HubReference) -> HubReference:
+        """A short hash stands for the cached commit that it begins, as in every other command."""
+        if not reference.pinned or reference.is_commit or len(reference.revision) < SHORTEST_HASH:
+            return reference
+        repo = self._repo(folder_of(reference.name))
+        wanted = reference.revision.lower()
+        found = [entry.commit for entry in repo.snapshots if entry.commit.startswith(wanted)] if repo else []
+        return reference._replace(revision=found[0]) if len(found) == 1 else reference
+
+    def _demo(self, reference: HubReference) -> SourceModel:
+        model = self._bundled.fetch()
+        if reference.pinned and reference.revision != MAIN and not model.commit.startswith(reference.revision.lower()):
+            raise ValidationError(
+                f"The demo model of this version has revision {model.commit[:12]}, not {reference.revision}"
+            )
+        return model
+
+    def _with_what_is_cached(self, error: NetworkProblem, reference: HubReference) -> NetworkProblem:
+        """A model that can be used without the Hub is good news worth telling."""
+        repo = self._repo(folder_of(reference.name))
+        located = self._inspector.open(reference.name, repo.folder) if repo and not reference.pinned else None
+        if located and located.commit and self._inspector.judge(located)[0].health.healthy:
+            error.message += f". Revision {located.commit[:12]} of it is in the cache and healthy, and can be used"
+        return error
+
+    def _check_disk(self, missing: int, name: str) -> None:
+        free = self._cache.free_bytes()
+        if missing > free:
+            raise DiskFull(
+                f"'{name}' needs {size(missing)} more on the disk of the cache, which has {size(free)} left; free"
+                " some space (mlxk2 rm), or move the cache with HF_HUB_CACHE"
+            )
+
+    def _is_done(
+        self, repo: RepoFacts, reference: HubReference, model: SourceModel, files: tuple[SourceFile, ...]
+    ) -> bool:
+        """Whether a pull has nothing to do: this commit is here under its ref, healthy, with every file chosen."""
+        named = reference.is_commit or repo.refs.get(reference.revision) == model.commit
+        if not named or model.commit not in {entry.commit for entry in repo.snapshots}:
+            return False
+        summary, subject = self._inspector.judge(Located(model.name, repo, model.commit))
+        if subject is None or not summary.health.healthy:
+            return False
+        there = subject.snapshot.files
+        return all(file.path in there and there[file.path].size == file.size for file in files)
+
+    def _judge(self, name: str, repo: RepoFacts, commit: str) -> ModelSummary:
+        return self._inspector.judge(Located(name, repo, commit))[0]
+
+    def _repo(self, folder: str) -> RepoFacts | None:
+        """Facts of the model's folder; None when there is none."""
+        if folder not in self._cache.folders():
+            return None
+        return self._cache.repo(folder)

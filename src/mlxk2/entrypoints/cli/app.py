@@ -8,10 +8,10 @@ from contextlib import redirect_stdout
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mlxk2.entrypoints.cli.errors import exit_code
+from mlxk2.entrypoints.cli.failing import fail
 from mlxk2.entrypoints.cli.output import Output, writing
 from mlxk2.entrypoints.cli.parser import COMMANDS, JSON_SPECS, PROG, CommandLineError, build_parser
-from mlxk2.ports.errors import AccessProblem, InternalError, Interrupted, Mlxk2Error, UsageError
+from mlxk2.ports.errors import InternalError, Interrupted, Mlxk2Error, UsageError
 
 if TYPE_CHECKING:
     from mlxk2.entrypoints.cli.context import Services
@@ -25,7 +25,8 @@ def run(argv: Sequence[str], services: "Callable[[], Services]", environ: Mappin
     `services` is called when a command needs them, so that `--version` and `--help` start at once. Standard output is
     for results alone: whatever a library prints while a command runs goes to standard error.
     """
-    out = Output(json=_wants_json(argv), environ=environ, out=sys.stdout, err=sys.stderr)
+    json, jsonl = _wants("--json", argv), _wants("--jsonl", argv)
+    out = Output(json=json, jsonl=jsonl, environ=environ, out=sys.stdout, err=sys.stderr)
     name = _command_name(argv)
     try:
         args = _parse(argv, environ, out)
@@ -36,11 +37,11 @@ def run(argv: Sequence[str], services: "Callable[[], Services]", environ: Mappin
         out.abandon()
         return 0  # `| head` has seen enough
     except KeyboardInterrupt:
-        code = _fail(name, Interrupted("Interrupted"), out)
+        code = fail(name, Interrupted("Interrupted"), out)
     except Mlxk2Error as error:
-        code = _fail(name, error, out)
+        code = fail(name, error, out)
     except Exception as error:  # noqa: BLE001 - a defect is reported in one sentence too
-        code = _fail(name, _defect(error), out)
+        code = fail(name, _defect(error), out)
     return code
 
 
@@ -57,6 +58,8 @@ def _parse(argv: Sequence[str], environ: Mapping[str, str], out: Output) -> Name
         hint = "; put a prompt of several words in quotes" if stray else ""
         raise UsageError(f"{error.message}{hint}", usage=error.usage) from error
     args.json_spec = _json_spec(args.json_spec, environ)
+    if out.json and out.jsonl:
+        raise UsageError("--json and --jsonl are two forms of one result; choose one")
     if args.version:
         args.command = "version"
     if args.command is None:
@@ -80,31 +83,8 @@ def _json_spec(asked: str | None, environ: Mapping[str, str]) -> str:
     return chosen
 
 
-def _fail(command: str, error: Mlxk2Error, out: Output) -> int:
-    try:
-        if not out.json:
-            _tell(error, out)
-            return exit_code(error)
-        from mlxk2.entrypoints.cli.envelope import failure
-
-        out.document(failure(command, error))
-        out.flush()
-    except BrokenPipeError:
-        out.abandon()
-    except AccessProblem as problem:  # standard output itself cannot take the envelope
-        out.abandon()
-        _tell(problem, out)
-    return exit_code(error)
-
-
-def _tell(error: Mlxk2Error, out: Output) -> None:
-    if isinstance(error, UsageError) and error.usage:
-        out.note(error.usage)
-    out.note(f"{PROG}: {error.message}")
-
-
-def _wants_json(argv: Sequence[str]) -> bool:
-    return "--json" in _before_separator(argv)
+def _wants(flag: str, argv: Sequence[str]) -> bool:
+    return flag in _before_separator(argv)
 
 
 def _command_name(argv: Sequence[str]) -> str:

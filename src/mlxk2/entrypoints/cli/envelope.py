@@ -13,9 +13,10 @@ def success(command: str, data: Data) -> Document:
     return {"status": "success", "command": command, "data": to_json(data), "error": None}
 
 
-def failure(command: str, error: Mlxk2Error) -> Document:
-    data = to_json(_error_data(error))
-    return {"status": "error", "command": command, "data": data, "error": to_json(_error_object(error))}
+def failure(command: str, error: Mlxk2Error, data: Data | None = None) -> Document:
+    """`data` is what the command wants beside the error; some errors bring their own."""
+    content = to_json(data or _error_data(error))
+    return {"status": "error", "command": command, "data": content, "error": to_json(error_object(error))}
 
 
 def render(document: Document, *, pretty: bool) -> str:
@@ -32,7 +33,8 @@ def render(document: Document, *, pretty: bool) -> str:
     return text
 
 
-def _error_object(error: Mlxk2Error) -> ErrorObject:
+def error_object(error: Mlxk2Error) -> ErrorObject:
+    """The error as scripts see it."""
     matches = error.matches if isinstance(error, AmbiguousMatch) else ()
     hashes = error.available_hashes if isinstance(error, AmbiguousMatch) else ()
     return ErrorObject(

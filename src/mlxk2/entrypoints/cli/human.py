@@ -8,18 +8,6 @@ _GAP = "  "
 _END_OF_YEAR_9999 = 253_402_300_799
 
 
-def size(count: int, space: str = " ") -> str:
-    """Decimal units, as the Hub shows them: 1.2 GB."""
-    if count < 1000:
-        return f"{count}{space}B"
-    value = float(count)
-    for unit in ("KB", "MB", "GB", "TB", "PB"):
-        value /= 1000
-        if value < 999.95 or unit == "PB":
-            break
-    return f"{value:.1f}{space}{unit}"
-
-
 def age(moment: float, now: float) -> str:
     """How long ago, in the largest unit that fits: 3h ago."""
     elapsed = int(now - moment)

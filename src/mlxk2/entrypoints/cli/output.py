@@ -12,6 +12,7 @@ from mlxk2.ports.errors import AccessProblem
 
 if TYPE_CHECKING:
     from mlxk2.entrypoints.cli.envelope import Document
+    from mlxk2.entrypoints.cli.records import PullEvent
 
 _STYLES = {"good": "32", "bad": "31", "dim": "2", "bold": "1"}
 _NARROWEST = 40
@@ -36,11 +37,12 @@ def writing() -> Iterator[None]:
 
 
 class Output:
-    """`json` tells whether the command's result is a JSON document."""
+    """`json` tells whether the command's result is a JSON document, `jsonl` whether it is events, one a line."""
 
-    def __init__(self, *, json: bool, environ: Mapping[str, str], out: TextIO, err: TextIO) -> None:
+    def __init__(self, *, json: bool, jsonl: bool, environ: Mapping[str, str], out: TextIO, err: TextIO) -> None:
         self.json = json
-        if json and isinstance(out, TextIOWrapper):
+        self.jsonl = jsonl
+        if (json or jsonl) and isinstance(out, TextIOWrapper):
             out.reconfigure(encoding="utf-8")
         self._environ = environ
         self._out = out
@@ -57,6 +59,13 @@ class Output:
         from mlxk2.entrypoints.cli.envelope import render
 
         self.result(render(document, pretty=self._out.isatty()))
+
+    def event(self, event: "PullEvent") -> None:
+        """One line of `--jsonl`; shown at once."""
+        from mlxk2.entrypoints.cli.envelope import render
+        from mlxk2.entrypoints.cli.records import to_json
+
+        self.stream(f"{render(to_json(event), pretty=False)}\n")
 
     def stream(self, text: str) -> None:
         """A piece of a result that grows; shown at once."""
@@ -93,9 +102,14 @@ class Output:
             return None
         return max(_NARROWEST, columns)
 
+    @property
+    def can_animate(self) -> bool:
+        """Standard error is a terminal that can redraw a line."""
+        return self._err.isatty() and self._environ.get("TERM") != "dumb" and not self.jsonl
+
     def can_ask(self) -> bool:
         """A person sits at both ends of the conversation."""
-        return sys.stdin.isatty() and self._err.isatty() and not self.json
+        return sys.stdin.isatty() and self._err.isatty() and not self.json and not self.jsonl
 
     def ask(self, question: str) -> bool:
         """A yes-or-no question on standard error; anything but yes is no."""

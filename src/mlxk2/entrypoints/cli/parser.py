@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 PROG = "mlxk2"
-COMMANDS = ("list", "show", "health", "pull", "rm", "run", "version")
+COMMANDS = ("list", "show", "health", "pull", "rm", "push", "search", "run", "version")
 JSON_SPECS = ("0.2.3", "0.1.3")
 """Forms of the JSON model object, the current one first."""
 _DEFAULT_COLUMNS = 80
@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole grammar, one sub-parser a command."""
     parser = _Parser(
         prog=PROG,
-        description="Find, check and run MLX language models in the Hugging Face cache.",
+        description="Find, check, download and run MLX language models in the Hugging Face cache.",
         epilog="Every command answers in JSON with --json; its specification is docs/json-api-specification.md.",
         allow_abbrev=False,
         formatter_class=_Formatter,
@@ -70,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_common(parser)
     parser.add_argument("--version", action="store_true", help="print the program's version and exit")
     commands = parser.add_subparsers(title="commands", metavar="<command>", dest="command", parser_class=_Parser)
-    for add in (_add_list, _add_show, _add_health, _add_pull, _add_rm, _add_run, _add_version):
+    for add in (_add_list, _add_show, _add_health, _add_pull, _add_rm, _add_push, _add_search, _add_run, _add_version):
         add(commands)
     return parser
 
@@ -155,11 +155,88 @@ def _add_pull(commands: Any) -> None:
     parser = _command(
         commands,
         "pull",
-        "put a model into the cache",
-        "Put a model into the Hugging Face cache. This version installs the demo model, which ships with the program: "
-        "mlxk2 pull demo.",
+        "download a model into the cache",
+        "Download a model from the Hugging Face Hub into the cache, or install the demo model, which ships with the "
+        "program. Goes on where an earlier pull was interrupted, checks the hash of every file, and fetches only what "
+        "is missing or damaged. Of several formats of the same weights it takes the one that MLX reads.",
     )
-    parser.add_argument("model", help="'demo'")
+    parser.add_argument("model", help="org/model, a bare name (it means mlx-community/name), or 'demo'; with @revision")
+    parser.add_argument(
+        "--revision", metavar="REV", help="branch, tag or commit to pull, like model@REV (default: main)"
+    )
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--include",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only files that match, instead of what MLX needs (repeatable)",
+    )
+    choice.add_argument("--all-files", action="store_true", help="every file, all formats of the weights included")
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="GLOB", help="no files that match (repeatable)"
+    )
+    _flags(
+        parser,
+        (
+            ("--repair", "check the content of every file of a model that looks whole, and fetch the damaged ones"),
+            ("--check-update", "tell whether the Hub has another revision than the cache; download nothing"),
+        ),
+    )
+    parser.add_argument(
+        "--transport",
+        choices=("http", "xet"),
+        default="http",
+        help="how the bytes travel: parallel HTTP ranges, or the Xet protocol of hf_xet (default: http)",
+    )
+    _add_jsonl(parser)
+
+
+def _add_jsonl(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--jsonl", action="store_true", help="print events while it works, one JSON object a line, for other programs"
+    )
+
+
+def _add_push(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "push",
+        "upload a folder to the Hub",
+        "Upload a folder as a model to the Hugging Face Hub, in one commit that holds only what changed. Caches, "
+        "virtual environments, version control and secrets stay at home, and so does what .hfignore names; a file that "
+        "looks as if it holds a token or a private key stops the push.",
+    )
+    parser.add_argument("folder", help="the folder to upload")
+    parser.add_argument("model", help="org/model, the repo on the Hub")
+    visibility = parser.add_mutually_exclusive_group()
+    visibility.add_argument("--private", action="store_true", help="for a private repo; a public one is refused")
+    visibility.add_argument("--public", action="store_true", help="for a public repo")
+    parser.add_argument("--branch", default="main", metavar="NAME", help="branch to commit to (default: main)")
+    parser.add_argument("--commit", metavar="MESSAGE", help="message of the commit")
+    _flags(
+        parser,
+        (
+            ("--create", "make the repo, and the branch, when they do not exist"),
+            ("--delete", "also delete files of the repo that are not in the folder"),
+            ("--check-only", "check the folder without any network, and upload nothing"),
+            ("--dry-run", "show what would be added, changed and deleted, and upload nothing"),
+            ("--verbose", "name every file, and what huggingface_hub says"),
+        ),
+    )
+
+
+def _add_search(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "search",
+        "look for models on the Hub",
+        "Look for models on the Hugging Face Hub: those of mlx-community first, then others for MLX, with the size of "
+        "their weights and whether they fit into this machine's memory.",
+    )
+    parser.add_argument("words", nargs="+", help="words of the model's name")
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="most models to show (default: 20)")
+    _flags(parser, (("--all", "also models that are not made for MLX"),))
 
 
 def _add_rm(commands: Any) -> None:

@@ -116,13 +116,117 @@ class HealthData:
 
 
 @dataclass(frozen=True)
+class UpdateObject:
+    """`cached_hash` is the commit in the cache, or null; `hub_hash` the one that the Hub has now."""
+
+    available: bool
+    cached_hash: str | None
+    hub_hash: str
+
+
+@dataclass(frozen=True)
 class PullData:
-    """`expanded_name` is the full name that a short one stood for, or null."""
+    """`expanded_name` is the full name that a short one stood for, or null; `update` comes with --check-update.
+
+    Beside an error, once the reference could be read, `download_status` is "failed".
+    """
 
     model: str
     download_status: Literal["success", "already_exists", "failed", "error", "unknown"]
     message: str
     expanded_name: str | None
+    update: UpdateObject | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True)
+class StartEvent:
+    """`--jsonl`: what is going to happen. `bytes_missing` are those that have to be fetched."""
+
+    model: str
+    hash: str
+    files: int
+    bytes_total: int
+    bytes_missing: int
+    event: Literal["start"] = "start"
+
+
+@dataclass(frozen=True)
+class FileProgressObject:
+    name: str
+    bytes_done: int
+    bytes_total: int
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """`--jsonl`: at most two a second. `bytes_verified` are the ones whose hash is taken; `files` those under way."""
+
+    bytes_done: int
+    bytes_verified: int
+    bytes_total: int
+    bytes_per_second: int | None
+    seconds_left: int | None
+    files: list[FileProgressObject]
+    event: Literal["progress"] = "progress"
+
+
+@dataclass(frozen=True)
+class VerifyEvent:
+    """`--jsonl`: a file is complete and its hash is right; `fetched` is false when it was in the cache before."""
+
+    name: str
+    fetched: bool
+    event: Literal["verify"] = "verify"
+
+
+@dataclass(frozen=True)
+class NoticeEvent:
+    """`--jsonl`: why nothing happens for a while."""
+
+    message: str
+    event: Literal["notice"] = "notice"
+
+
+@dataclass(frozen=True)
+class DoneEvent:
+    """`--jsonl`: the last line of a success; `data` is what the command has under `data` with --json."""
+
+    data: PullData
+    event: Literal["done"] = "done"
+
+
+@dataclass(frozen=True)
+class ErrorEvent:
+    """`--jsonl`: the last line of a failure; `error` is what the command has under `error` with --json."""
+
+    error: "ErrorObject"
+    event: Literal["error"] = "error"
+
+
+PullEvent = StartEvent | ProgressEvent | VerifyEvent | NoticeEvent | DoneEvent | ErrorEvent
+
+
+@dataclass(frozen=True)
+class FoundObject:
+    """A model on the Hub. `size_bytes` are its weights, and `fits` whether they fit into this machine's memory.
+
+    Both are null where nobody can tell.
+    """
+
+    name: str
+    size_bytes: int | None
+    fits: bool | None
+    downloads: int
+    likes: int
+    last_modified: str | None
+    gated: bool
+    cached: bool
+
+
+@dataclass(frozen=True)
+class SearchData:
+    models: list[FoundObject]
+    count: int
 
 
 @dataclass(frozen=True)
@@ -191,6 +295,47 @@ class RunData:
 
 
 @dataclass(frozen=True)
+class ChangeSummary:
+    added: int
+    modified: int
+    deleted: int
+
+
+@dataclass(frozen=True)
+class WorkspaceHealth:
+    """The verdict on the folder as a model: what `health` would say of it in the cache."""
+
+    healthy: bool
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class PushData:
+    """Fields about the commit are null when none was made."""
+
+    repo_id: str
+    branch: str
+    repo_url: str
+    commit_sha: str | None
+    commit_url: str | None
+    uploaded_files_count: int
+    local_files_count: int
+    no_changes: bool | None
+    created_repo: bool
+    change_summary: ChangeSummary | None
+    message: str
+    experimental: bool
+    disclaimer: str
+    hf_logs: list[str] | None = field(default=None, metadata=LEFT_OUT)
+    workspace_health: WorkspaceHealth | None = field(default=None, metadata=LEFT_OUT)
+    dry_run: bool | None = field(default=None, metadata=LEFT_OUT)
+    dry_run_summary: ChangeSummary | None = field(default=None, metadata=LEFT_OUT)
+    added_files: list[str] | None = field(default=None, metadata=LEFT_OUT)
+    modified_files: list[str] | None = field(default=None, metadata=LEFT_OUT)
+    deleted_files: list[str] | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True)
 class SystemObject:
     memory_total_bytes: int
 
@@ -213,7 +358,19 @@ class ErrorObject:
     details: str | None = field(default=None, metadata=LEFT_OUT)
 
 
-Data = ListData | ShowData | HealthData | PullData | RemoveResult | RemoveManyData | LocksData | RunData | VersionData
+Data = (
+    ListData
+    | ShowData
+    | HealthData
+    | PullData
+    | PushData
+    | SearchData
+    | RemoveResult
+    | RemoveManyData
+    | LocksData
+    | RunData
+    | VersionData
+)
 
 DATA_OF_COMMAND: dict[str, Any] = {
     "list": ListData,
@@ -221,6 +378,8 @@ DATA_OF_COMMAND: dict[str, Any] = {
     "health": HealthData,
     "pull": PullData,
     "rm": RemoveResult | RemoveManyData,
+    "push": PushData,
+    "search": SearchData,
     "run": RunData,
     "version": VersionData,
 }

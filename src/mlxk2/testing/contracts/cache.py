@@ -1,14 +1,16 @@
 """The contract of `ModelCache`: the same facts from the same models, and the same effects of every change."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mlxk2.adapters.memory import Placement, StoredFile, StoredModel, StoredRevision
+from mlxk2.adapters.memory import MemoryContent, Placement, StoredFile, StoredModel, StoredRevision
+from mlxk2.adapters.memory.source import source_file
 from mlxk2.ports.cache import Ends, FileFact, Head, LengthPrefixed, LinkState, ModelCache, Reading, Removal
-from mlxk2.ports.sources import SourceFile
+from mlxk2.ports.errors import DownloadFailed
+from mlxk2.ports.transfer import Checked, Delivery, Event, unwatched
 from mlxk2.testing.files import safetensors
 from mlxk2.testing.models import commit_of, healthy_model, with_files, with_listing
 
@@ -42,9 +44,12 @@ def two_revisions() -> StoredModel:
     )
 
 
-def source(path: str, content: bytes, *, lfs: bool = False) -> SourceFile:
-    file = StoredFile(content, lfs=lfs)
-    return SourceFile(path, len(content), file.etag, StoredFile(content).etag, lambda: content)
+def delivery(
+    files: Mapping[str, bytes], commit: str = FIRST, ref: str | None = "main", served: Mapping[str, bytes] | None = None
+) -> Delivery:
+    """All the files of a commit; `served` are other bytes that the source has for some of them."""
+    described = tuple(source_file(path, content) for path, content in sorted(files.items()))
+    return Delivery(FOLDER, commit, ref, described, described, MemoryContent({**files, **(served or {})}))
 
 
 class CacheContract:
@@ -203,26 +208,67 @@ class CacheContract:
         assert len(repo.blobs) == 2
         assert [file.state for file in self._snapshot(cache, SECOND)] == [LinkState.FILE, LinkState.FILE]
 
-    def test_installing_makes_a_snapshot_that_main_names(self, cache_of: CacheOf) -> None:
+    def test_installing_makes_a_snapshot_that_the_ref_names(self, cache_of: CacheOf) -> None:
         cache = cache_of([])
-        files = [source("config.json", b"{}"), source("model.safetensors", b"weights", lfs=True)]
-        assert cache.install(FOLDER, FIRST, files) == 9
+        wanted = delivery({"config.json": b"{}", "sub/model.safetensors": b"weights"}, ref="release/v1")
+        assert cache.install(wanted, unwatched) == 9
         repo = cache.repo(FOLDER)
-        assert repo.refs == {"main": FIRST}
+        assert repo.refs == {"release/v1": FIRST}
         facts = cache.snapshot(repo, FIRST, read_all)
         assert [(file.path, file.head) for file in facts.files] == [
             ("config.json", b"{}"),
-            ("model.safetensors", b"weights"),
+            ("sub/model.safetensors", b"weights"),
         ]
-        assert [(row.path, row.blob) for row in facts.listing or ()] == [(file.path, file.etag) for file in files]
+        assert [(row.path, row.blob) for row in facts.listing or ()] == [
+            (file.path, file.etag) for file in wanted.listing
+        ]
 
-    def test_installing_again_writes_only_what_is_missing(self, cache_of: CacheOf) -> None:
+    def test_a_commit_that_was_asked_for_by_its_hash_gets_no_ref(self, cache_of: CacheOf) -> None:
         cache = cache_of([])
-        config, weights = source("config.json", b"{}"), source("model.safetensors", b"weights", lfs=True)
-        cache.install(FOLDER, FIRST, [config])
-        assert cache.install(FOLDER, SECOND, [config, weights]) == 7
+        cache.install(delivery({"config.json": b"{}"}, ref=None), unwatched)
+        assert cache.repo(FOLDER).refs == {}
+        assert [entry.commit for entry in cache.repo(FOLDER).snapshots] == [FIRST]
+
+    def test_some_files_of_a_commit_can_be_installed_with_the_listing_of_all(self, cache_of: CacheOf) -> None:
+        cache = cache_of([])
+        whole = delivery({"config.json": b"{}", "model.safetensors": b"weights"})
+        cache.install(whole._replace(files=whole.files[:1]), unwatched)
+        facts = cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing)
+        assert [file.path for file in facts.files] == ["config.json"]
+        assert [row.path for row in facts.listing or ()] == ["config.json", "model.safetensors"]
+
+    def test_installing_again_fetches_only_what_is_missing(self, cache_of: CacheOf) -> None:
+        cache = cache_of([])
+        cache.install(delivery({"config.json": b"{}"}), unwatched)
+        events: list[Event] = []
+        second = delivery({"config.json": b"{}", "model.safetensors": b"weights"}, SECOND)
+        assert cache.missing_bytes(FOLDER, second.files) == 7
+        assert cache.install(second, events.append) == 7
+        assert cache.missing_bytes(FOLDER, second.files) == 0
         assert cache.repo(FOLDER).refs == {"main": SECOND}
         assert len(cache.repo(FOLDER).snapshots) == 2
+        checked = {event.path: event.fetched for event in events if isinstance(event, Checked)}
+        assert checked == {"config.json": False, "model.safetensors": True}
+
+    def test_content_with_a_wrong_hash_is_refused_and_no_snapshot_is_made(self, cache_of: CacheOf) -> None:
+        cache = cache_of([])
+        wrong = delivery({"model.safetensors": b"weights"}, served={"model.safetensors": b"weighty"})
+        with pytest.raises(DownloadFailed, match=r"model\.safetensors arrived damaged"):
+            cache.install(wrong, unwatched)
+        assert FOLDER not in cache.folders() or cache.repo(FOLDER).snapshots == ()
+        assert cache.install(delivery({"model.safetensors": b"weights"}), unwatched) == 7
+
+    def test_empty_files_and_files_with_the_same_content_are_installed(self, cache_of: CacheOf) -> None:
+        cache = cache_of([])
+        cache.install(delivery({"a.txt": b"", "b.txt": b"same", "c.txt": b"same"}), unwatched)
+        assert [(file.path, file.size) for file in self._snapshot(cache, FIRST)] == [
+            ("a.txt", 0),
+            ("b.txt", 4),
+            ("c.txt", 4),
+        ]
+
+    def test_the_disk_has_some_room_left(self, cache_of: CacheOf) -> None:
+        assert cache_of([]).free_bytes() > 0
 
     def _snapshot(self, cache: ModelCache, commit: str) -> tuple[FileFact, ...]:
         return cache.snapshot(cache.repo(FOLDER), commit, read_all).files

@@ -17,8 +17,14 @@ class SourceContract:
         model = source.fetch()
         assert model.files
         for file in model.files:
-            content = file.read()
+            content = b"".join(model.content.read(file, 0, file.size))
             assert (len(content), blob_name(content, lfs=file.is_lfs)) == (file.size, file.etag)
+
+    def test_a_part_of_a_file_can_be_read(self, source: ModelSource) -> None:
+        model = source.fetch()
+        file = next(file for file in model.files if file.path == "model.safetensors")
+        whole = b"".join(model.content.read(file, 0, file.size))
+        assert b"".join(model.content.read(file, 3, 10)) == whole[3:10]
 
     def test_weights_are_large_files_and_configs_are_not(self, source: ModelSource) -> None:
         kinds = {file.path: file.is_lfs for file in source.fetch().files}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from mlxk2.domain.classify import Framework
 from mlxk2.domain.inspection import ModelSummary
+from mlxk2.domain.sizes import size
 from mlxk2.entrypoints.cli import human, model_view
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
@@ -48,7 +49,7 @@ def _row(summary: ModelSummary, args: Namespace, now: float) -> list[str]:
     row = [
         model_view.shown_name(summary, full=args.verbose),
         model_view.shown_hash(summary),
-        human.size(summary.size),
+        size(summary.size),
         human.age(summary.modified, now),
         kind.model_type.value,
     ]

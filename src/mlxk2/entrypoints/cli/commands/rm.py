@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from mlxk2.domain.names import printable
 from mlxk2.domain.plans import RemovalPlan
+from mlxk2.domain.sizes import size
 from mlxk2.domain.usecases.remove_model import RemoveModel
 from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.context import Services
@@ -63,7 +64,7 @@ def _agreed(plan: RemovalPlan, typed: str, remove: RemoveModel, out: Output) -> 
         raise OperationError(
             f"Nothing was deleted: without a terminal to ask on, rm needs --force (mlxk2 rm {typed} --force)"
         )
-    return out.ask(f"Delete {_what(plan)} and free {human.size(plan.frees)}?")
+    return out.ask(f"Delete {_what(plan)} and free {size(plan.frees)}?")
 
 
 def _unchanged(shown: RemovalPlan, fresh: RemovalPlan, remove: RemoveModel) -> RemovalPlan:
@@ -79,7 +80,7 @@ def _delete(plan: RemovalPlan, remove: RemoveModel, out: Output) -> RemoveResult
         count = human.count(len(plan.held_locks), "lock")
         out.note(f"Warning: deleting {plan.name} although another process holds {count} of it")
     remove.execute(plan)
-    return RemoveResult(plan.name, "deleted", f"Deleted {_what(plan)}, {human.size(plan.frees)} freed")
+    return RemoveResult(plan.name, "deleted", f"Deleted {_what(plan)}, {size(plan.frees)} freed")
 
 
 def _planned(plan: RemovalPlan) -> RemoveResult:
@@ -87,7 +88,7 @@ def _planned(plan: RemovalPlan) -> RemoveResult:
     return RemoveResult(
         plan.name,
         "planned",
-        f"Would delete {_what(plan)} and free {human.size(plan.frees)}",
+        f"Would delete {_what(plan)} and free {size(plan.frees)}",
         RemovalPlanObject(
             whole_model=removal.whole_model,
             revisions=list(plan.commits),

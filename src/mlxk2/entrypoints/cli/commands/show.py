@@ -9,6 +9,7 @@ from typing import Literal
 from mlxk2.domain.inspection import ModelSummary
 from mlxk2.domain.metadata import ModelMetadata
 from mlxk2.domain.names import printable
+from mlxk2.domain.sizes import size
 from mlxk2.domain.usecases.show_model import ModelDetails
 from mlxk2.entrypoints.cli import human, model_view
 from mlxk2.entrypoints.cli.context import Services
@@ -75,13 +76,13 @@ def _metadata(metadata: ModelMetadata | None) -> MetadataObject | None:
 
 
 def _file(file: FileFact) -> FileObject:
-    return FileObject(file.path, human.size(file.size, space=""), file_type(file.path))
+    return FileObject(file.path, size(file.size, space=""), file_type(file.path))
 
 
 def _lines(details: ModelDetails, args: Namespace, now: float, out: Output) -> list[str]:
     lines = human.facts(_facts(details.summary, now, out) + _numbers(details.metadata))
     if args.files:
-        rows = [[printable(file.path), human.size(file.size), _state(file)] for file in details.files]
+        rows = [[printable(file.path), size(file.size), _state(file)] for file in details.files]
         lines += ["", *human.table(["FILE", "SIZE", "TYPE"], rows, width=out.width, right=frozenset({"SIZE"}))]
     if args.config:
         missing = "config.json is missing or cannot be read"
@@ -97,7 +98,7 @@ def _facts(summary: ModelSummary, now: float, out: Output) -> list[tuple[str, st
     return [
         ("Name", out.styled(summary.name, "bold")),
         ("Revision", summary.commit or "none"),
-        ("Size", human.size(summary.size)),
+        ("Size", size(summary.size)),
         ("Modified", f"{human.utc(summary.modified)} ({human.age(summary.modified, now)})"),
         ("Framework", kind.framework.value),
         ("Type", kind.model_type.value),

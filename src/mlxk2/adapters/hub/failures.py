@@ -1,0 +1,193 @@
+"""What goes wrong between here and the Hub: which failures may pass by themselves, and the words for those that do not.
+
+huggingface_hub's own errors are told by their classes. Those of the HTTP library under it are told by the package that
+they come from, because that package changed its name between huggingface_hub 1 and 2. No message of either is passed
+on: they can hold addresses with signatures, and headers.
+"""
+
+import re
+from dataclasses import dataclass
+
+from huggingface_hub import get_session
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from mlxk2.ports.errors import (
+    DownloadFailed,
+    Gated,
+    Mlxk2Error,
+    NetworkProblem,
+    NotOnHub,
+    RateLimited,
+    Unauthorised,
+)
+
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_NEVER_BETTER = frozenset({"InvalidURL", "LocalProtocolError", "TooManyRedirects", "UnsupportedProtocol"})
+_NO_CONNECTION = frozenset({"ConnectError", "ConnectTimeout", "ProxyError"})
+_RESET = re.compile(r"\bt=(\d+)")
+LOG_IN = "log in with: hf auth login (or set HF_TOKEN)"
+
+
+class EndedEarly(Exception):
+    """A body stopped before all of its bytes had come, without an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a call is about, for the sentence that tells of its failure."""
+
+    endpoint: str
+    name: str = ""
+    revision: str = ""
+    path: str = ""
+    verb: str = "read"
+
+    @property
+    def page(self) -> str:
+        return f"{self.endpoint}/{self.name}"
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status behind an error, None when no answer came."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Seconds that the server asks to be left alone: `Retry-After`, or the reset time of `RateLimit` (`t=`)."""
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    try:
+        return max(0.0, float(headers.get("retry-after", "")))
+    except ValueError:
+        pass
+    reset = _RESET.search(headers.get("ratelimit", "")) if status_of(error) == 429 else None
+    return float(reset[1]) if reset else None
+
+
+def is_transport(error: BaseException) -> bool:
+    """No answer, or one that broke off."""
+    own = isinstance(error, (EndedEarly, ConnectionError, TimeoutError))
+    return (own or _of_the_http_library(error)) and not isinstance(error, OfflineModeIsEnabled)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed a little later."""
+    status = status_of(error)
+    if status is not None:
+        return status in _TRANSIENT
+    return is_transport(error) and type(error).__name__ not in _NEVER_BETTER
+
+
+def is_no_connection(error: BaseException) -> bool:
+    """Nobody answers at all: waiting seldom helps."""
+    return type(error).__name__ in _NO_CONNECTION
+
+
+def _of_the_http_library(error: BaseException) -> bool:
+    package = type(get_session()).__module__.partition(".")[0]
+    names = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
+    return package in names and not isinstance(error, HfHubHTTPError)
+
+
+def translate(error: Exception, about: About, *, has_token: bool) -> Mlxk2Error:
+    """The typed error with its cause and the next step."""
+    if isinstance(error, Mlxk2Error):
+        return error
+    if isinstance(error, OfflineModeIsEnabled):
+        return offline()
+    if is_transport(error):
+        return _unreachable(error, about)
+    status = status_of(error)
+    details = f"HTTP {status} ({about.path or about.name or about.endpoint})" if status else type(error).__name__
+    named = _named_by_the_hub(error, about, details, has_token=has_token)
+    if named is not None:
+        return named
+    if status == 401:
+        what = "does not accept your token" if has_token else "wants to know who you are"
+        return Unauthorised(f"The Hub {what}; {LOG_IN}", details=details)
+    if status == 403:
+        return Unauthorised(
+            f"Your account or token may not {about.verb} '{about.name}'; use a token that is allowed to, and {LOG_IN}",
+            details=details,
+        )
+    if status == 429:
+        return _rate_limited(retry_after(error), details, has_token=has_token)
+    if status is not None and status >= 500:
+        return DownloadFailed(
+            f"The Hub has trouble (HTTP {status}) and did not recover after several tries; what has been transferred is"
+            " kept, run the same command again later",
+            details=details,
+        )
+    if status == 416:
+        return DownloadFailed(
+            f"{about.path} on the Hub is shorter than its listing says; pull again, the repo may just have changed",
+            details=details,
+        )
+    return DownloadFailed(f"The Hub answered '{about.name}' with something unexpected ({details})", details=details)
+
+
+def offline() -> NetworkProblem:
+    return NetworkProblem("Offline mode is on (HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE); unset it to reach the Hub")
+
+
+def _named_by_the_hub(error: Exception, about: About, details: str, *, has_token: bool) -> Mlxk2Error | None:
+    if isinstance(error, GatedRepoError):
+        step = "then run the same command again" if has_token else f"and {LOG_IN}"
+        return Gated(
+            f"'{about.name}' is gated: accept its terms at {about.page} {step}", page=about.page, details=details
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        step = "your account may not see it" if has_token else f"if it is private, {LOG_IN}"
+        return NotOnHub(
+            f"The Hub has no model '{about.name}' to show: check the spelling (mlxk2 search finds names); {step}",
+            missing="repo",
+            details=details,
+        )
+    if isinstance(error, RevisionNotFoundError):
+        return NotOnHub(
+            f"'{about.name}' has no revision '{about.revision}' on the Hub; see its branches, tags and commits at"
+            f" {about.page}/tree/main",
+            missing="revision",
+            details=details,
+        )
+    if isinstance(error, EntryNotFoundError):
+        return NotOnHub(
+            f"'{about.name}' has no file {about.path} on the Hub; pull again", missing="file", details=details
+        )
+    return None
+
+
+def _rate_limited(seconds: float | None, details: str, *, has_token: bool) -> RateLimited:
+    when = f"in {seconds:.0f} seconds" if seconds else "in some minutes"
+    hint = "" if has_token else f"; logged-in users get more: {LOG_IN}"
+    return RateLimited(
+        f"The Hub limits how often you may ask (HTTP 429); run the same command again {when}{hint}",
+        retry_after=seconds,
+        details=details,
+    )
+
+
+def _unreachable(error: Exception, about: About) -> Mlxk2Error:
+    if isinstance(error, EndedEarly):
+        return DownloadFailed(
+            f"{about.path} on the Hub ends too early, again and again; what has come is kept, pull again later"
+        )
+    name = type(error).__name__
+    what = {
+        "ConnectError": "cannot be reached",
+        "ConnectTimeout": "does not answer",
+        "ReadTimeout": "stopped answering",
+        "ProxyError": "cannot be reached through your proxy",
+    }.get(name, "broke off the connection")
+    return NetworkProblem(
+        f"The Hub ({about.endpoint}) {what}; check the network and HF_ENDPOINT, then run the same command again:"
+        " it goes on where it stopped",
+        details=name,
+    )

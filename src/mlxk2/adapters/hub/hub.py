@@ -1,0 +1,71 @@
+"""The Hub as huggingface_hub reaches it. Tokens are found by huggingface_hub: environment, then stored login."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from huggingface_hub import HfApi, get_session, get_token
+from huggingface_hub.utils import build_hf_headers
+
+from mlxk2.adapters.hub.failures import About, offline
+from mlxk2.adapters.hub.http_content import HttpContent
+from mlxk2.adapters.hub.retrying import Retries
+from mlxk2.ports.errors import DownloadFailed
+from mlxk2.ports.hub import HubModel, Notice, Transport
+from mlxk2.ports.sources import Content, SourceFile
+
+T = TypeVar("T")
+_TIMEOUT = 60.0
+"""Seconds without a byte after which a call counts as broken; huggingface_hub itself would wait for ever."""
+
+
+class HuggingFaceHub:
+    """The `Hub` port at one endpoint."""
+
+    def __init__(self, endpoint: str, *, is_offline: bool = False, retries: Retries | None = None) -> None:
+        self._endpoint = endpoint
+        self._is_offline = is_offline
+        self._retries = retries or Retries()
+        self._api = HfApi(endpoint=endpoint, library_name="mlxk2")
+
+    def page(self, name: str) -> str:
+        return f"{self._endpoint}/{name}"
+
+    def model(self, name: str, revision: str, notice: Notice) -> HubModel:
+        info = self._call(
+            lambda: self._api.model_info(name, revision=revision, files_metadata=True, timeout=_TIMEOUT),
+            About(self._endpoint, name, revision),
+            notice,
+        )
+        files = tuple(sorted((_source_file(name, sibling) for sibling in info.siblings or ()), key=lambda f: f.path))
+        if not info.sha:
+            raise DownloadFailed(f"The Hub does not say which commit '{revision}' of '{name}' is; try again later")
+        return HubModel(name, info.sha, bool(info.private), bool(info.gated), files)
+
+    def check_access(self, name: str, notice: Notice) -> None:
+        self._call(lambda: self._api.auth_check(name), About(self._endpoint, name), notice)
+
+    def content(self, model: HubModel, transport: Transport, notice: Notice) -> Content:
+        if transport is Transport.XET:
+            from mlxk2.adapters.hub.xet_content import XetContent
+
+            return XetContent(self._endpoint, model, self._headers(), self._retries, notice)
+        return HttpContent(self._endpoint, model, self._headers(), self._retries, notice)
+
+    def _headers(self) -> dict[str, str]:
+        headers: dict[str, str] = build_hf_headers(library_name="mlxk2")
+        return headers
+
+    def _call(self, work: Callable[[], T], about: About, notice: Notice) -> T:
+        if self._is_offline:
+            raise offline()
+        get_session().timeout = _TIMEOUT
+        return self._retries.call(work, about, notice, has_token=bool(get_token()))
+
+
+def _source_file(name: str, sibling: Any) -> SourceFile:
+    lfs = sibling.lfs
+    size = lfs.size if lfs else sibling.size
+    etag = lfs.sha256 if lfs else sibling.blob_id
+    if size is None or not etag:
+        raise DownloadFailed(f"The Hub does not say how large {sibling.rfilename} of '{name}' is, or what its hash is")
+    return SourceFile(sibling.rfilename, size, etag, sibling.blob_id)

@@ -1,0 +1,115 @@
+"""Telling of a transfer while it runs: bars on a terminal, lines elsewhere, events for programs.
+
+Bars and lines go to standard error; events are the result of `--jsonl` and go to standard output.
+"""
+
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from mlxk2.domain.names import printable
+from mlxk2.domain.sizes import size
+from mlxk2.domain.usecases.pull_model import Preflight
+from mlxk2.entrypoints.cli import human
+from mlxk2.entrypoints.cli.meter import Meter
+from mlxk2.entrypoints.cli.output import Output
+from mlxk2.ports.transfer import Checked, Event, Moving, Waiting
+
+_EVENT_EVERY = 0.5
+_LINE_EVERY = 5.0
+
+
+class Reporter(Protocol):
+    """Used as a context manager around the transfer."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def notice(self, text: str) -> None:
+        """Why nothing happens for a while."""
+
+    def start(self, preflight: Preflight) -> None:
+        """What is going to happen."""
+
+    def watch(self, event: Event) -> None:
+        """What just happened."""
+
+
+def reporter(out: Output) -> Reporter:
+    """The one that fits where the output goes."""
+    if out.jsonl:
+        from mlxk2.entrypoints.cli.progress_events import EventReporter
+
+        return EventReporter(out)
+    if out.can_animate:
+        from mlxk2.entrypoints.cli.progress_bars import BarReporter
+
+        return BarReporter(out)
+    return LineReporter(out)
+
+
+def opening(preflight: Preflight) -> str:
+    """The first line for people."""
+    files = human.count(len(preflight.files), "file")
+    total, missing = preflight.total, preflight.missing
+    here = f", {size(total - missing)} of it already here" if missing < total else ""
+    return f"Pulling {preflight.model.name}: {files}, {size(total)}{here}"
+
+
+def waiting_text(event: Waiting) -> str:
+    what = f"{printable(event.what)} to be finished" if event.what else "it to finish"
+    return f"Another program is downloading this model; waiting for {what}"
+
+
+class LineReporter:
+    """Plain lines: the files as they are done, and from time to time how far the whole is."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._meter = Meter()
+        self._due = time.monotonic() + _LINE_EVERY
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def notice(self, text: str) -> None:
+        self._out.note(text)
+
+    def start(self, preflight: Preflight) -> None:
+        if not preflight.is_done:
+            self._out.note(opening(preflight))
+
+    def watch(self, event: Event) -> None:
+        if isinstance(event, Waiting):
+            self._out.note(waiting_text(event))
+        elif isinstance(event, Checked):
+            word = "fetched and verified" if event.fetched else "verified"
+            self._out.note(f"  {event.path}: {word}")
+        else:
+            self._moving(event)
+
+    def _moving(self, event: Moving) -> None:
+        now = time.monotonic()
+        self._meter.add(now, event.fetched)
+        if now < self._due:
+            return
+        self._due = now + _LINE_EVERY
+        self._out.note(f"  {share(event)}: {size(event.here)} of {size(event.total)}{pace(self._meter, event)}")
+
+
+def share(event: Moving) -> str:
+    return f"{100 * event.here // event.total if event.total else 100}%"
+
+
+def pace(meter: Meter, event: Moving) -> str:
+    """`, 52.1 MB/s, 12 s left`, as far as it is known."""
+    speed, left = meter.bytes_per_second, meter.seconds_left(event.total - event.here)
+    return (f", {size(speed)}/s" if speed else "") + (f", {left} s left" if left else "")
