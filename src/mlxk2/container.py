@@ -52,14 +52,17 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.check_health import CheckHealth
     from mlxk2.domain.usecases.list_models import ListModels
     from mlxk2.domain.usecases.pull_model import PullModel
+    from mlxk2.domain.usecases.push_model import PushModel
     from mlxk2.domain.usecases.remove_model import RemoveModel
     from mlxk2.domain.usecases.run_model import RunModel
+    from mlxk2.domain.usecases.search_models import SearchModels
     from mlxk2.domain.usecases.show_model import ShowModel
     from mlxk2.ports.cache import ModelCache
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
     from mlxk2.ports.hub import Hub
     from mlxk2.ports.sources import ModelSource
     from mlxk2.ports.system import Clock, Machine
+    from mlxk2.ports.workspace import Workspace
 
 
 def _cache(root: str) -> "ModelCache":
@@ -78,6 +81,12 @@ def _hub(endpoint: str, offline: bool) -> "Hub":  # noqa: FBT001 - from the conf
     from mlxk2.adapters.hub import HuggingFaceHub
 
     return HuggingFaceHub(endpoint, is_offline=offline)
+
+
+def _workspace() -> "Workspace":
+    from mlxk2.adapters.workspace import FolderWorkspace
+
+    return FolderWorkspace()
 
 
 def _runtime() -> "RuntimeCatalogue":
@@ -134,6 +143,18 @@ def _remove_model(cache: "ModelCache", inspector: Inspector) -> "RemoveModel":
     return RemoveModel(cache, inspector)
 
 
+def _push_model(workspace: "Workspace", hub: "Hub") -> "PushModel":
+    from mlxk2.domain.usecases.push_model import PushModel
+
+    return PushModel(workspace, hub)
+
+
+def _search_models(hub: "Hub", inspector: Inspector, machine: "Machine") -> "SearchModels":
+    from mlxk2.domain.usecases.search_models import SearchModels
+
+    return SearchModels(hub, inspector, machine)
+
+
 def _run_model(
     cache: "ModelCache", inspector: Inspector, runtime: "RuntimeCatalogue", loader: "EngineLoader"
 ) -> "RunModel":
@@ -150,6 +171,7 @@ class Adapters(containers.DeclarativeContainer):
     cache = providers.Singleton(_cache, config.cache_root)
     bundled = providers.Singleton(_bundled)
     hub = providers.Singleton(_hub, config.hub, config.offline)
+    workspace = providers.Singleton(_workspace)
     runtime = providers.Singleton(_runtime)
     clock = providers.Singleton(_clock)
     machine = providers.Singleton(_machine)
@@ -167,6 +189,8 @@ class App(containers.DeclarativeContainer):
     check_health = providers.Factory(_check_health, inspector)
     pull_model = providers.Factory(_pull_model, adapters.cache, adapters.bundled, adapters.hub, inspector)
     remove_model = providers.Factory(_remove_model, adapters.cache, inspector)
+    push_model = providers.Factory(_push_model, adapters.workspace, adapters.hub)
+    search_models = providers.Factory(_search_models, adapters.hub, inspector, adapters.machine)
     run_model = providers.Factory(_run_model, adapters.cache, inspector, adapters.runtime, adapters.loader)
 
     services = providers.Singleton(
@@ -176,6 +200,8 @@ class App(containers.DeclarativeContainer):
         check_health=check_health.provider,
         pull_model=pull_model.provider,
         remove_model=remove_model.provider,
+        push_model=push_model.provider,
+        search_models=search_models.provider,
         run_model=run_model.provider,
         clock=adapters.clock.provider,
         machine=adapters.machine.provider,
@@ -194,6 +220,7 @@ def services_on(
     cache: "ModelCache",
     bundled: "ModelSource",
     hub: "Hub",
+    workspace: "Workspace",
     runtime: "RuntimeCatalogue",
     clock: "Clock",
     machine: "Machine",
@@ -205,6 +232,7 @@ def services_on(
         "cache": cache,
         "bundled": bundled,
         "hub": hub,
+        "workspace": workspace,
         "runtime": runtime,
         "clock": clock,
         "machine": machine,

@@ -268,7 +268,7 @@ def test_a_long_name_gets_a_line_of_its_own_on_a_terminal_and_nothing_is_cut(
 
 def test_the_human_health_report(cli: CommandLine) -> None:
     program = memory_program(MemoryCache([GOOD, BAD]))
-    assert "hf download" in cli("health", services=program).err
+    assert "mlxk2 pull <org/model> --repair" in cli("health", services=program).err
     assert cli("health", services=program).out == (
         "unhealthy  bad-4bit: incomplete: 1 of 2 shards missing: model-00002-of-00002.safetensors\n"
         "2 models: 1 healthy, 1 unhealthy\n"

@@ -77,8 +77,13 @@ def judge(subject: Subject, classification: Classification) -> Health:
 
 
 def _no_download_in_progress(case: _Case) -> str | None:
-    own = _own_etags(case.snapshot, case.snapshot.repo.held_locks)
-    return "download in progress" if own else None
+    """By the lock of one of its blobs, which huggingface_hub takes, or by that of the commit, which a pull takes."""
+    repo = case.snapshot.repo
+    if case.snapshot.commit in repo.installing:
+        return "download in progress"
+    if repo.installing and case.snapshot.listing is None:
+        return None  # another revision is being pulled, and nothing tells whose blobs these are
+    return "download in progress" if _own_etags(case.snapshot, repo.held_locks) else None
 
 
 def _no_partial_download(case: _Case) -> str | None:

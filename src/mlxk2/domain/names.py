@@ -83,7 +83,7 @@ def parse_hub_reference(text: str, revision: str | None = None) -> HubReference:
     name = hub_name(DEMO_NAME if typed == DEMO_ALIAS else typed)
     if wanted is None:
         return HubReference(typed, name)
-    _check_revision(wanted, text)
+    check_revision(wanted, text)
     return HubReference(typed, name, wanted.lower() if _COMMIT.fullmatch(wanted.lower()) else wanted, pinned=True)
 
 
@@ -99,7 +99,8 @@ def hub_name(text: str) -> str:
     return name
 
 
-def _check_revision(revision: str, text: str) -> None:
+def check_revision(revision: str, text: str) -> None:
+    """Raises ValidationError when this cannot be a branch, a tag or a commit; `text` is what the user wrote."""
     parts = revision.split("/")
     odd = any(part in ("", ".", "..") or part.endswith((".lock", ".")) or ".." in part for part in parts)
     if not _REVISION.fullmatch(revision) or odd:

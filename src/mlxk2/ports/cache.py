@@ -93,6 +93,10 @@ class BlobFact(NamedTuple):
     state: LinkState
 
 
+COMMIT_LOCK = ".commit"
+"""Ends the name of the lock that is held while a commit is installed; the other locks are named by a blob's etag."""
+
+
 class RepoFacts(NamedTuple):
     """One model folder: refs, snapshots, leftovers and locks. `problem` says in words why it could not be read."""
 
@@ -105,6 +109,11 @@ class RepoFacts(NamedTuple):
     modified: float = 0.0
     is_link: bool = False
     problem: str | None = None
+
+    @property
+    def installing(self) -> frozenset[str]:
+        """Commits that are being pulled at this moment."""
+        return frozenset(name.removesuffix(COMMIT_LOCK) for name in self.held_locks if name.endswith(COMMIT_LOCK))
 
 
 class SnapshotFacts(NamedTuple):

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from mlxk2.ports.sources import Content, SourceFile
+from mlxk2.ports.workspace import LocalFile
 
 Notice = Callable[[str], None]
 """Told in one sentence why nothing happens for a while: the Hub is busy, or asked to wait."""
@@ -39,14 +40,6 @@ class FoundModel(NamedTuple):
     modified: float | None
     gated: bool
     tags: tuple[str, ...]
-
-
-class LocalFile(NamedTuple):
-    """A file to upload: its path in the repo, and where it is on this machine."""
-
-    path: str
-    location: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +87,7 @@ class Hub(Protocol):
     def create_branch(self, name: str, branch: str, notice: Notice) -> None:
         """Make a branch from `main`; one that exists already is left as it is."""
 
-    def commit(self, commit: Commit, notice: Notice) -> Committed:
-        """Upload and commit in one step; nothing shows on the Hub when it fails. Raises Conflict when `parent` is no
-        longer the branch's head.
+    def commit(self, commit: Commit, notice: Notice, *, bars: bool = False) -> Committed:
+        """Upload and commit in one step; nothing shows on the Hub when it fails. `bars` lets progress be drawn on a
+        terminal. Raises Conflict when `parent` is no longer the branch's head.
         """

@@ -13,6 +13,7 @@ from mlxk2.adapters.memory import (
     MemoryMachine,
     MemorySource,
 )
+from mlxk2.adapters.workspace import FolderWorkspace
 from mlxk2.container import services_on
 from mlxk2.entrypoints.cli.context import Services
 
@@ -38,6 +39,7 @@ def memory_program(
         cache=cache,
         bundled=bundled or MemorySource("mlxk2/demo", {"config.json": b"{}"}),
         hub=hub or MemoryHub(),
+        workspace=FolderWorkspace(),
         runtime=MemoryCatalogue(),
         clock=clock or MemoryClock(),
         machine=MemoryMachine(),

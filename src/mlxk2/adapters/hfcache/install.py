@@ -15,6 +15,8 @@ from mlxk2.adapters.hfcache import layout, partial
 from mlxk2.adapters.hfcache.fetching import Fetching
 from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
+from mlxk2.adapters.hfcache.snapshot import read_listing
+from mlxk2.ports.cache import COMMIT_LOCK
 from mlxk2.ports.errors import AccessProblem, ValidationError
 from mlxk2.ports.sources import SourceFile
 from mlxk2.ports.transfer import Delivery, Waiting, Watch
@@ -26,7 +28,7 @@ def install(root: str, delivery: Delivery, watch: Watch) -> int:
         _check(file)
     folder, commit = delivery.folder, delivery.commit
     refuse_links(root, folder)
-    own_lock = os.path.join(root, layout.LOCKS, folder, f"{commit}.lock")
+    own_lock = os.path.join(root, layout.LOCKS, folder, f"{commit}{COMMIT_LOCK}.lock")
     with lock(own_lock, waiting=lambda: watch(Waiting(""))):
         model = os.path.join(root, folder)
         snapshot = os.path.join(model, layout.SNAPSHOTS, commit)
@@ -36,7 +38,8 @@ def install(root: str, delivery: Delivery, watch: Watch) -> int:
             )
         os.makedirs(os.path.join(model, layout.BLOBS), exist_ok=True)
         _tag(root)
-        _write_atomically(os.path.join(model, layout.TREES, f"{commit}.json"), _tree(delivery.listing))
+        if read_listing(model, commit) is None:
+            _write_atomically(os.path.join(model, layout.TREES, f"{commit}.json"), _tree(delivery.listing))
         distinct = {file.etag: file for file in delivery.files}
         written = Fetching(root, folder, delivery.content, watch)(tuple(distinct.values()))
         for file in delivery.files:

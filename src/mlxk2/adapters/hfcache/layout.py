@@ -2,7 +2,7 @@
 
 ```
 <root>/.locks/<folder>/<etag>.lock          held (flock) during a download, left behind afterwards
-<root>/.locks/<folder>/<commit>.lock        held (flock) by mlxk2 while it installs that commit
+<root>/.locks/<folder>/<commit>.commit.lock held (flock) by mlxk2 while it installs that commit
 <root>/.locks/.mlxk2-trash/<hex>/<folder>   a deletion under way; anything here is rubbish
 <root>/blobs/<xx>/<xet hash>                store shared by all models, with <xet hash>.refs and .lock
 <root>/models--org--name/{blobs,refs,snapshots,trees,.no_exist}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.guard import PARTS
 from mlxk2.adapters.hfcache.locks import held_locks
-from mlxk2.adapters.hfcache.reading import read_file
+from mlxk2.adapters.reading import read_file
 from mlxk2.ports.cache import BlobFact, LinkState, PartialFile, RepoFacts, SnapshotEntry
 
 

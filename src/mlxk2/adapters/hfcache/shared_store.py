@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.locks import lock
-from mlxk2.adapters.hfcache.reading import read_file
+from mlxk2.adapters.reading import read_file
 
 _LARGEST_MANIFEST = 64 * 1024 * 1024
 

@@ -11,15 +11,12 @@ from collections.abc import Iterator
 from operator import itemgetter
 
 from mlxk2.adapters.hfcache import layout
-from mlxk2.adapters.hfcache.reading import open_file, read_file
+from mlxk2.adapters.reading import excerpt, read_file
 from mlxk2.ports.cache import (
-    Ends,
     FileFact,
-    Head,
     LinkState,
     ListedFile,
     Probe,
-    Reading,
     RepoFacts,
     SnapshotFacts,
 )
@@ -122,24 +119,9 @@ def _read(fact: FileFact, full_path: str, probe: Probe) -> FileFact:
     if reading is None:
         return fact
     try:
-        head, tail = _excerpt(full_path, fact.size, reading)
+        head, tail = excerpt(full_path, fact.size, reading)
     except FileNotFoundError:
         return FileFact(fact.path, LinkState.DANGLING, blob=fact.blob)
     except OSError:
         return FileFact(fact.path, LinkState.UNREADABLE, fact.size, fact.blob)
     return FileFact(fact.path, fact.state, fact.size, fact.blob, head, tail)
-
-
-def _excerpt(path: str, size: int, reading: Reading) -> tuple[bytes, bytes]:
-    handle = open_file(path)
-    try:
-        if isinstance(reading, Head):
-            return os.read(handle, min(reading.length, size)), b""
-        if isinstance(reading, Ends):
-            length = min(reading.length, size)
-            return os.pread(handle, length, 0), os.pread(handle, length, size - length)
-        head = os.read(handle, 8)
-        length = min(int.from_bytes(head, "little"), reading.limit, size)
-        return head + os.read(handle, length), b""
-    finally:
-        os.close(handle)

@@ -2,10 +2,11 @@
 
 huggingface_hub's own errors are told by their classes. Those of the HTTP library under it are told by the package that
 they come from, because that package changed its name between huggingface_hub 1 and 2. No message of either is passed
-on: they can hold addresses with signatures, and headers.
+on whole: they can hold addresses with signatures, and headers.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from huggingface_hub import get_session
@@ -19,6 +20,7 @@ from huggingface_hub.errors import (
 )
 
 from mlxk2.ports.errors import (
+    Conflict,
     DownloadFailed,
     Gated,
     Mlxk2Error,
@@ -32,6 +34,8 @@ _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _NEVER_BETTER = frozenset({"InvalidURL", "LocalProtocolError", "TooManyRedirects", "UnsupportedProtocol"})
 _NO_CONNECTION = frozenset({"ConnectError", "ConnectTimeout", "ProxyError"})
 _RESET = re.compile(r"\bt=(\d+)")
+_QUERY = re.compile(r"\?[^\s'\"]+")
+_LONGEST = 200
 LOG_IN = "log in with: hf auth login (or set HF_TOKEN)"
 
 
@@ -48,16 +52,26 @@ class About:
     revision: str = ""
     path: str = ""
     verb: str = "read"
+    done: str = "read"
 
     @property
     def page(self) -> str:
         return f"{self.endpoint}/{self.name}"
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it was raised from: huggingface_hub wraps failures of an upload."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
 def status_of(error: BaseException) -> int | None:
     """The HTTP status behind an error, None when no answer came."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return status if isinstance(status, int) else None
+    responses = (getattr(cause, "response", None) for cause in _causes(error))
+    statuses = (getattr(response, "status_code", None) for response in responses)
+    return next((status for status in statuses if isinstance(status, int)), None)
 
 
 def retry_after(error: BaseException) -> float | None:
@@ -73,8 +87,10 @@ def retry_after(error: BaseException) -> float | None:
 
 def is_transport(error: BaseException) -> bool:
     """No answer, or one that broke off."""
-    own = isinstance(error, (EndedEarly, ConnectionError, TimeoutError))
-    return (own or _of_the_http_library(error)) and not isinstance(error, OfflineModeIsEnabled)
+    if isinstance(error, OfflineModeIsEnabled):
+        return False
+    own = (EndedEarly, ConnectionError, TimeoutError)
+    return any(isinstance(cause, own) or _of_the_http_library(cause) for cause in _causes(error))
 
 
 def is_transient(error: BaseException) -> bool:
@@ -102,13 +118,18 @@ def translate(error: Exception, about: About, *, has_token: bool) -> Mlxk2Error:
         return error
     if isinstance(error, OfflineModeIsEnabled):
         return offline()
-    if is_transport(error):
-        return _unreachable(error, about)
     status = status_of(error)
-    details = f"HTTP {status} ({about.path or about.name or about.endpoint})" if status else type(error).__name__
+    if status is None:
+        if is_transport(error):
+            return _unreachable(error, about)
+        what = f"({type(error).__name__})"
+        return DownloadFailed(f"'{about.name}' could not be {about.done}: {what}", details=_in_short(error))
+    details = f"HTTP {status} ({about.path or about.name or about.endpoint})"
     named = _named_by_the_hub(error, about, details, has_token=has_token)
-    if named is not None:
-        return named
+    return named or _by_status(status, error, about, details, has_token=has_token)
+
+
+def _by_status(status: int, error: Exception, about: About, details: str, *, has_token: bool) -> Mlxk2Error:
     if status == 401:
         what = "does not accept your token" if has_token else "wants to know who you are"
         return Unauthorised(f"The Hub {what}; {LOG_IN}", details=details)
@@ -117,12 +138,9 @@ def translate(error: Exception, about: About, *, has_token: bool) -> Mlxk2Error:
             f"Your account or token may not {about.verb} '{about.name}'; use a token that is allowed to, and {LOG_IN}",
             details=details,
         )
-    if status == 429:
-        return _rate_limited(retry_after(error), details, has_token=has_token)
-    if status is not None and status >= 500:
-        return DownloadFailed(
-            f"The Hub has trouble (HTTP {status}) and did not recover after several tries; what has been transferred is"
-            " kept, run the same command again later",
+    if status == 412:
+        return Conflict(
+            f"'{about.name}' was changed on the Hub meanwhile; nothing was committed: try --dry-run and push again",
             details=details,
         )
     if status == 416:
@@ -130,7 +148,20 @@ def translate(error: Exception, about: About, *, has_token: bool) -> Mlxk2Error:
             f"{about.path} on the Hub is shorter than its listing says; pull again, the repo may just have changed",
             details=details,
         )
-    return DownloadFailed(f"The Hub answered '{about.name}' with something unexpected ({details})", details=details)
+    if status == 429:
+        return _rate_limited(retry_after(error), details, has_token=has_token)
+    if status >= 500:
+        return DownloadFailed(
+            f"The Hub has trouble (HTTP {status}) and did not recover after several tries; what has been transferred is"
+            " kept, run the same command again later",
+            details=details,
+        )
+    return DownloadFailed(f"The Hub refused to let '{about.name}' be {about.done} (HTTP {status})", details=details)
+
+
+def _in_short(error: BaseException) -> str:
+    """An unknown failure for whoever has to look into it, without what follows a `?` in an address."""
+    return f"{type(error).__name__}: {_QUERY.sub('?...', ' '.join(str(error).split()))[:_LONGEST]}"
 
 
 def offline() -> NetworkProblem:

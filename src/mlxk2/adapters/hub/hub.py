@@ -1,6 +1,6 @@
 """The Hub as huggingface_hub reaches it. Tokens are found by huggingface_hub: environment, then stored login."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from huggingface_hub import HfApi, get_session, get_token
@@ -9,8 +9,10 @@ from huggingface_hub.utils import build_hf_headers
 from mlxk2.adapters.hub.failures import About, offline
 from mlxk2.adapters.hub.http_content import HttpContent
 from mlxk2.adapters.hub.retrying import Retries
+from mlxk2.adapters.hub.searching import SEARCHED, found_model
+from mlxk2.adapters.hub.uploading import heard, upload
 from mlxk2.ports.errors import DownloadFailed
-from mlxk2.ports.hub import HubModel, Notice, Transport
+from mlxk2.ports.hub import Commit, Committed, FoundModel, HubModel, Notice, Transport
 from mlxk2.ports.sources import Content, SourceFile
 
 T = TypeVar("T")
@@ -50,6 +52,38 @@ class HuggingFaceHub:
 
             return XetContent(self._endpoint, model, self._headers(), self._retries, notice)
         return HttpContent(self._endpoint, model, self._headers(), self._retries, notice)
+
+    def search(
+        self, words: str, *, author: str | None, tag: str | None, limit: int, notice: Notice
+    ) -> Sequence[FoundModel]:
+        return self._call(
+            lambda: [
+                found_model(info)
+                for info in self._api.list_models(
+                    search=words,
+                    author=author,
+                    filter=tag,
+                    sort="downloads",
+                    limit=limit,
+                    expand=SEARCHED,  # type: ignore[arg-type] # a list of some of its names
+                )
+            ],
+            About(self._endpoint, words),
+            notice,
+        )
+
+    def create_repo(self, name: str, *, private: bool, notice: Notice) -> None:
+        about = About(self._endpoint, name, verb="create", done="created")
+        self._call(lambda: self._api.create_repo(name, private=private, exist_ok=True), about, notice)
+
+    def create_branch(self, name: str, branch: str, notice: Notice) -> None:
+        about = About(self._endpoint, name, branch, verb="create", done="created")
+        self._call(lambda: self._api.create_branch(name, branch=branch, exist_ok=True), about, notice)
+
+    def commit(self, commit: Commit, notice: Notice, *, bars: bool = False) -> Committed:
+        about = About(self._endpoint, commit.name, commit.branch, verb="write to", done="written to")
+        with heard(notice, bars=bars):
+            return self._call(lambda: upload(self._api, commit), about, notice)
 
     def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = build_hf_headers(library_name="mlxk2")

@@ -81,7 +81,7 @@ class MemoryHub:
         branches = self._repo(name).branches
         branches.setdefault(branch, dict(branches["main"]))
 
-    def commit(self, commit: Commit, notice: Notice) -> Committed:  # noqa: ARG002 - the port's shape
+    def commit(self, commit: Commit, notice: Notice, *, bars: bool = False) -> Committed:  # noqa: ARG002
         repo = self._repo(commit.name)
         if repo.commit(commit.branch) != commit.parent:
             raise Conflict(f"'{commit.name}' was changed by somebody else meanwhile")

@@ -6,7 +6,7 @@ from mlxk2.domain.answer import Answer
 from mlxk2.domain.compatibility import judge_runtime
 from mlxk2.domain.inspection import Inspector, ModelSummary
 from mlxk2.domain.metadata import context_length
-from mlxk2.domain.names import DEMO_NAME, parse_reference
+from mlxk2.domain.names import DEMO_ALIAS, DEMO_NAME, parse_reference
 from mlxk2.domain.sampling import SamplingChoice, check_choice, decide
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.stopping import check_stops
@@ -109,8 +109,8 @@ def _check(options: RunOptions) -> None:
 
 
 def _unhealthy(summary: ModelSummary) -> str:
-    step = "mlxk2 pull demo" if summary.name == DEMO_NAME else f"hf download {summary.name}"
-    return f"'{summary.name}' is unhealthy: {summary.health.reason}; repair it with: {step}"
+    name = DEMO_ALIAS if summary.name == DEMO_NAME else summary.name
+    return f"'{summary.name}' is unhealthy: {summary.health.reason}; repair it with: mlxk2 pull {name} --repair"
 
 
 def _request(engine: Engine, snapshot: Snapshot, options: RunOptions) -> GenerationRequest:

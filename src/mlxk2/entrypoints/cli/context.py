@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.check_health import CheckHealth
     from mlxk2.domain.usecases.list_models import ListModels
     from mlxk2.domain.usecases.pull_model import PullModel
+    from mlxk2.domain.usecases.push_model import PushModel
     from mlxk2.domain.usecases.remove_model import RemoveModel
     from mlxk2.domain.usecases.run_model import RunModel
+    from mlxk2.domain.usecases.search_models import SearchModels
     from mlxk2.domain.usecases.show_model import ShowModel
     from mlxk2.ports.system import Clock, Machine
 
@@ -23,6 +25,8 @@ class Services:
     check_health: "Callable[[], CheckHealth]"
     pull_model: "Callable[[], PullModel]"
     remove_model: "Callable[[], RemoveModel]"
+    push_model: "Callable[[], PushModel]"
+    search_models: "Callable[[], SearchModels]"
     run_model: "Callable[[], RunModel]"
     clock: "Callable[[], Clock]"
     machine: "Callable[[], Machine]"

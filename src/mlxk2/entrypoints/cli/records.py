@@ -142,12 +142,12 @@ class PullData:
 class StartEvent:
     """`--jsonl`: what is going to happen. `bytes_missing` are those that have to be fetched."""
 
+    event: Literal["start"] = field(default="start", init=False)
     model: str
     hash: str
     files: int
     bytes_total: int
     bytes_missing: int
-    event: Literal["start"] = "start"
 
 
 @dataclass(frozen=True)
@@ -161,46 +161,46 @@ class FileProgressObject:
 class ProgressEvent:
     """`--jsonl`: at most two a second. `bytes_verified` are the ones whose hash is taken; `files` those under way."""
 
+    event: Literal["progress"] = field(default="progress", init=False)
     bytes_done: int
     bytes_verified: int
     bytes_total: int
     bytes_per_second: int | None
     seconds_left: int | None
     files: list[FileProgressObject]
-    event: Literal["progress"] = "progress"
 
 
 @dataclass(frozen=True)
 class VerifyEvent:
     """`--jsonl`: a file is complete and its hash is right; `fetched` is false when it was in the cache before."""
 
+    event: Literal["verify"] = field(default="verify", init=False)
     name: str
     fetched: bool
-    event: Literal["verify"] = "verify"
 
 
 @dataclass(frozen=True)
 class NoticeEvent:
     """`--jsonl`: why nothing happens for a while."""
 
+    event: Literal["notice"] = field(default="notice", init=False)
     message: str
-    event: Literal["notice"] = "notice"
 
 
 @dataclass(frozen=True)
 class DoneEvent:
     """`--jsonl`: the last line of a success; `data` is what the command has under `data` with --json."""
 
+    event: Literal["done"] = field(default="done", init=False)
     data: PullData
-    event: Literal["done"] = "done"
 
 
 @dataclass(frozen=True)
 class ErrorEvent:
     """`--jsonl`: the last line of a failure; `error` is what the command has under `error` with --json."""
 
+    event: Literal["error"] = field(default="error", init=False)
     error: "ErrorObject"
-    event: Literal["error"] = "error"
 
 
 PullEvent = StartEvent | ProgressEvent | VerifyEvent | NoticeEvent | DoneEvent | ErrorEvent

@@ -47,6 +47,6 @@ def _show(report: HealthReport, args: Namespace, out: Output) -> None:
         name = model_view.shown_name(summary, full=args.verbose)
         out.result(f"{model_view.styled_health(summary, out)}  {name}: {summary.health.reason}")
     if report.unhealthy:
-        out.note("Fetch what is missing or damaged with: hf download <org/model> (the demo: mlxk2 pull demo)")
+        out.note("Fetch what is missing or damaged with: mlxk2 pull <org/model> --repair")
     unhealthy = f", {len(report.unhealthy)} unhealthy" if report.unhealthy else ""
     out.result(f"{human.count(report.total, 'model')}: {len(report.healthy)} healthy{unhealthy}")

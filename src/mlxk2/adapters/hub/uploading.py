@@ -1,0 +1,58 @@
+"""One commit to the Hub, and what huggingface_hub says while it works."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+
+from mlxk2.ports.errors import ValidationError
+from mlxk2.ports.hub import Commit, Committed, Notice
+
+_LONGEST = 500
+
+
+def upload(api: HfApi, commit: Commit) -> Committed:
+    """The operations are made anew for every try, because huggingface_hub writes into them."""
+    operations: list[CommitOperationAdd | CommitOperationDelete] = [
+        CommitOperationAdd(path_in_repo=file.path, path_or_fileobj=file.location) for file in commit.uploads
+    ]
+    operations += [CommitOperationDelete(path_in_repo=path, is_folder=False) for path in commit.deletions]
+    try:
+        made = api.create_commit(
+            commit.name,
+            operations,
+            commit_message=commit.message,
+            revision=commit.branch,
+            parent_commit=commit.parent,
+        )
+    except ValueError as error:
+        if isinstance(error, HfHubHTTPError):
+            raise
+        why = " ".join(str(error).split())[:_LONGEST]
+        raise ValidationError(f"The Hub would not take these files, nothing was committed: {why}") from error
+    return Committed(made.oid, made.commit_url)
+
+
+class _Ear(logging.Handler):
+    def __init__(self, notice: Notice) -> None:
+        super().__init__(logging.WARNING)
+        self._notice = notice
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._notice(record.getMessage())
+
+
+@contextmanager
+def heard(notice: Notice, *, bars: bool) -> Iterator[None]:
+    """Hand huggingface_hub's warnings to whoever wants them, and let it draw bars or not."""
+    logger = logging.getLogger("huggingface_hub")
+    others, ear = logger.handlers[:], _Ear(notice)
+    (enable_progress_bars if bars else disable_progress_bars)()
+    logger.handlers = [ear]
+    try:
+        yield
+    finally:
+        logger.handlers = others

@@ -1,0 +1,5 @@
+"""The `Workspace` port on the file system."""
+
+from mlxk2.adapters.workspace.folder import FolderWorkspace
+
+__all__ = ["FolderWorkspace"]

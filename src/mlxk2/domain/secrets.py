@@ -1,0 +1,37 @@
+"""Finding tokens and private keys in the content of files, by the forms that their issuers give them."""
+
+import re
+from collections.abc import Iterable
+
+_KINDS = (
+    (rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----", "a private key"),
+    (rb"\bhf_[A-Za-z0-9]{30,}", "a Hugging Face token"),
+    (rb"\b(?:ghp|gho|ghs|ghu|ghr)_[A-Za-z0-9]{36}", "a GitHub token"),
+    (rb"\bgithub_pat_[A-Za-z0-9_]{50,}", "a GitHub token"),
+    (rb"\bglpat-[A-Za-z0-9_-]{20,}", "a GitLab token"),
+    (rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "an AWS access key"),
+    (rb"\bsk-(?:proj-|ant-[a-z0-9]+-)?[A-Za-z0-9_-]{32,}", "an API key"),
+    (rb"\bAIza[A-Za-z0-9_-]{35}", "a Google API key"),
+    (rb"\bxox[abprs]-[A-Za-z0-9-]{20,}", "a Slack token"),
+    (rb"\bpypi-[A-Za-z0-9_-]{50,}", "a PyPI token"),
+    (rb"\bnpm_[A-Za-z0-9]{36}", "an npm token"),
+)
+_ANY = re.compile(b"|".join(b"(" + pattern + b")" for pattern, _ in _KINDS))
+_OVERLAP = 256
+_FEWEST_CHARACTERS = 10
+"""Different ones that a real secret has at the least; fewer are a placeholder such as `hf_xxxx`."""
+_LOOK = 8192
+
+
+def secret_in(pieces: Iterable[bytes]) -> str | None:
+    """What kind of secret a file's content holds, or None. A binary file (a NUL near its beginning) is not searched."""
+    before = b""
+    for number, piece in enumerate(pieces):
+        if number == 0 and b"\0" in piece[:_LOOK]:
+            return None
+        text = before + piece
+        for match in _ANY.finditer(text):
+            if len(set(match[0])) >= _FEWEST_CHARACTERS:
+                return _KINDS[(match.lastindex or 1) - 1][1]
+        before = text[-_OVERLAP:]
+    return None

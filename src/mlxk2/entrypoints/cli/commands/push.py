@@ -1,0 +1,170 @@
+"""`mlxk2 push`: check, plan, then upload; `--check-only` and `--dry-run` stop after the first and the second."""
+
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+
+from mlxk2.domain.names import printable
+from mlxk2.domain.sizes import size
+from mlxk2.domain.usecases.push_model import FolderCheck, PushModel, PushOptions, PushPlan, PushResult
+from mlxk2.entrypoints.cli import human
+from mlxk2.entrypoints.cli.context import Services
+from mlxk2.entrypoints.cli.envelope import success
+from mlxk2.entrypoints.cli.output import Output
+from mlxk2.entrypoints.cli.records import ChangeSummary, PushData, WorkspaceHealth
+from mlxk2.ports.errors import Interrupted, UsageError
+
+_SHOWN = 10
+
+
+def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
+    if not args.private and not args.public:
+        raise UsageError("push needs --private or --public: say who may read the repo")
+    push = services().push_model()
+    check = push.check(args.folder, args.model)
+    heard: list[str] = []
+
+    def notice(text: str) -> None:
+        heard.append(text)
+        if args.verbose:
+            out.note(text)
+
+    data = _push(args, push, check, notice, out)
+    if args.verbose:
+        data = _with_logs(data, heard)
+    if out.json:
+        out.document(success("push", data))
+    else:
+        out.result(data.message)
+    return 0
+
+
+def _push(args: Namespace, push: PushModel, check: FolderCheck, notice: Callable[[str], None], out: Output) -> PushData:
+    if not out.json:
+        _tell_folder(check, args, out)
+    if args.check_only:
+        return _data(args, push, check, message=_checked_message(check))
+    options = PushOptions(args.private, args.branch, args.commit, args.create, args.delete)
+    plan = push.plan(check, options, notice)
+    if not out.json:
+        _tell_plan(plan, args, out)
+    if args.dry_run:
+        return _data(args, push, check, plan=plan, message=_planned_message(plan))
+    if plan.uploads and not out.json:
+        out.note(f"Uploading {human.count(len(plan.uploads), 'file')}, {size(sum(file.size for file in plan.uploads))}")
+    try:
+        result = push.execute(plan, notice, bars=out.can_animate)
+    except KeyboardInterrupt:
+        raise Interrupted("Interrupted; nothing was committed") from None
+    return _data(args, push, check, plan=result.plan, result=result, message=_done_message(result))
+
+
+def _data(
+    args: Namespace,
+    push: PushModel,
+    check: FolderCheck,
+    *,
+    message: str,
+    plan: PushPlan | None = None,
+    result: PushResult | None = None,
+) -> PushData:
+    changes = _summary(plan) if plan else None
+    planned = plan if args.dry_run else None
+    committed = result.committed if result else None
+    return PushData(
+        repo_id=check.name,
+        branch=args.branch,
+        repo_url=push.page(check.name),
+        commit_sha=committed.commit if committed else None,
+        commit_url=committed.url if committed else None,
+        uploaded_files_count=len(result.plan.uploads) if result and committed else 0,
+        local_files_count=len(check.files),
+        no_changes=plan.is_empty if plan else None,
+        created_repo=result.created_repo if result else False,
+        change_summary=None if args.dry_run else changes,
+        message=message,
+        experimental=False,
+        disclaimer="",
+        workspace_health=WorkspaceHealth(check.health.healthy, check.health.reason),
+        dry_run=True if args.dry_run else None,
+        dry_run_summary=changes if args.dry_run else None,
+        added_files=[file.path for file in planned.added] if planned else None,
+        modified_files=[file.path for file in planned.modified] if planned else None,
+        deleted_files=list(planned.deleted) if planned else None,
+    )
+
+
+def _with_logs(data: PushData, heard: Sequence[str]) -> PushData:
+    from dataclasses import replace
+
+    return replace(data, hf_logs=list(heard))
+
+
+def _summary(plan: PushPlan) -> ChangeSummary:
+    return ChangeSummary(len(plan.added), len(plan.modified), len(plan.deleted))
+
+
+def _tell_folder(check: FolderCheck, args: Namespace, out: Output) -> None:
+    """What stays at home is said, secrets by their names."""
+    if check.secrets_at_home:
+        out.note(f"Secrets stay at home: {_names(check.secrets_at_home, all_of_them=args.verbose)}")
+    others = [path for path in check.at_home if path not in check.secrets_at_home]
+    if others and args.verbose:
+        for path in others:
+            out.note(f"  stays at home: {path} ({check.at_home[path].value})")
+    elif others:
+        out.note(f"{human.count(len(others), 'file')} stay at home (caches, leftovers, .hfignore); see --verbose")
+    if check.odd:
+        out.note(f"Cannot be uploaded, and left out: {_names(check.odd, all_of_them=args.verbose)}")
+    if not check.health.healthy:
+        out.note(f"As a model, this folder is unhealthy: {check.health.reason}")
+
+
+def _tell_plan(plan: PushPlan, args: Namespace, out: Output) -> None:
+    if not (args.dry_run or args.verbose):
+        return
+    marked = [("+", file.path) for file in plan.added]
+    marked += [("~", file.path) for file in plan.modified]
+    marked += [("-", path) for path in plan.deleted]
+    for mark, path in sorted(marked, key=lambda row: row[1]):
+        line = f"  {mark} {printable(path)}"
+        if args.dry_run:
+            out.result(line)
+        else:
+            out.note(line)
+
+
+def _names(paths: Sequence[str], *, all_of_them: bool) -> str:
+    if all_of_them or len(paths) <= _SHOWN:
+        return ", ".join(paths)
+    return f"{', '.join(paths[:_SHOWN])} and {len(paths) - _SHOWN} more"
+
+
+def _checked_message(check: FolderCheck) -> str:
+    verdict = "healthy" if check.health.healthy else f"unhealthy: {check.health.reason}"
+    total = size(sum(file.size for file in check.files))
+    return f"{human.count(len(check.files), 'file')} ({total}) would go to {check.name}; as a model they are {verdict}"
+
+
+def _planned_message(plan: PushPlan) -> str:
+    if plan.is_empty:
+        return f"{plan.check.name} already holds these files; a push would change nothing"
+    what = {"repo": " and make the repo", "branch": f" and make the branch '{plan.options.branch}'"}
+    return f"A push to {plan.check.name} would {_changes(plan)}{what.get(plan.missing or '', '')}; nothing was sent"
+
+
+def _done_message(result: PushResult) -> str:
+    name = result.plan.check.name
+    made = "repo made, " if result.created_repo else ""
+    if result.committed is None:
+        return f"{name}: {made}nothing to change, it already holds these files"
+    return f"{name}: {made}{_changed(result.plan)} in commit {result.committed.commit[:12]} ({result.committed.url})"
+
+
+def _changes(plan: PushPlan) -> str:
+    parts = (("add", len(plan.added)), ("change", len(plan.modified)), ("delete", len(plan.deleted)))
+    return ", ".join(f"{verb} {human.count(number, 'file')}" for verb, number in parts if number)
+
+
+def _changed(plan: PushPlan) -> str:
+    parts = (("added", len(plan.added)), ("changed", len(plan.modified)), ("deleted", len(plan.deleted)))
+    return ", ".join(f"{human.count(number, 'file')} {verb}" for verb, number in parts if number)
