@@ -5,13 +5,15 @@
 #    source ~/.local/share/bash_completion/mlxk2
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_mlxk2_subparsers=(list show health pull rm run version)
+_shtab_mlxk2_subparsers=(list show health pull rm push search run version)
 
 _shtab_mlxk2_list_option_strings=(-h --help --json --json-spec --all --health --verbose)
 _shtab_mlxk2_show_option_strings=(-h --help --json --json-spec --files --config)
 _shtab_mlxk2_health_option_strings=(-h --help --json --json-spec --fail --verbose)
-_shtab_mlxk2_pull_option_strings=(-h --help --json --json-spec)
+_shtab_mlxk2_pull_option_strings=(-h --help --json --json-spec --revision --include --all-files --exclude --repair --check-update --transport --jsonl)
 _shtab_mlxk2_rm_option_strings=(-h --help --json --json-spec --force --dry-run)
+_shtab_mlxk2_push_option_strings=(-h --help --json --json-spec --private --public --branch --commit --create --delete --check-only --dry-run --verbose)
+_shtab_mlxk2_search_option_strings=(-h --help --json --json-spec --limit --all)
 _shtab_mlxk2_run_option_strings=(-h --help --json --json-spec -p --prompt --system --max-tokens --temperature --top-p --top-k --min-p --repetition-penalty --seed --stop --thinking --no-thinking --no-stream --no-chat-template --trust-remote-code --verbose)
 _shtab_mlxk2_version_option_strings=(-h --help --json --json-spec)
 _shtab_mlxk2_option_strings=(-h --help --json --json-spec --version)
@@ -26,10 +28,13 @@ _shtab_mlxk2_list___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_show___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_health___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_pull___json_spec_choices=(0.2.3 0.1.3)
+_shtab_mlxk2_pull___transport_choices=(http xet)
 _shtab_mlxk2_rm___json_spec_choices=(0.2.3 0.1.3)
+_shtab_mlxk2_push___json_spec_choices=(0.2.3 0.1.3)
+_shtab_mlxk2_search___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_run___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_version___json_spec_choices=(0.2.3 0.1.3)
-_shtab_mlxk2_pos_0_choices=(list show health pull rm run version)
+_shtab_mlxk2_pos_0_choices=(list show health pull rm push search run version)
 _shtab_mlxk2___json_spec_choices=(0.2.3 0.1.3)
 
 _shtab_mlxk2_list__h_nargs=0
@@ -51,11 +56,30 @@ _shtab_mlxk2_health___verbose_nargs=0
 _shtab_mlxk2_pull__h_nargs=0
 _shtab_mlxk2_pull___help_nargs=0
 _shtab_mlxk2_pull___json_nargs=0
+_shtab_mlxk2_pull___all_files_nargs=0
+_shtab_mlxk2_pull___repair_nargs=0
+_shtab_mlxk2_pull___check_update_nargs=0
+_shtab_mlxk2_pull___jsonl_nargs=0
 _shtab_mlxk2_rm__h_nargs=0
 _shtab_mlxk2_rm___help_nargs=0
 _shtab_mlxk2_rm___json_nargs=0
 _shtab_mlxk2_rm___force_nargs=0
 _shtab_mlxk2_rm___dry_run_nargs=0
+_shtab_mlxk2_push__h_nargs=0
+_shtab_mlxk2_push___help_nargs=0
+_shtab_mlxk2_push___json_nargs=0
+_shtab_mlxk2_push___private_nargs=0
+_shtab_mlxk2_push___public_nargs=0
+_shtab_mlxk2_push___create_nargs=0
+_shtab_mlxk2_push___delete_nargs=0
+_shtab_mlxk2_push___check_only_nargs=0
+_shtab_mlxk2_push___dry_run_nargs=0
+_shtab_mlxk2_push___verbose_nargs=0
+_shtab_mlxk2_search_pos_0_nargs=+
+_shtab_mlxk2_search__h_nargs=0
+_shtab_mlxk2_search___help_nargs=0
+_shtab_mlxk2_search___json_nargs=0
+_shtab_mlxk2_search___all_nargs=0
 _shtab_mlxk2_run__h_nargs=0
 _shtab_mlxk2_run___help_nargs=0
 _shtab_mlxk2_run___json_nargs=0

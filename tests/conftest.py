@@ -41,13 +41,22 @@ def schema() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(document)
 
 
+def check_against(schema: jsonschema.Draft202012Validator, out: str) -> None:
+    """Hold what a command printed against the schema, when it is JSON at all: a document, or events line by line."""
+    if out.startswith('{"event"'):
+        events = schema.evolve(schema={**schema.schema, "anyOf": [{"$ref": "#/$defs/event"}]})
+        for line in out.splitlines():
+            events.validate(json.loads(line))
+    elif out.startswith("{"):
+        schema.validate(json.loads(out))
+
+
 @pytest.fixture
 def cli(mlxk2_cli: "CommandLine", schema: jsonschema.Draft202012Validator) -> "Iterator[CommandLine]":
-    """The command line; after the test, every JSON document it printed is checked against the schema."""
+    """The command line; after the test, every JSON document and event it printed is checked against the schema."""
     yield mlxk2_cli
     for run in mlxk2_cli.runs:
-        if run.out.startswith("{"):
-            schema.validate(json.loads(run.out))
+        check_against(schema, run.out)
 
 
 @pytest.fixture

@@ -348,7 +348,7 @@ def test_a_kill_during_deletion_leaves_a_whole_model_or_none(root: Path, patch: 
     assert cache.folders() == ([FOLDER] if whole else [])
     if whole:
         assert len(cache.repo(FOLDER).blobs) == 3
-    cache.install("models--org--other", FIRST, [source("config.json", b"{}")])
+    cache.install(delivery({"config.json": b"{}"})._replace(folder="models--org--other"), unwatched)
     cache.remove(Removal("models--org--other", (), (), (), 0))
     assert not (root / ".locks" / ".mlxk2-trash").exists()
 

@@ -1,6 +1,5 @@
 """The installed program as processes of its own, on a cache that holds the demo model."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+
+from tests.conftest import check_against
 
 MLXK2 = Path(sys.executable).with_name("mlxk2")
 Process = subprocess.CompletedProcess[str]
@@ -41,8 +42,7 @@ def program(demo_cache: Path, schema: jsonschema.Draft202012Validator) -> Progra
             text=True,
             check=False,
         )
-        if result.stdout.startswith("{"):
-            schema.validate(json.loads(result.stdout))
+        check_against(schema, result.stdout)
         return result
 
     return call

@@ -71,7 +71,7 @@ def test_a_usage_error_for_people_shows_the_usage_and_one_sentence(cli: CommandL
 
 def test_typical_mistakes_are_met_with_the_next_step(cli: CommandLine) -> None:
     assert cli("serve").err.splitlines()[-1] == (
-        "mlxk2: this version has no command 'serve'; it has list, show, health, pull, rm, run, version"
+        "mlxk2: this version has no command 'serve'; it has list, show, health, pull, rm, push, search, run, version"
     )
     assert cli("run", "demo", "how", "are", "you").err.splitlines()[-1] == (
         "mlxk2: unrecognized arguments: are you; put a prompt of several words in quotes"
@@ -96,7 +96,7 @@ def test_an_option_is_never_guessed_from_its_beginning(cli: CommandLine) -> None
         (("run", "nothing", "hi"), "model_not_found", 1),
         (("run", "tiny-a", ""), "ValidationError", 1),
         (("run", "tiny-a", "hi", "--top-p", "2"), "ValidationError", 1),
-        (("pull", "org/model"), "OperationError", 1),
+        (("pull", "org/model"), "model_not_found", 2),
         (("pull", ""), "ValidationError", 1),
     ],
 )

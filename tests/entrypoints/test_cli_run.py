@@ -145,7 +145,7 @@ def test_pull_never_claims_success_over_a_damage_that_it_cannot_mend(
     (snapshot / "model-2.safetensors").write_bytes(b"junk")
     run = cli("pull", "demo", "--json")
     assert run.code == 1
-    assert "model-2.safetensors is not a safetensors file" in json.loads(run.out)["error"]["message"]
+    assert "model-2.safetensors, which is not of this commit" in json.loads(run.out)["error"]["message"]
     assert cli("rm", "demo", "--force").code == 0
     assert cli("pull", "demo").code == 0
     assert cli("health", "demo", "--fail").code == 0

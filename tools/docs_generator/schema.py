@@ -28,14 +28,15 @@ def json_schema() -> Schema:
     definitions = {name: _record(record) for name, record in sorted(_all_records().items())}
     envelopes = {f"{command}_success": _success(command, data) for command, data in records.DATA_OF_COMMAND.items()}
     envelopes["error"] = _failure()
+    events = {"event": {"description": "One line of `--jsonl`.", **_of_type(records.PullEvent)}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:mlxk2:json-api:{JSON_SPECS[0]}",
         "title": f"JSON API of mlxk2, version {JSON_SPECS[0]}",
         "description": "Generated from the program's records by tools/generate_docs.py. "
-        "Every document that mlxk2 prints with --json is valid under it.",
+        "Every document that mlxk2 prints with --json is valid under it, and every line of --jsonl under $defs/event.",
         "anyOf": [_reference(name) for name in envelopes],
-        "$defs": {**envelopes, **definitions},
+        "$defs": {**envelopes, **events, **definitions},
     }
 
 
@@ -57,10 +58,10 @@ def _failure() -> Schema:
         {
             "status": {"const": "error"},
             "command": {"type": "string"},
-            "data": _of_type(records.LocksData | None),
+            "data": _of_type(records.LocksData | records.PullData | None),
             "error": _of_type(records.ErrorObject),
         },
-        description="Any failure; `data` is null except for `locks_present`.",
+        description="Any failure; `data` is null except for `locks_present` and for failures of `pull`.",
     )
 
 

@@ -7,13 +7,13 @@ disk has room. What is here already is kept when its hash is right.
 from dataclasses import dataclass, field
 from enum import Enum
 
-from mlxk2.domain.inspection import Inspector, Located, ModelSummary
+from mlxk2.domain.inspection import Inspector, Located
 from mlxk2.domain.names import DEMO_NAME, MAIN, SHORTEST_HASH, HubReference, folder_of, parse_hub_reference
 from mlxk2.domain.resolution import choose_commit
 from mlxk2.domain.selection import Wanted, choose
 from mlxk2.domain.sizes import size
 from mlxk2.ports.cache import ModelCache, RepoFacts
-from mlxk2.ports.errors import DiskFull, NetworkProblem, ValidationError
+from mlxk2.ports.errors import DiskFull, NetworkProblem, OperationError, ValidationError
 from mlxk2.ports.hub import Hub, Notice, Transport
 from mlxk2.ports.sources import ModelSource, SourceFile, SourceModel
 from mlxk2.ports.transfer import Delivery, Watch
@@ -36,7 +36,10 @@ class PullOptions:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What a pull would do: `files` of the commit, of which `missing` bytes are not on the disk yet."""
+    """What a pull would do: `files` of the commit, of which `missing` bytes are not on the disk yet.
+
+    `is_done` tells that the cache looks as it should; `verifies` that every file is hashed all the same.
+    """
 
     reference: HubReference
     model: SourceModel
@@ -44,6 +47,11 @@ class Preflight:
     missing: int
     previous: str | None
     is_done: bool
+    verifies: bool
+
+    @property
+    def has_work(self) -> bool:
+        return self.verifies or not self.is_done
 
     @property
     def total(self) -> int:
@@ -52,13 +60,16 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """`fetched` are the bytes that came; `problem` is what health still says of the model, None when it is whole."""
+    """`fetched` are the bytes that came, `verified` the files whose hash was taken.
+
+    `problem` is what health still says of the model, None when it is whole.
+    """
 
     name: str
     commit: str
     status: PullStatus
     fetched: int
-    files: int
+    verified: int
     previous: str | None
     problem: str | None
 
@@ -89,25 +100,28 @@ class PullModel:
         files = choose(model.name, model.files, options.wanted)
         folder = folder_of(model.name)
         repo = self._repo(folder)
-        done = repo is not None and not options.repair and self._is_done(repo, reference, model, files)
+        done = repo is not None and self._is_done(repo, reference, model, files)
+        verifies = options.repair or model.name == DEMO_NAME  # which takes no time
         missing = 0 if done else self._cache.missing_bytes(folder, files)
         self._check_disk(missing, model.name)
         previous = repo.refs.get(reference.revision) if repo else None
-        return Preflight(reference, model, files, missing, previous if previous != model.commit else None, done)
+        return Preflight(
+            reference, model, files, missing, previous if previous != model.commit else None, done, verifies
+        )
 
     def execute(self, preflight: Preflight, watch: Watch) -> PullResult:
         """Fetch what is missing and make it the revision's snapshot. Raises what `ModelCache.install` raises."""
         model, files = preflight.model, preflight.files
         folder = folder_of(model.name)
         fetched = 0
-        if not preflight.is_done:
+        if preflight.has_work:
             ref = None if preflight.reference.is_commit else preflight.reference.revision
             delivery = Delivery(folder, model.commit, ref, files, model.files, model.content)
             fetched = self._cache.install(delivery, watch)
-        summary = self._judge(model.name, self._cache.repo(folder), model.commit)
-        status = PullStatus.ALREADY_EXISTS if preflight.is_done else PullStatus.SUCCESS
-        problem = summary.health.reason
-        return PullResult(model.name, model.commit, status, fetched, len(files), preflight.previous, problem)
+        problem = self._problem(model)
+        status = PullStatus.ALREADY_EXISTS if preflight.is_done and not fetched else PullStatus.SUCCESS
+        verified = len(files) if preflight.has_work else 0
+        return PullResult(model.name, model.commit, status, fetched, verified, preflight.previous, problem)
 
     def check_update(self, text: str, revision: str | None, notice: Notice) -> UpdateCheck:
         """Whether a pull would bring another commit; downloads nothing."""
@@ -183,8 +197,18 @@ class PullModel:
         there = subject.snapshot.files
         return all(file.path in there and there[file.path].size == file.size for file in files)
 
-    def _judge(self, name: str, repo: RepoFacts, commit: str) -> ModelSummary:
-        return self._inspector.judge(Located(name, repo, commit))[0]
+    def _problem(self, model: SourceModel) -> str | None:
+        """What health says of the installed commit. Raises OperationError when a file that is not of it may be why."""
+        repo = self._cache.repo(folder_of(model.name))
+        summary, subject = self._inspector.judge(Located(model.name, repo, model.commit))
+        if summary.health.reason and subject is not None:
+            strays = sorted(subject.snapshot.files.keys() - {file.path for file in model.files})
+            if strays:
+                raise OperationError(
+                    f"All files of '{model.name}' are here, but its folder also holds {strays[0]}, which is not of this"
+                    f" commit, and health says: {summary.health.reason}; remove the model (mlxk2 rm) and pull again"
+                )
+        return summary.health.reason
 
     def _repo(self, folder: str) -> RepoFacts | None:
         """Facts of the model's folder; None when there is none."""

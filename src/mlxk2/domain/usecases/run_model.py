@@ -74,7 +74,7 @@ class RunModel:
         located = self._inspector.locate(parse_reference(reference))
         summary, subject = self._inspector.judge(located)
         if subject is None or not summary.health.healthy:
-            raise OperationError(_unhealthy(summary))
+            raise OperationError(_unhealthy(summary, reference))
         self._check_runtime(summary, subject, options)
         snapshot = subject.snapshot
         location = self._cache.location(located.repo.folder, snapshot.commit)
@@ -108,8 +108,9 @@ def _check(options: RunOptions) -> None:
     check_stops(options.stops)
 
 
-def _unhealthy(summary: ModelSummary) -> str:
-    name = DEMO_ALIAS if summary.name == DEMO_NAME else summary.name
+def _unhealthy(summary: ModelSummary, reference: str) -> str:
+    revision = f"@{summary.commit[:12]}" if summary.commit and "@" in reference else ""
+    name = DEMO_ALIAS if summary.name == DEMO_NAME else f"{summary.name}{revision}"
     return f"'{summary.name}' is unhealthy: {summary.health.reason}; repair it with: mlxk2 pull {name} --repair"
 
 

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mlxk2.entrypoints.cli.failing import fail
+from mlxk2.entrypoints.cli.errors import fail
 from mlxk2.entrypoints.cli.output import Output, writing
 from mlxk2.entrypoints.cli.parser import COMMANDS, JSON_SPECS, PROG, CommandLineError, build_parser
 from mlxk2.ports.errors import InternalError, Interrupted, Mlxk2Error, UsageError

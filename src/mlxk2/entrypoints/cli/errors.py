@@ -1,5 +1,10 @@
-"""From exceptions to exit codes: the one table."""
+"""From exceptions to exit codes, the one table; and telling of a failure in the form that was asked for."""
 
+import re
+from typing import TYPE_CHECKING
+
+from mlxk2.entrypoints.cli.output import Output
+from mlxk2.entrypoints.cli.parser import PROG
 from mlxk2.ports.errors import (
     AccessProblem,
     DownloadFailed,
@@ -11,6 +16,9 @@ from mlxk2.ports.errors import (
     Unauthorised,
     UsageError,
 )
+
+if TYPE_CHECKING:
+    from mlxk2.entrypoints.cli.records import Data
 
 GENERAL = 1
 USAGE = 2
@@ -31,6 +39,44 @@ EXIT_CODES: tuple[tuple[type[Mlxk2Error], int], ...] = (
 )
 """The first class that fits decides."""
 
+_TOKEN = re.compile(r"\b(hf|api_org|hf_oauth)_[A-Za-z0-9_.-]{8,}|(?i:bearer)\s+[^\s'\"]+")
+
 
 def exit_code(error: Mlxk2Error) -> int:
     return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def fail(command: str, error: Mlxk2Error, out: Output, data: "Data | None" = None) -> int:
+    """Tell of it, and return the exit code; `data` is what the envelope has beside the error."""
+    _redact(error)
+    try:
+        if out.jsonl:
+            from mlxk2.entrypoints.cli.envelope import error_object
+            from mlxk2.entrypoints.cli.records import ErrorEvent
+
+            out.event(ErrorEvent(error_object(error)))
+        elif out.json:
+            from mlxk2.entrypoints.cli.envelope import failure
+
+            out.document(failure(command, error, data))
+        else:
+            _tell(error, out)
+        out.flush()
+    except BrokenPipeError:
+        out.abandon()
+    except AccessProblem as problem:  # standard output itself cannot take it
+        out.abandon()
+        _tell(problem, out)
+    return exit_code(error)
+
+
+def _redact(error: Mlxk2Error) -> None:
+    """Whatever library a sentence comes from, and whatever it quotes: no token is printed."""
+    error.message = _TOKEN.sub("(token)", error.message)
+    error.details = _TOKEN.sub("(token)", error.details) if error.details else error.details
+
+
+def _tell(error: Mlxk2Error, out: Output) -> None:
+    if isinstance(error, UsageError) and error.usage:
+        out.note(error.usage)
+    out.note(f"{PROG}: {error.message}")

@@ -84,7 +84,7 @@ class LineReporter:
         self._out.note(text)
 
     def start(self, preflight: Preflight) -> None:
-        if not preflight.is_done:
+        if preflight.has_work:
             self._out.note(opening(preflight))
 
     def watch(self, event: Event) -> None:

@@ -54,7 +54,7 @@ class BarReporter:
         self._bars.console.print(printable(text), markup=False, highlight=False)
 
     def start(self, preflight: Preflight) -> None:
-        if preflight.is_done:
+        if not preflight.has_work:
             return
         self._out.note(opening(preflight))
         self._whole = self._bars.add_task("all files", total=preflight.total, completed=0)

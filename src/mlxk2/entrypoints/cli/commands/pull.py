@@ -11,7 +11,7 @@ from mlxk2.domain.usecases.pull_model import PullModel, PullOptions, PullResult,
 from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
-from mlxk2.entrypoints.cli.failing import fail
+from mlxk2.entrypoints.cli.errors import fail
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.progress import Reporter, reporter
 from mlxk2.entrypoints.cli.records import DoneEvent, PullData, UpdateObject
@@ -80,8 +80,9 @@ def _checked(reference: HubReference, check: UpdateCheck) -> PullData:
 def _message(result: PullResult, seconds: float) -> str:
     revision = f"revision {result.commit[:_SHORT_HASH]}"
     if result.status is PullStatus.ALREADY_EXISTS:
-        return f"{result.name} is already in the cache and healthy ({revision})"
+        verified = f"; {human.count(result.verified, 'file')} verified" if result.verified else ""
+        return f"{result.name} is already in the cache and healthy ({revision}{verified})"
     change = f", was {result.previous[:_SHORT_HASH]}" if result.previous else ""
-    done = f"{human.count(result.files, 'file')} verified, {size(result.fetched)} fetched in {seconds:.1f} s"
+    done = f"{human.count(result.verified, 'file')} verified, {size(result.fetched)} fetched in {seconds:.1f} s"
     but = f"; as it is there, health calls it unhealthy: {result.problem}" if result.problem else ""
     return f"{result.name} is in the cache ({revision}{change}; {done}){but}"
