@@ -1,5 +1,6 @@
 """The benchmarks: what is run beside what, after which check."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from bench.checks import check_list, check_peer
 from bench.fixtures import ONE, REALISTIC_1000, SMALL_1000, Fixture, cache_of
 from bench.processes import Contestant, Series, has_program, measure, program, race
+from bench.pulling import NAME, model_folder, served
 
 QUESTION = "How do I list my models?"
 _MOST_TOKENS = "200"
@@ -104,6 +106,37 @@ def _run(place: Place) -> Outcome:
     return Outcome(tuple(series), rival, streaming=True, remarks=(f"{remark}: {QUESTION!r} gave {own_answer!r}.",))
 
 
+def _pull(place: Place) -> Outcome:
+    if not has_program("hf"):
+        raise Unavailable("hf is not installed")
+    caches = {name: place.base / f"pulled-by-{name}" for name in ("mlxk2", "hf")}
+    with served(model_folder(place.base)) as endpoint:
+        environ = {"HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+        own, rival = "mlxk2 pull, verified", "hf download, not verified"
+        peers = [
+            Contestant(
+                own,
+                (program("mlxk2"), "pull", NAME),
+                {**environ, "HF_HUB_CACHE": str(caches["mlxk2"])},
+                fresh=caches["mlxk2"],
+            ),
+            Contestant(
+                rival,
+                (program("hf"), "download", NAME),
+                {**environ, "HF_HUB_CACHE": str(caches["hf"])},
+                fresh=caches["hf"],
+            ),
+        ]
+        series = race(peers, place.home, place.runs)
+        check_list(caches["mlxk2"], place.home, 1)
+    for cache in caches.values():
+        shutil.rmtree(cache, ignore_errors=True)
+    peaks = ", ".join(
+        f"{one.contestant.label}: {max(timing.peak for timing in one.timings) / 1e6:.0f} MB" for one in series
+    )
+    return Outcome(tuple(series), rival, remarks=(f"Peak memory: {peaks}.",))
+
+
 def _if_installed(peer: Contestant) -> list[Contestant]:
     return [peer] if Path(peer.argv[0]).exists() else []
 
@@ -113,5 +146,11 @@ BENCHMARKS = (
     Benchmark("list-one", "`mlxk2 list`, 1 model", "at most 150 ms", _list(ONE)),
     Benchmark("list-small", "`mlxk2 list`, 1,000 small models", "at most 500 ms", _list(SMALL_1000)),
     Benchmark("list-realistic", "`mlxk2 list`, 1,000 models of realistic size", "at most 1.5 s", _list(REALISTIC_1000)),
+    Benchmark(
+        "pull",
+        "`mlxk2 pull`, 2 GB from the loopback Hub",
+        "at most 1.3 times `hf download`, which does not verify; below 200 MB of memory",
+        _pull,
+    ),
     Benchmark("run", "`mlxk2 run demo`", "not slower than `mlx_lm.generate`", _run),
 )

@@ -1,6 +1,7 @@
 """Runs whole processes and takes their times: to the first character of the answer, and to the end."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,21 +12,26 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """One command line. Its answer starts after the first `marker` on standard output."""
+    """One command line. Its answer starts after the first `marker` on standard output.
+
+    `fresh` is a folder that is not there when it starts.
+    """
 
     label: str
     argv: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict)
     marker: bytes = b""
+    fresh: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds since the process was started, seconds of processor time, and what it printed."""
+    """Seconds since the process was started, seconds of processor time, its peak memory in bytes, what it printed."""
 
     first: float
     total: float
     processor: float
+    peak: int
     output: bytes
 
 
@@ -55,6 +61,9 @@ def clean_environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
 def measure(contestant: Contestant, home: Path) -> Timing:
     """One run. Reads standard output as it comes, so that nothing waits in a buffer of ours."""
     environ = clean_environment(home, contestant.environ)
+    if contestant.fresh:
+        shutil.rmtree(contestant.fresh, ignore_errors=True)
+        os.sync()  # what the run before has written must not be this one's burden
     with (home / "stderr").open("w+b") as errors:
         started = time.perf_counter()
         with subprocess.Popen(
@@ -69,7 +78,8 @@ def measure(contestant: Contestant, home: Path) -> Timing:
             raise CommandFailed(
                 f"{contestant.label}: exit status {code}\n{errors.read()[-2000:].decode(errors='replace')}"
             )
-    return Timing((first or started + total) - started, total, usage.ru_utime + usage.ru_stime, output)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Timing((first or started + total) - started, total, usage.ru_utime + usage.ru_stime, peak, output)
 
 
 def _read(process: "subprocess.Popen[bytes]", marker: bytes) -> tuple[float | None, bytes]:
