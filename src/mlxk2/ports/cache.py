@@ -166,7 +166,7 @@ class ModelCache(Protocol):
     def remove(self, removal: Removal) -> None:
         """Carry out a deletion: a model goes whole or not at all; a revision goes ref, snapshot, blobs."""
 
-    def missing_bytes(self, folder: str, files: "Iterable[SourceFile]") -> int:
+    def missing_bytes(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> int:
         """Bytes of the disk that installing the files would still take; judged by names and sizes, not by content."""
 
     def free_bytes(self) -> int:

@@ -12,6 +12,7 @@ from threading import Condition
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.hfcache.partial import LetGo, Partial
+from mlxk2.adapters.hfcache.placing import plain_file, pointer_of
 from mlxk2.ports.blobs import BlobHash
 from mlxk2.ports.errors import DownloadFailed
 from mlxk2.ports.sources import SourceFile
@@ -33,12 +34,13 @@ class Stopped(Exception):
 class BlobJob:
     """One blob. `state` may be read from any thread."""
 
-    def __init__(self, root: str, folder: str, file: SourceFile) -> None:
+    def __init__(self, root: str, folder: str, commit: str, file: SourceFile) -> None:
         self.file = file
         self.fetched = 0
         self._root = root
         self._blobs = os.path.join(root, folder, layout.BLOBS)
         self._blob = os.path.join(self._blobs, file.etag)
+        self._plain = pointer_of(os.path.join(root, folder, layout.SNAPSHOTS, commit), file)
         self._lock = os.path.join(root, layout.LOCKS, folder, f"{file.etag}.lock")
         self._changed = Condition()
         self._partial: Partial | None = None
@@ -94,9 +96,11 @@ class BlobJob:
             raise DownloadFailed(f"{self.file.path} ended {stop - start} bytes too early")
 
     def _is_here(self) -> bool:
-        """Whether the cache has the blob with the right content: a file, or a link into the shared store."""
+        """Whether the cache has the right content: as a blob, as a link into the shared store, or as a real file."""
         path = shared_store.target(self._root, self._blob) if os.path.islink(self._blob) else self._blob
-        if path is None or not shared_store.is_payload(path) or os.stat(path).st_size != self.file.size:
+        if not os.path.lexists(self._blob):
+            path = self._plain
+        if path is None or not plain_file(path, self.file.size):
             return False
         self._here = self.file.size
         with open(path, "rb", buffering=0) as stored:

@@ -63,11 +63,11 @@ class HfCache:
         with _access(self._named(removal.folder)):
             remove.remove(self._root, removal)
 
-    def missing_bytes(self, folder: str, files: Iterable[SourceFile]) -> int:
+    def missing_bytes(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
         from mlxk2.adapters.hfcache import install
 
         with _access(self._named(folder)):
-            return install.missing_bytes(self._root, _checked(folder), files)
+            return install.missing_bytes(self._root, _checked(folder), _commit(commit), files)
 
     def free_bytes(self) -> int:
         from mlxk2.adapters.hfcache import install

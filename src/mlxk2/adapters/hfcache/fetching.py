@@ -21,8 +21,8 @@ _TELL_EVERY = 0.1
 class Fetching:
     """One run over a set of blobs."""
 
-    def __init__(self, root: str, folder: str, content: Content, watch: Watch) -> None:
-        self._root, self._folder = root, folder
+    def __init__(self, root: str, folder: str, commit: str, content: Content, watch: Watch) -> None:
+        self._root, self._folder, self._commit = root, folder, commit
         self._content = content
         self._watch = watch
         self._over = Condition()
@@ -35,7 +35,7 @@ class Fetching:
 
     def __call__(self, files: Sequence[SourceFile]) -> int:
         """Returns the bytes fetched. Raises the first failure of any thread; what is on the disk stays."""
-        self._jobs = [BlobJob(self._root, self._folder, file) for file in files]
+        self._jobs = [BlobJob(self._root, self._folder, self._commit, file) for file in files]
         for job in self._jobs:
             self._todo.put(job)
         self._start(self._see_to_blobs, min(_BLOBS_AT_ONCE, len(files)))

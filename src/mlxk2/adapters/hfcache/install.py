@@ -15,11 +15,12 @@ from mlxk2.adapters.hfcache import layout, partial
 from mlxk2.adapters.hfcache.fetching import Fetching
 from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
+from mlxk2.adapters.hfcache.placing import place, plain_file, pointer_of
 from mlxk2.adapters.hfcache.snapshot import read_listing
 from mlxk2.ports.cache import COMMIT_LOCK
 from mlxk2.ports.errors import AccessProblem, ValidationError
 from mlxk2.ports.sources import SourceFile
-from mlxk2.ports.transfer import Delivery, Waiting, Watch
+from mlxk2.ports.transfer import Checked, Delivery, Waiting, Watch
 
 
 def install(root: str, delivery: Delivery, watch: Watch) -> int:
@@ -41,21 +42,27 @@ def install(root: str, delivery: Delivery, watch: Watch) -> int:
         if read_listing(model, commit) is None:
             _write_atomically(os.path.join(model, layout.TREES, f"{commit}.json"), _tree(delivery.listing))
         distinct = {file.etag: file for file in delivery.files}
-        written = Fetching(root, folder, delivery.content, watch)(tuple(distinct.values()))
+        written = Fetching(root, folder, commit, delivery.content, watch)(tuple(distinct.values()))
         for file in delivery.files:
-            _link(snapshot, file)
+            if distinct[file.etag].path != file.path:
+                watch(Checked(file.path, fetched=False))  # the same blob as another file's
+        place(model, snapshot, delivery.files)
         if delivery.ref:
             _write_atomically(os.path.join(model, layout.REFS, delivery.ref), commit.encode())
     return written
 
 
-def missing_bytes(root: str, folder: str, files: Iterable[SourceFile]) -> int:
-    """What the files will still take from the disk; a blob of the right size takes nothing."""
-    blobs = os.path.join(root, folder, layout.BLOBS)
-    return sum(_missing(blobs, file) for file in {file.etag: file for file in files}.values())
+def missing_bytes(root: str, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
+    """What the files will still take from the disk; one of the right size takes nothing."""
+    model = os.path.join(root, folder)
+    snapshot = os.path.join(model, layout.SNAPSHOTS, commit)
+    return sum(_missing(model, snapshot, file) for file in {file.etag: file for file in files}.values())
 
 
-def _missing(blobs: str, file: SourceFile) -> int:
+def _missing(model: str, snapshot: str, file: SourceFile) -> int:
+    blobs = os.path.join(model, layout.BLOBS)
+    if plain_file(pointer_of(snapshot, file), file.size):
+        return 0
     try:
         if os.stat(os.path.join(blobs, file.etag)).st_size == file.size:
             return 0
@@ -80,32 +87,6 @@ def _check(file: SourceFile) -> None:
         raise ValidationError(
             f"The commit names a file that cannot be in a cache: {file.path!r}; nothing was downloaded"
         )
-
-
-def _link(snapshot: str, file: SourceFile) -> None:
-    pointer = os.path.join(snapshot, *file.path.split("/"))
-    goal = "../" * (file.path.count("/") + 2) + f"{layout.BLOBS}/{file.etag}"
-    if os.path.islink(pointer) and os.readlink(pointer) == goal:
-        return
-    _make_folders(snapshot, os.path.dirname(file.path))
-    temporary = f"{pointer}.{secrets.token_hex(4)}.tmp"
-    os.symlink(goal, temporary)
-    try:
-        os.replace(temporary, pointer)
-    except OSError:
-        os.unlink(temporary)
-        raise
-
-
-def _make_folders(snapshot: str, below: str) -> None:
-    """The folders of a nested file; a link in their place would lead out and is taken away."""
-    os.makedirs(snapshot, exist_ok=True)
-    place = snapshot
-    for part in below.split("/") if below else ():
-        place = os.path.join(place, part)
-        if os.path.islink(place):
-            os.unlink(place)
-        os.makedirs(place, exist_ok=True)
 
 
 def _tree(files: tuple[SourceFile, ...]) -> bytes:

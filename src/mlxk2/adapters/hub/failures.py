@@ -211,6 +211,12 @@ def _unreachable(error: Exception, about: About) -> Mlxk2Error:
             f"{about.path} on the Hub ends too early, again and again; what has come is kept, pull again later"
         )
     name = type(error).__name__
+    if name in _NEVER_BETTER:
+        return NetworkProblem(
+            f"The Hub ({about.endpoint}) cannot be asked like this ({name}); check HF_ENDPOINT, and HF_TOKEN for odd"
+            " characters",
+            details=name,
+        )
     what = {
         "ConnectError": "cannot be reached",
         "ConnectTimeout": "does not answer",

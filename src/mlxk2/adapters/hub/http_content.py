@@ -34,27 +34,30 @@ class HttpContent:
         about = About(self._endpoint, self._model.name, self._model.commit, file.path)
         position, failures = start, 0
         while position < stop:
+            storage = self._storage.get(file.path)
             try:
-                for piece in self._request(file, position, stop):
+                for piece in self._request(file, storage, position, stop):
                     failures = 0
                     position += len(piece)
                     yield piece
                 if position < stop:
                     raise EndedEarly
             except Exception as error:  # noqa: BLE001 - told apart and translated
-                if self._forget(file, error):
+                if storage is not None and status_of(error) in _STALE:
+                    self._forget(file, storage)
                     continue
                 failures += 1
                 self._retries.wait(failures, error, about, self._notice, has_token=self._has_token)
 
-    def _forget(self, file: SourceFile, error: Exception) -> bool:
-        """Whether a storage server's signed address was refused: the Hub gives a new one, once."""
-        return status_of(error) in _STALE and self._storage.pop(file.path, None) is not None
+    def _forget(self, file: SourceFile, storage: str) -> None:
+        """A signed address has run out; the Hub gives a new one, unless another thread has got it already."""
+        if self._storage.get(file.path) == storage:
+            self._storage.pop(file.path, None)
 
-    def _request(self, file: SourceFile, start: int, stop: int) -> Iterator[bytes]:
+    def _request(self, file: SourceFile, storage: str | None, start: int, stop: int) -> Iterator[bytes]:
         own = hf_hub_url(self._model.name, file.path, revision=self._model.commit, endpoint=self._endpoint)
-        url = self._storage.get(file.path, own)
-        headers = self._headers if url == own else {"Accept-Encoding": "identity"}
+        url = storage or own
+        headers = {"Accept-Encoding": "identity"} if storage else self._headers
         request = get_session().stream(
             "GET",
             url,

@@ -113,7 +113,7 @@ class MemoryCache:
             },
         )
 
-    def missing_bytes(self, folder: str, files: Iterable[SourceFile]) -> int:
+    def missing_bytes(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:  # noqa: ARG002
         there = self._sizes(folder)
         return sum(
             file.size for file in {file.etag: file for file in files}.values() if there.get(file.etag) != file.size

@@ -102,7 +102,7 @@ class PullModel:
         repo = self._repo(folder)
         done = repo is not None and self._is_done(repo, reference, model, files)
         verifies = options.repair or model.name == DEMO_NAME  # which takes no time
-        missing = 0 if done else self._cache.missing_bytes(folder, files)
+        missing = 0 if done else self._cache.missing_bytes(folder, model.commit, files)
         self._check_disk(missing, model.name)
         previous = repo.refs.get(reference.revision) if repo else None
         return Preflight(

@@ -14,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 
 from mlxk2.domain.names import printable
 from mlxk2.domain.usecases.pull_model import Preflight
@@ -30,11 +31,11 @@ class BarReporter:
     def __init__(self, out: Output) -> None:
         self._out = out
         self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(compact=True),
+            TextColumn("{task.description}", markup=False, table_column=_one_line(ratio=2)),
+            BarColumn(bar_width=None, table_column=_one_line(ratio=1)),
+            DownloadColumn(table_column=_one_line()),
+            TransferSpeedColumn(table_column=_one_line()),
+            TimeRemainingColumn(compact=True, table_column=_one_line()),
             console=Console(file=sys.stderr),
             transient=True,
             expand=True,
@@ -57,7 +58,9 @@ class BarReporter:
         if not preflight.has_work:
             return
         self._out.note(opening(preflight))
-        self._whole = self._bars.add_task("all files", total=preflight.total, completed=0)
+        self._whole = self._bars.add_task(
+            "all files", total=preflight.total, completed=preflight.total - preflight.missing
+        )
         self._bars.start()
 
     def watch(self, event: Event) -> None:
@@ -84,6 +87,11 @@ class BarReporter:
             self._bars.update(self._files[file.path], completed=file.here)
         for path in self._files.keys() - {file.path for file in event.running}:
             self._bars.remove_task(self._files.pop(path))
+
+
+def _one_line(ratio: int | None = None) -> Column:
+    """A column that never wraps; those with a ratio share the width that the others leave."""
+    return Column(no_wrap=True, ratio=ratio, min_width=4 if ratio else None, overflow="ellipsis")
 
 
 def _short(path: str) -> str:

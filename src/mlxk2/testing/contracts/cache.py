@@ -242,9 +242,9 @@ class CacheContract:
         cache.install(delivery({"config.json": b"{}"}), unwatched)
         events: list[Event] = []
         second = delivery({"config.json": b"{}", "model.safetensors": b"weights"}, SECOND)
-        assert cache.missing_bytes(FOLDER, second.files) == 7
+        assert cache.missing_bytes(FOLDER, SECOND, second.files) == 7
         assert cache.install(second, events.append) == 7
-        assert cache.missing_bytes(FOLDER, second.files) == 0
+        assert cache.missing_bytes(FOLDER, SECOND, second.files) == 0
         assert cache.repo(FOLDER).refs == {"main": SECOND}
         assert len(cache.repo(FOLDER).snapshots) == 2
         checked = {event.path: event.fetched for event in events if isinstance(event, Checked)}
