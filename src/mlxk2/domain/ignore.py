@@ -84,34 +84,42 @@ _SECRETS = (
     ".kube/",
     ".docker/",
 )
-_VERSION_CONTROL = (".git", ".hg", ".svn", ".bzr", ".jj", ".cache/huggingface")
+_VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".bzr", ".jj"})
+_OF_THE_HUB = ".cache/huggingface/"
 
 
 class IgnoreRules(NamedTuple):
     """The one list that check, dry run and upload share."""
 
     spec: GitIgnoreSpec
-    defaults: int
-    asked: int
+    junk: int
 
     @classmethod
     def of(cls, ignore_file: str | None) -> "IgnoreRules":
         """`ignore_file` is the text of the folder's `.hfignore`, None when it has none."""
-        lines = (ignore_file or "").splitlines()
-        spec = GitIgnoreSpec.from_lines([*_JUNK, *_SECRETS, *lines, *_VERSION_CONTROL])
-        return cls(spec, len(_JUNK), len(lines))
+        lines = [line for line in (ignore_file or "").removeprefix("\ufeff").splitlines() if _is_pattern(line)]
+        return cls(GitIgnoreSpec.from_lines([*_JUNK, *_SECRETS, *lines]), len(_JUNK))
 
     def reason(self, path: str) -> Reason | None:
         """Why the file stays at home; None when it goes along."""
+        if not _VERSION_CONTROL.isdisjoint(path.split("/")) or path.startswith(_OF_THE_HUB):
+            return Reason.VERSION_CONTROL
         result = self.spec.check_file(path)
         if not result.include or result.index is None:
             return None
-        if result.index < self.defaults:
+        if result.index < self.junk:
             return Reason.JUNK
-        if result.index < self.defaults + len(_SECRETS):
-            return Reason.SECRET
-        return Reason.ASKED if result.index < self.defaults + len(_SECRETS) + self.asked else Reason.VERSION_CONTROL
+        return Reason.SECRET if result.index < self.junk + len(_SECRETS) else Reason.ASKED
 
     def enters(self, folder: str, names: frozenset[str]) -> bool:
         """Whether anything below a folder (its path ends in '/') can go along."""
         return self.reason(folder) is None and _VIRTUAL_ENVIRONMENT not in names
+
+
+def _is_pattern(line: str) -> bool:
+    """A line that git makes nothing of is passed over, as git does."""
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 _KINDS = (
     (rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----", "a private key"),
-    (rb"\bhf_[A-Za-z0-9]{30,}", "a Hugging Face token"),
+    (rb"\b(?:hf|api_org)_[A-Za-z0-9]{30,}", "a Hugging Face token"),
+    (rb"\bhf_oauth_[A-Za-z0-9._-]{30,}", "a Hugging Face token"),
     (rb"\b(?:ghp|gho|ghs|ghu|ghr)_[A-Za-z0-9]{36}", "a GitHub token"),
     (rb"\bgithub_pat_[A-Za-z0-9_]{50,}", "a GitHub token"),
     (rb"\bglpat-[A-Za-z0-9_-]{20,}", "a GitLab token"),

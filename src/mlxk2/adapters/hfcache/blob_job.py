@@ -11,7 +11,7 @@ from threading import Condition
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.locks import lock
-from mlxk2.adapters.hfcache.partial import LetGo, Partial
+from mlxk2.adapters.hfcache.partial import LetGo, Partial, give_up_name
 from mlxk2.adapters.hfcache.placing import plain_file, pointer_of
 from mlxk2.ports.blobs import BlobHash
 from mlxk2.ports.errors import DownloadFailed
@@ -67,6 +67,7 @@ class BlobJob:
         with lock(self._lock, waiting=lambda: waiting(self.file.path)):
             if self._is_here():
                 return False
+            self._clear_the_name()
             for _ in range(_ATTEMPTS):
                 if self._fetch(ask):
                     return True
@@ -108,6 +109,13 @@ class BlobJob:
         if not right:
             self._here = self._hashed = 0
         return right
+
+    def _clear_the_name(self) -> None:
+        """What is known to be wrong must not look right should the fetching fail; a short one is a beginning."""
+        if os.path.lexists(self._blob):
+            give_up_name(self._blobs, self.file.etag, self.file.size)
+        elif plain_file(self._plain, self.file.size):
+            os.unlink(self._plain)
 
     def _fetch(self, ask: Callable[[Range], None]) -> bool:
         partial = self._partial = Partial(self._blobs, self.file.etag, self.file.size)

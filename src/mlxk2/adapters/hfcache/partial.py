@@ -146,11 +146,23 @@ class Partial:
 
 
 def bytes_there(blobs: str, etag: str) -> int:
-    """Bytes on the disk of a blob's partial file, near enough for planning."""
+    """Bytes on the disk of a blob's partial file, or of the piece to begin with; near enough for planning."""
     try:
-        return os.lstat(path_of(blobs, etag)).st_blocks * 512
+        names = [os.path.basename(path_of(blobs, etag))]
+        if not os.path.lexists(path_of(blobs, etag)):
+            names = _leftovers(blobs, etag)
+        return max((os.lstat(os.path.join(blobs, name)).st_blocks * 512 for name in names), default=0)
     except OSError:
         return 0
+
+
+def give_up_name(blobs: str, etag: str, size: int) -> None:
+    """Take a wrong file's name away: one that is too short becomes a piece to go on from, any other is deleted."""
+    blob = os.path.join(blobs, etag)
+    if os.path.isfile(blob) and not os.path.islink(blob) and os.path.getsize(blob) < size:
+        os.rename(blob, os.path.join(blobs, f"{etag}.00000000.incomplete"))
+    else:
+        os.unlink(blob)
 
 
 def _leftovers(blobs: str, etag: str) -> list[str]:

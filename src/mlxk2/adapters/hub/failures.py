@@ -119,6 +119,8 @@ def translate(error: Exception, about: About, *, has_token: bool) -> Mlxk2Error:
     if isinstance(error, OfflineModeIsEnabled):
         return offline()
     status = status_of(error)
+    if isinstance(error, UnicodeEncodeError) or type(error).__name__ == "LocalProtocolError":
+        return Unauthorised(f"Your token holds characters that no token has; check HF_TOKEN, or {LOG_IN}")
     if status is None:
         if is_transport(error):
             return _unreachable(error, about)
@@ -213,9 +215,7 @@ def _unreachable(error: Exception, about: About) -> Mlxk2Error:
     name = type(error).__name__
     if name in _NEVER_BETTER:
         return NetworkProblem(
-            f"The Hub ({about.endpoint}) cannot be asked like this ({name}); check HF_ENDPOINT, and HF_TOKEN for odd"
-            " characters",
-            details=name,
+            f"The Hub ({about.endpoint}) cannot be asked like this ({name}); check HF_ENDPOINT", details=name
         )
     what = {
         "ConnectError": "cannot be reached",

@@ -100,6 +100,6 @@ def _source_file(name: str, sibling: Any) -> SourceFile:
     lfs = sibling.lfs
     size = lfs.size if lfs else sibling.size
     etag = lfs.sha256 if lfs else sibling.blob_id
-    if size is None or not etag:
+    if not isinstance(size, int) or size < 0 or not etag or not sibling.blob_id:
         raise DownloadFailed(f"The Hub does not say how large {sibling.rfilename} of '{name}' is, or what its hash is")
     return SourceFile(sibling.rfilename, size, etag, sibling.blob_id)

@@ -129,7 +129,7 @@ class PullModel:
         repo = self._repo(folder_of(model.name))
         commits = {entry.commit for entry in repo.snapshots} if repo else set()
         named = repo.refs.get(reference.revision) if repo else None
-        if named is None and repo and not reference.pinned:
+        if named not in commits and repo and not reference.pinned:
             named = choose_commit(repo)
         if reference.is_commit:
             named = model.commit
