@@ -44,7 +44,7 @@ class FoundModel(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What one commit changes. `parent` is the head that the plan was made against; None in an empty repo."""
+    """What one commit changes. `parent` is the head that the plan was made against; None takes whatever is there."""
 
     name: str
     branch: str

@@ -67,7 +67,7 @@ class MemoryHub:
         hits = [
             FoundModel(name, _weights(repo), repo.downloads, 0, 1_700_000_000.0, repo.gated, repo.tags)
             for name, repo in self.repos.items()
-            if words.lower() in name.lower()
+            if all(word in name.lower() for word in words.lower().split())
             and (author is None or name.startswith(f"{author}/"))
             and (tag is None or tag in repo.tags)
         ]
@@ -82,8 +82,9 @@ class MemoryHub:
         branches.setdefault(branch, dict(branches["main"]))
 
     def commit(self, commit: Commit, notice: Notice, *, bars: bool = False) -> Committed:  # noqa: ARG002
+        head_commit = self.model(commit.name, commit.branch, notice).commit
         repo = self._repo(commit.name)
-        if repo.commit(commit.branch) != commit.parent:
+        if commit.parent not in (None, head_commit):
             raise Conflict(f"'{commit.name}' was changed by somebody else meanwhile")
         head = repo.branches[commit.branch]
         for path in commit.deletions:

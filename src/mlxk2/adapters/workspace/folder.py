@@ -41,11 +41,11 @@ class FolderWorkspace:
         return Listing(tuple(sorted(files)), tuple(sorted(odd)))
 
     def text(self, folder: str, name: str) -> str | None:
-        try:
-            with _access(name), open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except FileNotFoundError:
+        path = os.path.join(folder, name)
+        if not os.path.lexists(path):
             return None
+        with _access(name), open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
 
     def pieces(self, file: LocalFile) -> Iterator[bytes]:
         with _access(file.path), open(file.location, "rb", buffering=0) as content:
@@ -80,8 +80,6 @@ def _fact(file: LocalFile, probe: Probe) -> FileFact:
 def _access(what: str) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise AccessProblem(f"{what} cannot be read: {reason}; check its permissions") from error
