@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+OLDEST := .venv-oldest
+HUB    := huggingface_hub==1.22.*
 
-.PHONY: run test check lint types imports docs bench clean
+.PHONY: run test oldest check lint types imports docs bench clean
 
 run: $(STAMP)
 	@HF_HUB_CACHE="$(CURDIR)/.run-cache/hub" $(BIN)/mlxk2 pull demo
@@ -15,6 +17,11 @@ test: $(STAMP)
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest; tests=$$?; \
 		$(BIN)/coverage combine -q && $(BIN)/coverage report; floor=$$?; exit $$((tests > floor ? tests : floor))
+
+# The oldest huggingface_hub that is supported speaks another HTTP library: what talks to the Hub must run on both.
+oldest: $(OLDEST)/.installed
+	@$(OLDEST)/bin/python -m pytest -q tests/contracts/test_hub.py tests/adapters/test_hub.py \
+		tests/adapters/test_hub_faults.py tests/adapters/test_loopback_hub.py tests/e2e/test_pull.py tests/e2e/test_push.py
 
 check: lint types imports docs
 	@echo "All checks passed."
@@ -36,7 +43,7 @@ bench: $(STAMP)
 	$(BIN)/python -m bench
 
 clean:
-	rm -rf $(VENV) .run-cache build dist man src/*.egg-info .coverage* .hypothesis .mypy_cache .ruff_cache \
+	rm -rf $(VENV) $(OLDEST) .run-cache build dist man src/*.egg-info .coverage* .hypothesis .mypy_cache .ruff_cache \
 		.import_linter_cache
 
 $(STAMP): pyproject.toml
@@ -46,3 +53,11 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 	@$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $(STAMP)
+
+$(OLDEST)/.installed: pyproject.toml
+	@echo "Installing $(HUB) into $(OLDEST), without MLX ..."
+	@$(PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --quiet '$(HUB)' dependency-injector pathspec rich \
+		starlette uvicorn pytest hypothesis jsonschema
+	@$(OLDEST)/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@

@@ -126,3 +126,25 @@ def test_the_model_recommends_the_sampling() -> None:
     bench = Bench(with_files(healthy_model(), {"generation_config.json": config}))
     bench.ask(RunOptions("hi"))
     assert bench.engine.requests[0].sampling.temperature == 0.6
+
+
+def test_a_model_that_is_not_here_can_be_downloaded() -> None:
+    assert (
+        "download it with: mlxk2 pull org/other"
+        in Bench(healthy_model()).refusal(RunOptions("hi"), "org/other").message
+    )
+
+
+@pytest.mark.parametrize("reference", ["demo", "org/other@abc1234"])
+def test_what_cannot_be_downloaded_under_this_name_is_not_offered(reference: str) -> None:
+    assert "download it with" not in Bench(healthy_model()).refusal(RunOptions("hi"), reference).message
+
+
+@pytest.mark.parametrize("revision", ["", "@{commit}"])
+def test_an_unhealthy_model_is_met_with_its_repair(revision: str) -> None:
+    model = sick_model(Pathology.TRUNCATED_SHARD)
+    (commit,) = model.revisions
+    reference = NAME + revision.format(commit=commit[:8])
+    message = Bench(model).refusal(RunOptions("hi"), reference).message
+    pinned = f"@{commit[:12]}" if revision else ""
+    assert message.endswith(f"repair it with: mlxk2 pull mlx-community/tiny-4bit{pinned} --repair")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from mlxk2.domain.answer import Answer
 from mlxk2.domain.compatibility import judge_runtime
-from mlxk2.domain.inspection import Inspector, ModelSummary
+from mlxk2.domain.inspection import Inspector, Located, ModelSummary
 from mlxk2.domain.metadata import context_length
 from mlxk2.domain.names import DEMO_ALIAS, DEMO_NAME, parse_reference
 from mlxk2.domain.sampling import SamplingChoice, check_choice, decide
@@ -13,7 +13,7 @@ from mlxk2.domain.stopping import check_stops
 from mlxk2.domain.subject import Subject
 from mlxk2.ports.cache import ModelCache
 from mlxk2.ports.engine import Engine, EngineLoader, LoadOptions, RequestId, RuntimeCatalogue
-from mlxk2.ports.errors import OperationError, ValidationError
+from mlxk2.ports.errors import ModelNotFound, OperationError, ValidationError
 from mlxk2.ports.generation import GenerationRequest, Message, Sampling, Sink
 
 
@@ -71,7 +71,7 @@ class RunModel:
         run.
         """
         _check(options)
-        located = self._inspector.locate(parse_reference(reference))
+        located = self._locate(reference)
         summary, subject = self._inspector.judge(located)
         if subject is None or not summary.health.healthy:
             raise OperationError(_unhealthy(summary, reference))
@@ -83,6 +83,15 @@ class RunModel:
             return RunSession(summary.name, engine, _request(engine, snapshot, options), options.stops)
         except BaseException:
             engine.close()
+            raise
+
+    def _locate(self, reference: str) -> Located:
+        parsed = parse_reference(reference)
+        try:
+            return self._inspector.locate(parsed)
+        except ModelNotFound as error:
+            if not parsed.exact and not parsed.revision:
+                error.message += f", or download it with: mlxk2 pull {reference}"
             raise
 
     def _check_runtime(self, summary: ModelSummary, subject: Subject, options: RunOptions) -> None:

@@ -61,7 +61,7 @@ def _notes(args: Namespace, total: int, hidden: int, place: str, out: Output) ->
     if not total and args.pattern:
         out.note(f"No model in the cache matches '{args.pattern}'; see all: mlxk2 list --all")
     elif not total:
-        out.note(f"No model in the cache ({place}); get the demo: mlxk2 pull demo")
+        out.note(f"No model in the cache ({place}); get the demo: mlxk2 pull demo, or find one: mlxk2 search qwen")
     elif hidden:
         what = human.count(hidden, "model")
         out.note(f"{what} of other frameworks or without weights not shown; see them with: mlxk2 list --all")
