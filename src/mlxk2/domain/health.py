@@ -17,7 +17,7 @@ from mlxk2.domain.names import printable
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet, has_only_lora
-from mlxk2.ports.cache import FileFact, LinkState, RepoFacts
+from mlxk2.ports.cache import COMMIT_LOCK, FileFact, LinkState, RepoFacts
 
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "tiktoken.model")
 _ENCODER_VOCABULARIES = ("sentencepiece.bpe.model", "spiece.model")
@@ -81,9 +81,8 @@ def _no_download_in_progress(case: _Case) -> str | None:
     repo = case.snapshot.repo
     if case.snapshot.commit in repo.installing:
         return "download in progress"
-    if repo.installing and case.snapshot.listing is None:
-        return None  # another revision is being pulled, and nothing tells whose blobs these are
-    return "download in progress" if _own_etags(case.snapshot, repo.held_locks) else None
+    etags = {name for name in repo.held_locks if not name.endswith(COMMIT_LOCK)}
+    return "download in progress" if _own_etags(case.snapshot, etags) else None
 
 
 def _no_partial_download(case: _Case) -> str | None:
@@ -99,8 +98,8 @@ def _own_etags(snapshot: Snapshot, etags: Iterable[str]) -> set[str]:
     if snapshot.listing is not None:
         listed = {row.blob for row in snapshot.listing.values()}
         return {etag for etag in etags if etag in listed or etag in linked}
-    finished = snapshot.repo.blobs
-    return {etag for etag in etags if etag in linked or etag not in finished}
+    others = snapshot.repo.blobs.keys() | snapshot.elsewhere
+    return {etag for etag in etags if etag in linked or etag not in others}
 
 
 def _snapshot_can_be_read(case: _Case) -> str | None:

@@ -28,6 +28,7 @@ class Snapshot:
         self.listing: dict[str, ListedFile] | None = (
             None if facts.listing is None else {row.path: row for row in facts.listing}
         )
+        self.elsewhere = facts.elsewhere
         self._json: dict[str, JsonValue | Broken | LargeJson] = {}
         self._safetensors: dict[str, SafetensorsHeader | Broken] = {}
 

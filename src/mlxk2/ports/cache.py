@@ -117,11 +117,16 @@ class RepoFacts(NamedTuple):
 
 
 class SnapshotFacts(NamedTuple):
-    """One snapshot: its entries sorted by path, and the recorded listing where there is one."""
+    """One snapshot: its entries sorted by path, and the recorded listing where there is one.
+
+    Without a listing, `elsewhere` are the blobs that the listings of other commits name: a download of these is no
+    business of this snapshot. It is empty where nothing is being downloaded.
+    """
 
     commit: str
     files: tuple[FileFact, ...]
     listing: tuple[ListedFile, ...] | None = None
+    elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,8 @@ def _access(what: str) -> Iterator[None]:
     """Turn the file system's refusals into the program's own error."""
     try:
         yield
+    except BrokenPipeError:  # of whoever is told about the progress
+        raise
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise DiskFull(

@@ -5,10 +5,8 @@ listing, blobs (each under huggingface_hub's own lock for it, and named only whe
 the ref last: a kill at any moment leaves the model as it was before, or complete, or visibly unfinished.
 """
 
-import contextlib
 import json
 import os
-import secrets
 from collections.abc import Iterable
 
 from mlxk2.adapters.hfcache import layout, partial
@@ -17,6 +15,7 @@ from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.hfcache.placing import place, plain_file, pointer_of
 from mlxk2.adapters.hfcache.snapshot import read_listing
+from mlxk2.adapters.hfcache.workshop import Workshop
 from mlxk2.ports.cache import COMMIT_LOCK
 from mlxk2.ports.errors import AccessProblem, ValidationError
 from mlxk2.ports.sources import SourceFile
@@ -38,17 +37,21 @@ def install(root: str, delivery: Delivery, watch: Watch) -> int:
                 f"{folder}/{layout.SNAPSHOTS}/{commit} is a link to another place; remove the link first"
             )
         os.makedirs(os.path.join(model, layout.BLOBS), exist_ok=True)
-        _tag(root)
+        workshop = Workshop(os.path.join(root, layout.LOCKS, folder, f"{commit}.tmp"))
+        tag = os.path.join(root, layout.CACHEDIR_TAG)
+        if not os.path.lexists(tag):
+            workshop.write(tag, layout.CACHEDIR_TAG_TEXT.encode())
         if read_listing(model, commit) is None:
-            _write_atomically(os.path.join(model, layout.TREES, f"{commit}.json"), _tree(delivery.listing))
+            workshop.write(os.path.join(model, layout.TREES, f"{commit}.json"), _tree(delivery.listing))
         distinct = {file.etag: file for file in delivery.files}
         written = Fetching(root, folder, commit, delivery.content, watch)(tuple(distinct.values()))
         for file in delivery.files:
             if distinct[file.etag].path != file.path:
                 watch(Checked(file.path, fetched=False))  # the same blob as another file's
-        place(model, snapshot, delivery.files)
+        place(model, snapshot, delivery.files, workshop)
         if delivery.ref:
-            _write_atomically(os.path.join(model, layout.REFS, delivery.ref), commit.encode())
+            workshop.write(os.path.join(model, layout.REFS, delivery.ref), commit.encode())
+        workshop.close()
     return written
 
 
@@ -96,22 +99,3 @@ def _tree(files: tuple[SourceFile, ...]) -> bytes:
         if file.is_lfs:
             rows[file.path] |= {"lfs_sha256": file.etag, "lfs_size": file.size}
     return json.dumps({"format_version": layout.TREE_FORMAT_VERSION, "files": rows}, indent=1).encode()
-
-
-def _tag(root: str) -> None:
-    path = os.path.join(root, layout.CACHEDIR_TAG)
-    if not os.path.lexists(path):
-        _write_atomically(path, layout.CACHEDIR_TAG_TEXT.encode())
-
-
-def _write_atomically(path: str, content: bytes) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.{secrets.token_hex(4)}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise

@@ -7,6 +7,7 @@ lock does. Where a file system has no flock, filelock falls back to "the file ex
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,8 @@ from mlxk2.adapters.hfcache import layout
 
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TRY = fcntl.LOCK_SH | fcntl.LOCK_NB
+_LOOKS = 10
+_LOOK_SECONDS = 0.005
 _NO_FLOCK = {errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -66,9 +69,14 @@ def lock(path: str, *, waiting: Callable[[], None] | None = None) -> Iterator[No
 
 
 def _take(handle: int, waiting: Callable[[], None] | None) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if waiting:
-            waiting()
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    """Whoever only looks whether a lock is held has it for a moment; that is not worth telling."""
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
+    if waiting:
+        waiting()
+    fcntl.flock(handle, fcntl.LOCK_EX)

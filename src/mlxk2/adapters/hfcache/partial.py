@@ -24,6 +24,7 @@ _HEADER = struct.Struct("<8sIIQ")
 _MAGIC = b"MLXK2MAP"
 _VERSION = 1
 _COUNT = struct.Struct("<Q")
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _OWN = f".{layout.OWN_PARTIAL}.incomplete"
 
 
@@ -46,11 +47,12 @@ class Partial:
         self._done = [0] * self._segments
         self._guard = Lock()
         self._open = True
-        adopted = 0 if os.path.lexists(self._path) else _adopt(blobs, etag, self._path)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self.handle = os.open(self._path, flags, 0o666)
+        piece = None if os.path.lexists(self._path) else _longest_piece(blobs, etag)
+        self.handle = os.open(piece or self._path, _OPEN, 0o666)
         if not self._read_map():
-            self._start_from(adopted)
+            self._start_from(os.fstat(self.handle).st_size if piece else 0)
+        if piece:  # with its map by now, so that a kill here loses nothing
+            os.rename(piece, self._path)
 
     @property
     def done(self) -> int:
@@ -173,19 +175,11 @@ def _leftovers(blobs: str, etag: str) -> list[str]:
     ]
 
 
-def _adopt(blobs: str, etag: str, path: str) -> int:
-    """Take over the longest piece that a killed huggingface_hub left; returns its length.
+def _longest_piece(blobs: str, etag: str) -> str | None:
+    """What a killed huggingface_hub left of the blob.
 
     It writes from the beginning without holes, and holds the blob's lock while it lives, so what is there is a prefix
     that nobody else uses; should it not be, the hash of the whole will tell.
     """
-    sizes = {
-        name: os.lstat(os.path.join(blobs, name)).st_size
-        for name in _leftovers(blobs, etag)
-        if not os.path.islink(os.path.join(blobs, name))
-    }
-    longest = max(sizes, key=lambda name: sizes[name], default=None)
-    if longest is None:
-        return 0
-    os.rename(os.path.join(blobs, longest), path)
-    return sizes[longest]
+    paths = [os.path.join(blobs, name) for name in _leftovers(blobs, etag)]
+    return max((path for path in paths if not os.path.islink(path)), key=os.path.getsize, default=None)

@@ -6,12 +6,11 @@ blobs. Real files that are there already, and right, stay as they are.
 
 import errno
 import os
-import secrets
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 
 from mlxk2.adapters.hfcache import layout
+from mlxk2.adapters.hfcache.workshop import Workshop
 from mlxk2.ports.sources import SourceFile
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -29,7 +28,7 @@ def plain_file(pointer: str, size: int) -> bool:
         return False
 
 
-def place(model: str, snapshot: str, files: Iterable[SourceFile]) -> None:
+def place(model: str, snapshot: str, files: Iterable[SourceFile], workshop: Workshop) -> None:
     """Every file's blob is in `blobs/` and right, or the file itself is in the snapshot and right."""
     chosen = tuple(files)
     users = Counter(file.etag for file in chosen)
@@ -40,31 +39,24 @@ def place(model: str, snapshot: str, files: Iterable[SourceFile]) -> None:
             continue
         pointer = pointer_of(snapshot, file)
         _make_folders(snapshot, os.path.dirname(file.path))
-        if _link(pointer, file):
+        if _link(pointer, file, workshop):
             continue
         if users[file.etag]:
-            shutil.copyfile(blob, f"{pointer}.tmp")
-            os.replace(f"{pointer}.tmp", pointer)
+            workshop.copy(pointer, blob)
         else:
             os.replace(blob, pointer)
 
 
-def _link(pointer: str, file: SourceFile) -> bool:
+def _link(pointer: str, file: SourceFile, workshop: Workshop) -> bool:
     """Make the link; returns whether the file system has links."""
     goal = "../" * (file.path.count("/") + 2) + f"{layout.BLOBS}/{file.etag}"
     if os.path.islink(pointer) and os.readlink(pointer) == goal:
         return True
-    temporary = f"{pointer}.{secrets.token_hex(4)}.tmp"
     try:
-        os.symlink(goal, temporary)
+        workshop.link(pointer, goal)
     except OSError as error:
         if error.errno in _NO_LINKS:
             return False
-        raise
-    try:
-        os.replace(temporary, pointer)
-    except OSError:
-        os.unlink(temporary)
         raise
     return True
 

@@ -14,7 +14,14 @@ from mlxk2.ports.cache import BlobFact, LinkState, PartialFile, RepoFacts, Snaps
 
 
 def read_repo(root: str, folder: str, *, shared: bool) -> RepoFacts:
-    """One pass over the folder; `shared` tells whether the cache has a shared Xet store."""
+    """Facts of the folder; `shared` tells whether the cache has a shared Xet store."""
+    facts = _read_once(root, folder, shared=shared)
+    if facts.snapshots or not os.path.isdir(os.path.join(root, folder, layout.SNAPSHOTS)):
+        return facts
+    return _read_once(root, folder, shared=shared)  # a whole pull may have passed by in between
+
+
+def _read_once(root: str, folder: str, *, shared: bool) -> RepoFacts:
     path = os.path.join(root, folder)
     is_link = os.path.islink(path)
     try:
@@ -26,6 +33,7 @@ def read_repo(root: str, folder: str, *, shared: bool) -> RepoFacts:
     if part := next((part for part in PARTS if names.get(part)), None):
         leaving = f"{part} is a link that leaves the model's folder"
         return RepoFacts(folder, {}, (), {}, modified=_mtime(path), is_link=is_link, problem=leaving)
+    held = held_locks(root, folder)  # before the rest: a pull that ends meanwhile is still seen as one
     problem: str | None = None
     refs: dict[str, str] = {}
     snapshots: tuple[SnapshotEntry, ...] = ()
@@ -39,13 +47,15 @@ def read_repo(root: str, folder: str, *, shared: bool) -> RepoFacts:
             newest = _read_blobs(root if shared else None, os.path.join(path, layout.BLOBS), blobs, partial_names)
     except OSError as error:
         problem = f"the folder cannot be read: {_reason(error)}"
+    if partial_names or not snapshots:
+        held |= held_locks(root, folder)  # and one that began meanwhile
     return RepoFacts(
         folder=folder,
         refs=refs,
         snapshots=snapshots,
         blobs=blobs,
         partials=tuple(_partials(partial_names, blobs)),
-        held_locks=held_locks(root, folder),
+        held_locks=held,
         modified=newest or max((entry.modified for entry in snapshots), default=0.0) or _mtime(path),
         is_link=is_link,
         problem=problem,

@@ -29,7 +29,19 @@ def read_snapshot(root: str, repo: RepoFacts, commit: str, probe: Probe) -> Snap
     model = os.path.join(root, repo.folder)
     base = os.path.join(model, layout.SNAPSHOTS, commit)
     files = tuple(sorted(_walk(model, base, repo, probe), key=itemgetter(0)))
-    return SnapshotFacts(commit, files, read_listing(model, commit))
+    listing = read_listing(model, commit)
+    undecided = listing is None and (repo.partials or repo.held_locks)
+    return SnapshotFacts(commit, files, listing, _blobs_of_others(model) if undecided else frozenset())
+
+
+def _blobs_of_others(model: str) -> frozenset[str]:
+    """What all the listings of the model name."""
+    try:
+        names = os.listdir(os.path.join(model, layout.TREES))
+    except OSError:
+        return frozenset()
+    listings = (read_listing(model, name.removesuffix(".json")) for name in names if name.endswith(".json"))
+    return frozenset(row.blob for listing in listings if listing for row in listing)
 
 
 def read_listing(model: str, commit: str) -> tuple[ListedFile, ...] | None:

@@ -79,7 +79,10 @@ class MemoryCache:
     def snapshot(self, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
         revision = self._models[repo.folder].revisions[commit]
         files = [_fact(path, file, probe) for path, file in sorted(revision.files.items())]
-        return SnapshotFacts(commit, tuple(files), revision.listing)
+        undecided = revision.listing is None and (repo.partials or repo.held_locks)
+        others = self._models[repo.folder].revisions.values() if undecided else ()
+        elsewhere = frozenset(row.blob for other in others for row in other.listing or ())
+        return SnapshotFacts(commit, tuple(files), revision.listing, elsewhere)
 
     def location(self, folder: str, commit: str) -> str:
         return f"memory:{folder}/{commit}"

@@ -17,6 +17,7 @@ from mlxk2.testing.models import commit_of, healthy_model, with_files, with_list
 CacheOf = Callable[[Iterable[StoredModel]], ModelCache]
 NAME = "org/model"
 FOLDER = "models--org--model"
+OTHER = "models--org--other"
 WHOLE = Removal(FOLDER, (), (), (), 0)
 FIRST, SECOND = commit_of(NAME, 1), commit_of(NAME, 2)
 
@@ -168,6 +169,15 @@ class CacheContract:
         assert listing == model.revisions[FIRST].listing
         bare = cache_of([replace(two_revisions(), folder="models--org--bare")])
         assert bare.snapshot(bare.repo("models--org--bare"), FIRST, read_nothing).listing is None
+
+    def test_blobs_of_other_listings_are_told_while_something_is_downloaded(self, cache_of: CacheOf) -> None:
+        model = two_revisions()
+        listed = with_listing(model).revisions[SECOND]
+        mixed = replace(model, revisions={FIRST: model.revisions[FIRST], SECOND: listed})
+        quiet, busy = cache_of([mixed]), cache_of([replace(mixed, folder=OTHER, partials=(("e" * 64, 3),))])
+        assert quiet.snapshot(quiet.repo(FOLDER), FIRST, read_nothing).elsewhere == frozenset()
+        told = busy.snapshot(busy.repo(OTHER), FIRST, read_nothing).elsewhere
+        assert told == {row.blob for row in listed.listing or ()}
 
     def test_a_model_frees_all_its_bytes(self, cache_of: CacheOf) -> None:
         refs = 2 * 40
