@@ -1,7 +1,7 @@
 """What of a folder stays at home when it is pushed: defaults that hold at every depth, then the lines of `.hfignore`.
 
 Both have gitignore's semantics, and the last line that matches decides, so that `.hfignore` can take a default back
-(`!.env.example`). Only version control can never be uploaded.
+(`!.env.example`). Only version control and `.cache` can never be uploaded.
 """
 
 from enum import Enum
@@ -28,7 +28,6 @@ _JUNK = (
     "node_modules/",
     "__pycache__/",
     "*.py[cod]",
-    ".cache/",
     ".mypy_cache/",
     ".pytest_cache/",
     ".ruff_cache/",
@@ -85,7 +84,7 @@ _SECRETS = (
     ".docker/",
 )
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".bzr", ".jj"})
-_OF_THE_HUB = ".cache/huggingface/"
+_REFUSED_BY_THE_HUB = ".cache"
 
 
 class IgnoreRules(NamedTuple):
@@ -102,8 +101,11 @@ class IgnoreRules(NamedTuple):
 
     def reason(self, path: str) -> Reason | None:
         """Why the file stays at home; None when it goes along."""
-        if not _VERSION_CONTROL.isdisjoint(path.split("/")) or path.startswith(_OF_THE_HUB):
+        parts = path.split("/")
+        if not _VERSION_CONTROL.isdisjoint(parts):
             return Reason.VERSION_CONTROL
+        if _REFUSED_BY_THE_HUB in parts:
+            return Reason.JUNK
         result = self.spec.check_file(path)
         if not result.include or result.index is None:
             return None

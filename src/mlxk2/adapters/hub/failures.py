@@ -8,6 +8,7 @@ on whole: they can hold addresses with signatures, and headers.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from huggingface_hub import get_session
 from huggingface_hub.errors import (
@@ -29,14 +30,24 @@ from mlxk2.ports.errors import (
     RateLimited,
     Unauthorised,
 )
+from mlxk2.ports.redaction import without_secrets
 
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _NEVER_BETTER = frozenset({"InvalidURL", "LocalProtocolError", "TooManyRedirects", "UnsupportedProtocol"})
 _NO_CONNECTION = frozenset({"ConnectError", "ConnectTimeout", "ProxyError"})
+LONGEST_WAIT = 120.0
+"""Seconds that are waited for at the most when a server asks for a pause."""
 _RESET = re.compile(r"\bt=(\d+)")
-_QUERY = re.compile(r"\?[^\s'\"]+")
 _LONGEST = 200
 LOG_IN = "log in with: hf auth login (or set HF_TOKEN)"
+
+
+class AsksToWait(Exception):
+    """A server wants to be left alone for longer than anybody waits; raised before huggingface_hub starts to."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__("the server asks for a long pause")
+        self.response = response
 
 
 class EndedEarly(Exception):
@@ -83,6 +94,13 @@ def retry_after(error: BaseException) -> float | None:
         pass
     reset = _RESET.search(headers.get("ratelimit", "")) if status_of(error) == 429 else None
     return float(reset[1]) if reset else None
+
+
+def refuse_long_waits(response: Any) -> None:
+    """A hook of the HTTP session: huggingface_hub itself would wait for an hour, and do so five times."""
+    asked = retry_after(AsksToWait(response)) if response.status_code in _TRANSIENT else None
+    if asked is not None and asked > LONGEST_WAIT:
+        raise AsksToWait(response)
 
 
 def is_transport(error: BaseException) -> bool:
@@ -162,8 +180,8 @@ def _by_status(status: int, error: Exception, about: About, details: str, *, has
 
 
 def _in_short(error: BaseException) -> str:
-    """An unknown failure for whoever has to look into it, without what follows a `?` in an address."""
-    return f"{type(error).__name__}: {_QUERY.sub('?...', ' '.join(str(error).split()))[:_LONGEST]}"
+    """An unknown failure for whoever has to look into it."""
+    return without_secrets(f"{type(error).__name__}: {' '.join(str(error).split())}")[:_LONGEST]
 
 
 def offline() -> NetworkProblem:

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 from huggingface_hub import HfApi, get_session, get_token
 from huggingface_hub.utils import build_hf_headers
 
-from mlxk2.adapters.hub.failures import About, offline
+from mlxk2.adapters.hub.failures import About, offline, refuse_long_waits
 from mlxk2.adapters.hub.http_content import HttpContent
 from mlxk2.adapters.hub.retrying import Retries
-from mlxk2.adapters.hub.searching import SEARCHED, found_model
+from mlxk2.adapters.hub.searching import find
 from mlxk2.adapters.hub.uploading import heard, upload
 from mlxk2.ports.errors import DownloadFailed
 from mlxk2.ports.hub import Commit, Committed, FoundModel, HubModel, Notice, Transport
@@ -56,20 +56,9 @@ class HuggingFaceHub:
     def search(
         self, words: str, *, author: str | None, tag: str | None, limit: int, notice: Notice
     ) -> Sequence[FoundModel]:
+        about = About(self._endpoint, words)
         return self._call(
-            lambda: [
-                found_model(info)
-                for info in self._api.list_models(
-                    search=words,
-                    author=author,
-                    filter=tag,
-                    sort="downloads",
-                    limit=limit,
-                    expand=SEARCHED,  # type: ignore[arg-type] # a list of some of its names
-                )
-            ],
-            About(self._endpoint, words),
-            notice,
+            lambda: find(self._endpoint, self._headers(), words, author=author, tag=tag, limit=limit), about, notice
         )
 
     def create_repo(self, name: str, *, private: bool, notice: Notice) -> None:
@@ -92,7 +81,11 @@ class HuggingFaceHub:
     def _call(self, work: Callable[[], T], about: About, notice: Notice) -> T:
         if self._is_offline:
             raise offline()
-        get_session().timeout = _TIMEOUT
+        session = get_session()
+        session.timeout = _TIMEOUT
+        hooks = session.event_hooks
+        if refuse_long_waits not in hooks["response"]:
+            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_long_waits]}
         return self._retries.call(work, about, notice, has_token=bool(get_token()))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mlxk2.adapters.hub.failures import (
+    LONGEST_WAIT,
     About,
     is_no_connection,
     is_transient,
@@ -30,7 +31,7 @@ class Retries:
     attempts: int = 6
     first_pause: float = 0.5
     longest_pause: float = 20.0
-    longest_wait: float = 120.0
+    longest_wait: float = LONGEST_WAIT
     sleep: Callable[[float], None] = time.sleep
 
     def pause_after(self, failures: int, error: Exception) -> float | None:
@@ -38,9 +39,12 @@ class Retries:
         asked = retry_after(error)
         if failures >= self.attempts or not is_transient(error) or (asked or 0) > self.longest_wait:
             return None
-        growing = min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1))
         jitter = random.uniform(1.0, 1.25)  # noqa: S311 - so that many clients do not come back in step
-        return max(asked or 0.0, growing * jitter)
+        return max(asked or 0.0, self.growing(failures) * jitter)
+
+    def growing(self, failures: int) -> float:
+        """The pause that nobody asked for."""
+        return min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1))
 
     def wait(self, failures: int, error: Exception, about: About, notice: Notice, *, has_token: bool) -> None:
         """Pause before the next try. Raises the translated error when there is none left."""

@@ -1,17 +1,39 @@
-"""What the Hub tells of a model that a search found."""
+"""Looking for models on the Hub.
 
-from typing import Any, Final, Literal
+huggingface_hub's own search tries again by rules of its own, and prints addresses while it does; its record is used.
+"""
+
+from typing import Any
+
+from huggingface_hub import ModelInfo, get_session, hf_raise_for_status
 
 from mlxk2.ports.hub import FoundModel
 
-_Property = Literal["downloads", "gated", "lastModified", "likes", "safetensors", "tags"]
-SEARCHED: Final[list[_Property]] = ["downloads", "gated", "lastModified", "likes", "safetensors", "tags"]
+_EXPANDED = ("downloads", "gated", "lastModified", "likes", "safetensors", "tags")
 _BITS = {"BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "C64": 64}
 """Of the types whose name does not end in their number of bits."""
 
 
-def found_model(info: Any) -> FoundModel:
-    """huggingface_hub's record as ours."""
+def find(
+    endpoint: str, headers: dict[str, str], words: str, *, author: str | None, tag: str | None, limit: int
+) -> list[FoundModel]:
+    """As many pages as the limit takes, most often one."""
+    wanted = {"search": words, "author": author, "filter": tag, "sort": "downloads", "limit": limit}
+    params = {name: value for name, value in wanted.items() if value is not None}
+    response = get_session().get(f"{endpoint}/api/models", params={**params, "expand": _EXPANDED}, headers=headers)
+    found: list[FoundModel] = []
+    while True:
+        hf_raise_for_status(response)
+        found += [_found_model(item) for item in response.json()]
+        following = response.links.get("next", {}).get("url", "")
+        if len(found) >= limit or not following.startswith(f"{endpoint}/"):
+            return found[:limit]
+        response = get_session().get(following, headers=headers)
+
+
+def _found_model(item: dict[str, Any]) -> FoundModel:
+    """The Hub's record, read by huggingface_hub, as ours."""
+    info: Any = ModelInfo(**item)  # type: ignore[no-untyped-call]
     modified = info.last_modified.timestamp() if info.last_modified else None
     tags = tuple(info.tags or ())
     return FoundModel(

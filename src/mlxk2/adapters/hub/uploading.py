@@ -1,8 +1,10 @@
 """One commit to the Hub, and what huggingface_hub says while it works."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import HfHubHTTPError
@@ -10,17 +12,30 @@ from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 
 from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.hub import Commit, Committed, Notice
+from mlxk2.ports.redaction import without_secrets
 
 _LONGEST = 500
 
 
+class _Addition(CommitOperationAdd):
+    """A file that goes along whatever a `.gitignore` in the repo says: the plan has decided that already."""
+
+    @property
+    def _should_ignore(self) -> bool:
+        return False
+
+    @_should_ignore.setter
+    def _should_ignore(self, value: bool | None) -> None:
+        pass
+
+
 def upload(api: HfApi, commit: Commit) -> Committed:
     """The operations are made anew for every try, because huggingface_hub writes into them."""
-    operations: list[CommitOperationAdd | CommitOperationDelete] = [
-        CommitOperationAdd(path_in_repo=file.path, path_or_fileobj=file.location) for file in commit.uploads
-    ]
-    operations += [CommitOperationDelete(path_in_repo=path, is_folder=False) for path in commit.deletions]
     try:
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+            _Addition(path_in_repo=file.path, path_or_fileobj=file.location) for file in commit.uploads
+        ]
+        operations += [CommitOperationDelete(path_in_repo=path, is_folder=False) for path in commit.deletions]
         made = api.create_commit(
             commit.name,
             operations,
@@ -28,10 +43,16 @@ def upload(api: HfApi, commit: Commit) -> Committed:
             revision=commit.branch,
             parent_commit=commit.parent,
         )
+    except JSONDecodeError as error:
+        raise ConnectionError("an answer of the Hub could not be read") from error
+    except UnicodeDecodeError as error:  # the one file that huggingface_hub reads as text
+        raise ValidationError(
+            "README.md is not valid UTF-8 text, as the Hub needs it; nothing was committed"
+        ) from error
     except ValueError as error:
         if isinstance(error, HfHubHTTPError):
             raise
-        why = " ".join(str(error).split())[:_LONGEST]
+        why = without_secrets(" ".join(str(error).split()))[:_LONGEST]
         raise ValidationError(f"The Hub would not take these files, nothing was committed: {why}") from error
     return Committed(made.oid, made.commit_url)
 
@@ -42,7 +63,7 @@ class _Ear(logging.Handler):
         self._notice = notice
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._notice(record.getMessage())
+        self._notice(without_secrets(record.getMessage()))
 
 
 @contextmanager
@@ -53,6 +74,10 @@ def heard(notice: Notice, *, bars: bool) -> Iterator[None]:
     (enable_progress_bars if bars else disable_progress_bars)()
     logger.handlers = [ear]
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            warnings.showwarning = lambda message, *_, **__: notice(without_secrets(str(message)))
+            yield
     finally:
         logger.handlers = others

@@ -7,10 +7,10 @@ from typing import Any
 from huggingface_hub import get_hf_file_metadata, get_session, hf_hub_url
 from huggingface_hub.utils import hf_raise_for_status
 
-from mlxk2.adapters.hub.failures import About
+from mlxk2.adapters.hub.failures import About, EndedEarly
 from mlxk2.adapters.hub.http_content import HttpContent
 from mlxk2.adapters.hub.retrying import Retries
-from mlxk2.ports.errors import DownloadFailed
+from mlxk2.ports.errors import DownloadFailed, Mlxk2Error
 from mlxk2.ports.hub import HubModel, Notice
 from mlxk2.ports.sources import SourceFile
 
@@ -46,10 +46,10 @@ class XetContent:
                     position += len(piece)
                     yield bytes(piece)
                 if position < stop:
-                    raise DownloadFailed(f"{file.path} ended {stop - position} bytes too early in the Xet storage")
-            except DownloadFailed:
+                    raise EndedEarly
+            except Mlxk2Error:
                 raise
-            except Exception as error:  # noqa: BLE001 - hf_xet raises RuntimeError for all that goes wrong on the network
+            except Exception as error:  # noqa: BLE001 - hf_xet raises RuntimeError for all that goes wrong on its way
                 failures += 1
                 self._group = None
                 if failures >= self._retries.attempts:
@@ -58,7 +58,7 @@ class XetContent:
                         " or with --transport http",
                         details=type(error).__name__,
                     ) from None
-                self._retries.sleep(self._retries.first_pause * 2.0 ** (failures - 1))
+                self._retries.sleep(self._retries.growing(failures))
 
     def _described(self, file: SourceFile) -> Any:
         """Where Xet keeps the file, from the Hub's own words; None when it does not. One request a file."""

@@ -20,6 +20,7 @@ class FolderWorkspace:
         if not os.path.isdir(folder):
             what = "is not a folder" if os.path.exists(folder) else "does not exist"
             raise ValidationError(f"{folder} {what}; name the folder that holds the model's files")
+        folder = os.path.realpath(folder)  # huggingface_hub would shorten "link/.." by its letters
         files: list[LocalFile] = []
         odd: list[str] = []
         waiting = [""]

@@ -1,6 +1,5 @@
 """From exceptions to exit codes, the one table; and telling of a failure in the form that was asked for."""
 
-import re
 from typing import TYPE_CHECKING
 
 from mlxk2.entrypoints.cli.output import Output
@@ -39,8 +38,6 @@ EXIT_CODES: tuple[tuple[type[Mlxk2Error], int], ...] = (
 )
 """The first class that fits decides."""
 
-_TOKEN = re.compile(r"\b(hf|api_org|hf_oauth)_[A-Za-z0-9_.-]{8,}|(?i:bearer)\s+[^\s'\"]+")
-
 
 def exit_code(error: Mlxk2Error) -> int:
     return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
@@ -72,8 +69,10 @@ def fail(command: str, error: Mlxk2Error, out: Output, data: "Data | None" = Non
 
 def _redact(error: Mlxk2Error) -> None:
     """Whatever library a sentence comes from, and whatever it quotes: no token is printed."""
-    error.message = _TOKEN.sub("(token)", error.message)
-    error.details = _TOKEN.sub("(token)", error.details) if error.details else error.details
+    from mlxk2.ports.redaction import without_secrets
+
+    error.message = without_secrets(error.message)
+    error.details = without_secrets(error.details) if error.details else error.details
 
 
 def _tell(error: Mlxk2Error, out: Output) -> None:

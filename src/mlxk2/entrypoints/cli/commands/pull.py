@@ -17,6 +17,7 @@ from mlxk2.entrypoints.cli.progress import Reporter, reporter
 from mlxk2.entrypoints.cli.records import DoneEvent, PullData, UpdateObject
 from mlxk2.ports.errors import Interrupted, Mlxk2Error
 from mlxk2.ports.hub import Transport
+from mlxk2.ports.redaction import without_secrets
 
 _SHORT_HASH = 12
 
@@ -29,7 +30,7 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
                 told.notice(f"'{reference.typed}' means {reference.name}")
             data = _pull(args, reference, services().pull_model(), told)
     except Mlxk2Error as error:
-        return fail("pull", error, out, _data(reference, "failed", error.message))
+        return fail("pull", error, out, _data(reference, "failed", without_secrets(error.message)))
     if out.jsonl:
         out.event(DoneEvent(data))
     elif out.json:

@@ -25,8 +25,7 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
 
     def notice(text: str) -> None:
         heard.append(text)
-        if args.verbose:
-            out.note(text)
+        out.note(text)
 
     data = _push(args, push, check, notice, out)
     if args.verbose:
@@ -80,13 +79,13 @@ def _data(
         local_files_count=len(check.files),
         no_changes=plan.is_empty if plan else None,
         created_repo=result.created_repo if result else False,
-        change_summary=None if args.dry_run else changes,
+        change_summary=None if planned else changes,
         message=message,
         experimental=False,
         disclaimer="",
         workspace_health=WorkspaceHealth(check.health.healthy, check.health.reason),
-        dry_run=True if args.dry_run else None,
-        dry_run_summary=changes if args.dry_run else None,
+        dry_run=True if planned else None,
+        dry_run_summary=changes if planned else None,
         added_files=[file.path for file in planned.added] if planned else None,
         modified_files=[file.path for file in planned.modified] if planned else None,
         deleted_files=list(planned.deleted) if planned else None,
@@ -110,9 +109,10 @@ def _tell_folder(check: FolderCheck, args: Namespace, out: Output) -> None:
     others = [path for path in check.at_home if path not in check.secrets_at_home]
     if others and args.verbose:
         for path in others:
-            out.note(f"  stays at home: {path} ({check.at_home[path].value})")
+            out.note(f"  stays at home: {printable(path)} ({check.at_home[path].value})")
     elif others:
-        out.note(f"{human.count(len(others), 'file')} stay at home (caches, leftovers, .hfignore); see --verbose")
+        stay = "stays" if len(others) == 1 else "stay"
+        out.note(f"{human.count(len(others), 'file')} {stay} at home (caches, leftovers, .hfignore); see --verbose")
     if check.odd:
         out.note(f"Cannot be uploaded, and left out: {_names(check.odd, all_of_them=args.verbose)}")
     if not check.health.healthy:
@@ -134,9 +134,9 @@ def _tell_plan(plan: PushPlan, args: Namespace, out: Output) -> None:
 
 
 def _names(paths: Sequence[str], *, all_of_them: bool) -> str:
-    if all_of_them or len(paths) <= _SHOWN:
-        return ", ".join(paths)
-    return f"{', '.join(paths[:_SHOWN])} and {len(paths) - _SHOWN} more"
+    shown = paths if all_of_them or len(paths) <= _SHOWN else paths[:_SHOWN]
+    more = f" and {len(paths) - len(shown)} more" if len(shown) < len(paths) else ""
+    return ", ".join(printable(path) for path in shown) + more
 
 
 def _checked_message(check: FolderCheck) -> str:
@@ -146,10 +146,11 @@ def _checked_message(check: FolderCheck) -> str:
 
 
 def _planned_message(plan: PushPlan) -> str:
-    if plan.is_empty:
+    if plan.is_empty and not plan.missing:
         return f"{plan.check.name} already holds these files; a push would change nothing"
-    what = {"repo": " and make the repo", "branch": f" and make the branch '{plan.options.branch}'"}
-    return f"A push to {plan.check.name} would {_changes(plan)}{what.get(plan.missing or '', '')}; nothing was sent"
+    made = {"repo": "make the repo", "branch": f"make the branch '{plan.options.branch}'", None: ""}[plan.missing]
+    what = " and ".join(part for part in (_changes(plan), made) if part)
+    return f"A push to {plan.check.name} would {what}; nothing was sent"
 
 
 def _done_message(result: PushResult) -> str:

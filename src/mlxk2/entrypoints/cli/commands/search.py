@@ -22,8 +22,8 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
         out.document(success("search", SearchData([_object(hit) for hit in hits], len(hits))))
         return 0
     if not hits:
-        wider = "" if args.all else "; look beyond MLX with --all"
-        out.note(f"The Hub has no model for MLX whose name has '{' '.join(args.words)}'{wider}")
+        kind, wider = ("", "") if args.all else (" for MLX", "; look beyond MLX with --all")
+        out.note(f"The Hub has no model{kind} whose name has '{' '.join(args.words)}'{wider}")
         return 0
     now = services().clock().now()
     rows = [_row(hit, now) for hit in hits]
