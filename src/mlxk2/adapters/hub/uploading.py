@@ -15,6 +15,7 @@ from mlxk2.ports.hub import Commit, Committed, Notice
 from mlxk2.ports.redaction import without_secrets
 
 _LONGEST = 500
+_READ_AS_TEXT = ("README.md", ".gitignore")
 
 
 class _Addition(CommitOperationAdd):
@@ -45,10 +46,9 @@ def upload(api: HfApi, commit: Commit) -> Committed:
         )
     except JSONDecodeError as error:
         raise ConnectionError("an answer of the Hub could not be read") from error
-    except UnicodeDecodeError as error:  # the one file that huggingface_hub reads as text
-        raise ValidationError(
-            "README.md is not valid UTF-8 text, as the Hub needs it; nothing was committed"
-        ) from error
+    except UnicodeDecodeError as error:  # of the files that huggingface_hub reads as text
+        named = " or ".join(file.path for file in commit.uploads if file.path in _READ_AS_TEXT)
+        raise ValidationError(f"{named} is not valid UTF-8 text, as the Hub needs it; nothing was committed") from error
     except ValueError as error:
         if isinstance(error, HfHubHTTPError):
             raise

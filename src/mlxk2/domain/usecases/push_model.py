@@ -81,6 +81,7 @@ class PushResult:
     plan: PushPlan
     committed: Committed | None
     created_repo: bool = False
+    created_branch: bool = False
 
 
 @dataclass
@@ -127,23 +128,23 @@ class PushModel:
 
     def execute(self, plan: PushPlan, notice: Notice, *, bars: bool = False) -> PushResult:
         """Upload and commit. Raises Conflict when somebody else changed the branch meanwhile."""
-        created = plan.missing == "repo"
+        created = plan.missing == "repo", plan.missing is not None and plan.options.branch != MAIN
         if plan.missing:
             plan = self._create(plan, notice)
         if plan.is_empty:
-            return PushResult(plan, None, created)
+            return PushResult(plan, None, *created)
         message = plan.options.message or f"Upload {plan.check.name.partition('/')[2]} with mlxk2"
         parent = plan.repo.commit if plan.repo else None
         commit = Commit(plan.check.name, plan.options.branch, message, parent, plan.uploads, plan.deleted)
         try:
-            return PushResult(plan, self.hub.commit(commit, notice, bars=bars), created)
+            return PushResult(plan, self.hub.commit(commit, notice, bars=bars), *created)
         except Conflict:
             again = self.plan(plan.check, plan.options, notice)
             if again.repo is None or not again.is_empty:
                 raise
             # an answer that was lost on its way: the commit is there
             page = f"{self.hub.page(plan.check.name)}/commit/{again.repo.commit}"
-            return PushResult(plan, Committed(again.repo.commit, page), created)
+            return PushResult(plan, Committed(again.repo.commit, page), *created)
 
     def _create(self, plan: PushPlan, notice: Notice) -> PushPlan:
         """Make the repo or the branch, and plan again on what is there then."""

@@ -156,6 +156,7 @@ def _planned_message(plan: PushPlan) -> str:
 def _done_message(result: PushResult) -> str:
     name = result.plan.check.name
     made = "repo made, " if result.created_repo else ""
+    made += "branch made, " if result.created_branch else ""
     if result.committed is None:
         return f"{name}: {made}nothing to change, it already holds these files"
     return f"{name}: {made}{_changed(result.plan)} in commit {result.committed.commit[:12]} ({result.committed.url})"
