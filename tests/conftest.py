@@ -2,6 +2,8 @@
 
 import json
 import os
+
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when huggingface_hub is imported, and some tests import it first
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +46,8 @@ def schema() -> jsonschema.Draft202012Validator:
 def check_against(schema: jsonschema.Draft202012Validator, out: str) -> None:
     """Hold what a command printed against the schema, when it is JSON at all: a document, or events line by line."""
     if out.startswith('{"event"'):
-        events = schema.evolve(schema={**schema.schema, "anyOf": [{"$ref": "#/$defs/event"}]})
+        whole: dict[str, Any] = dict(schema.schema) if isinstance(schema.schema, dict) else {}
+        events = schema.evolve(schema={**whole, "anyOf": [{"$ref": "#/$defs/event"}]})
         for line in out.splitlines():
             events.validate(json.loads(line))
     elif out.startswith("{"):

@@ -43,7 +43,8 @@ def test_an_empty_cache_is_a_success(cli: CommandLine, model_cache: ModelCacheOn
     assert data(cli("list", "--json")) == {"models": [], "count": 0}
     run = cli("list")
     assert (run.code, run.out) == (0, "")
-    assert run.err == f"No model in the cache ({model_cache.root}); get the demo: mlxk2 pull demo, or find one: mlxk2 search qwen\n"
+    place = f"No model in the cache ({model_cache.root})"
+    assert run.err == f"{place}; get the demo: mlxk2 pull demo, or find one: mlxk2 search qwen\n"
     assert model_cache.root.exists()
 
 

@@ -83,6 +83,7 @@ _SECRETS = (
     ".kube/",
     ".docker/",
 )
+_ANY_SECRET = GitIgnoreSpec.from_lines(_SECRETS)
 _VERSION_CONTROL = frozenset({".git", ".hg", ".svn", ".bzr", ".jj"})
 _REFUSED_BY_THE_HUB = ".cache"
 
@@ -107,6 +108,8 @@ class IgnoreRules(NamedTuple):
         if _REFUSED_BY_THE_HUB in parts:
             return Reason.JUNK
         result = self.spec.check_file(path)
+        if result.include is None and _ANY_SECRET.match_file(path.lower()):
+            return Reason.SECRET  # KEY.PEM is one too
         if not result.include or result.index is None:
             return None
         if result.index < self.junk:
@@ -114,7 +117,7 @@ class IgnoreRules(NamedTuple):
         return Reason.SECRET if result.index < self.junk + len(_SECRETS) else Reason.ASKED
 
     def enters(self, folder: str, names: frozenset[str]) -> bool:
-        """Whether anything below a folder (its path ends in '/') can go along."""
+        """Whether anything below a folder (its path ends in '/') can go along; `names` are what it holds."""
         return self.reason(folder) is None and _VIRTUAL_ENVIRONMENT not in names
 
 

@@ -27,6 +27,8 @@ class Workspace(Protocol):
     def listing(self, folder: str, enter: Callable[[str, frozenset[str]], bool]) -> Listing:
         """Everything below the folder. `enter` is asked about each sub-folder: its path, and the names in it.
 
+        It is asked twice, first without the names, so that a folder that stays out need not be readable.
+
         Raises ValidationError when the folder is not there or is none.
         """
 

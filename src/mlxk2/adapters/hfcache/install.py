@@ -36,7 +36,8 @@ def install(root: str, delivery: Delivery, watch: Watch) -> int:
             raise AccessProblem(
                 f"{folder}/{layout.SNAPSHOTS}/{commit} is a link to another place; remove the link first"
             )
-        os.makedirs(os.path.join(model, layout.BLOBS), exist_ok=True)
+        for part in (layout.BLOBS, layout.SNAPSHOTS):
+            os.makedirs(os.path.join(model, part), exist_ok=True)
         workshop = Workshop(os.path.join(root, layout.LOCKS, folder, f"{commit}.tmp"))
         tag = os.path.join(root, layout.CACHEDIR_TAG)
         if not os.path.lexists(tag):

@@ -85,6 +85,8 @@ class Partial:
         with self._guard:
             if not self._open:
                 raise LetGo
+            if not piece:
+                return
             written = 0
             while written < len(piece):
                 written += os.pwrite(self.handle, memoryview(piece)[written:], start + written)

@@ -6,8 +6,10 @@ on whole: they can hold addresses with signatures, and headers.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from huggingface_hub import get_session
@@ -86,10 +88,15 @@ def status_of(error: BaseException) -> int | None:
 
 
 def retry_after(error: BaseException) -> float | None:
-    """Seconds that the server asks to be left alone: `Retry-After`, or the reset time of `RateLimit` (`t=`)."""
+    """Seconds to be left alone: `Retry-After`, as a number or a date, or the reset time of `RateLimit` (`t=`)."""
     headers = getattr(getattr(error, "response", None), "headers", {})
+    asked = headers.get("retry-after", "")
     try:
-        return max(0.0, float(headers.get("retry-after", "")))
+        return max(0.0, float(asked))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
     except ValueError:
         pass
     reset = _RESET.search(headers.get("ratelimit", "")) if status_of(error) == 429 else None

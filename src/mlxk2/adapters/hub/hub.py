@@ -25,17 +25,18 @@ class HuggingFaceHub:
 
     def __init__(self, endpoint: str, *, is_offline: bool = False, retries: Retries | None = None) -> None:
         self._endpoint = endpoint
+        self._shown = _without_login(endpoint)
         self._is_offline = is_offline
         self._retries = retries or Retries()
         self._api = HfApi(endpoint=endpoint, library_name="mlxk2")
 
     def page(self, name: str) -> str:
-        return f"{self._endpoint}/{name}"
+        return f"{self._shown}/{name}"
 
     def model(self, name: str, revision: str, notice: Notice) -> HubModel:
         info = self._call(
             lambda: self._api.model_info(name, revision=revision, files_metadata=True, timeout=_TIMEOUT),
-            About(self._endpoint, name, revision),
+            About(self._shown, name, revision),
             notice,
         )
         files = tuple(sorted((_source_file(name, sibling) for sibling in info.siblings or ()), key=lambda f: f.path))
@@ -44,7 +45,7 @@ class HuggingFaceHub:
         return HubModel(name, info.sha, bool(info.private), bool(info.gated), files)
 
     def check_access(self, name: str, notice: Notice) -> None:
-        self._call(lambda: self._api.auth_check(name), About(self._endpoint, name), notice)
+        self._call(lambda: self._api.auth_check(name), About(self._shown, name), notice)
 
     def content(self, model: HubModel, transport: Transport, notice: Notice) -> Content:
         if transport is Transport.XET:
@@ -56,21 +57,21 @@ class HuggingFaceHub:
     def search(
         self, words: str, *, author: str | None, tag: str | None, limit: int, notice: Notice
     ) -> Sequence[FoundModel]:
-        about = About(self._endpoint, words)
+        about = About(self._shown, words)
         return self._call(
             lambda: find(self._endpoint, self._headers(), words, author=author, tag=tag, limit=limit), about, notice
         )
 
     def create_repo(self, name: str, *, private: bool, notice: Notice) -> None:
-        about = About(self._endpoint, name, verb="create", done="created")
+        about = About(self._shown, name, verb="create", done="created")
         self._call(lambda: self._api.create_repo(name, private=private, exist_ok=True), about, notice)
 
     def create_branch(self, name: str, branch: str, notice: Notice) -> None:
-        about = About(self._endpoint, name, branch, verb="create", done="created")
+        about = About(self._shown, name, branch, verb="create", done="created")
         self._call(lambda: self._api.create_branch(name, branch=branch, exist_ok=True), about, notice)
 
     def commit(self, commit: Commit, notice: Notice, *, bars: bool = False) -> Committed:
-        about = About(self._endpoint, commit.name, commit.branch, verb="write to", done="written to")
+        about = About(self._shown, commit.name, commit.branch, verb="write to", done="written to")
         with heard(notice, bars=bars):
             return self._call(lambda: upload(self._api, commit), about, notice)
 
@@ -87,6 +88,13 @@ class HuggingFaceHub:
         if refuse_long_waits not in hooks["response"]:
             session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_long_waits]}
         return self._retries.call(work, about, notice, has_token=bool(get_token()))
+
+
+def _without_login(endpoint: str) -> str:
+    """The address as people may see it."""
+    scheme, separator, rest = endpoint.rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _source_file(name: str, sibling: Any) -> SourceFile:

@@ -139,8 +139,10 @@ class MemoryCache:
                     raise DownloadFailed(f"{file.path} arrived damaged twice")
             watch(Checked(file.path, file.etag not in there))
             contents[file.path] = there[file.etag] = content
+        before = model.revisions.get(delivery.commit)
         revision = StoredRevision(
-            {file.path: StoredFile(contents[file.path], file.is_lfs) for file in delivery.files},
+            dict(before.files if before else {})
+            | {file.path: StoredFile(contents[file.path], file.is_lfs) for file in delivery.files},
             self._installed_at,
             tuple(ListedFile(file.path, file.size, file.etag) for file in _sorted(delivery.listing)),
         )

@@ -27,6 +27,8 @@ class FolderWorkspace:
         with _access(folder):
             while waiting:
                 prefix = waiting.pop()
+                if prefix and not enter(prefix, frozenset()):
+                    continue
                 with os.scandir(os.path.join(folder, prefix)) as scan:
                     entries = list(scan)
                 if prefix and not enter(prefix, frozenset(entry.name for entry in entries)):

@@ -100,8 +100,15 @@ class PushModel:
             raise ValidationError(f"'{name}' does not say whose repo it is: write org/model")
         full_name = hub_name(name)
         rules = IgnoreRules.of(self.workspace.text(folder, IGNORE_FILE))
-        listing = self.workspace.listing(folder, rules.enters)
-        reasons = {file.path: rules.reason(file.path) for file in listing.files}
+        closed: dict[str, Reason | None] = {}
+
+        def enter(path: str, names: frozenset[str]) -> bool:
+            if rules.reason(path) is Reason.SECRET:
+                closed[path] = Reason.SECRET
+            return rules.enters(path, names)
+
+        listing = self.workspace.listing(folder, enter)
+        reasons = closed | {file.path: rules.reason(file.path) for file in listing.files}
         files = tuple(file for file in listing.files if reasons[file.path] is None)
         if not files:
             raise ValidationError(f"{folder} has no files to upload: all of it stays at home, or it is empty")

@@ -4,6 +4,8 @@ Bars and lines go to standard error; events are the result of `--jsonl` and go t
 """
 
 import time
+from queue import SimpleQueue
+from threading import current_thread, main_thread
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -15,7 +17,7 @@ from mlxk2.entrypoints.cli.meter import Meter
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.ports.transfer import Checked, Event, Moving, Waiting
 
-_EVENT_EVERY = 0.5
+_NOTICE_EVERY = 1.0
 _LINE_EVERY = 5.0
 
 
@@ -49,6 +51,34 @@ def reporter(out: Output) -> Reporter:
 
         return BarReporter(out)
     return LineReporter(out)
+
+
+class Calm:
+    """Tells a reporter of what happens, from the thread that watches, and not the same over and over.
+
+    Notices come from the threads that transfer, often from several at once; of those within a second one is enough.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._waiting: SimpleQueue[str] = SimpleQueue()
+        self._quiet_until = 0.0
+
+    def notice(self, text: str) -> None:
+        """From any thread."""
+        if current_thread() is main_thread():
+            self._reporter.notice(text)
+        else:
+            self._waiting.put(text)
+
+    def watch(self, event: Event) -> None:
+        """From the thread that watches."""
+        while not self._waiting.empty():
+            text = self._waiting.get()
+            if time.monotonic() >= self._quiet_until:
+                self._quiet_until = time.monotonic() + _NOTICE_EVERY
+                self._reporter.notice(text)
+        self._reporter.watch(event)
 
 
 def opening(preflight: Preflight) -> str:

@@ -2,15 +2,19 @@
 
 from mlxk2.testing.contracts.cache import CacheContract
 from mlxk2.testing.contracts.engine import EngineContract
+from mlxk2.testing.contracts.hub import HubContract
 from mlxk2.testing.contracts.runtime import RuntimeContract
 from mlxk2.testing.contracts.source import SourceContract
 from mlxk2.testing.contracts.system import ClockContract, MachineContract
+from mlxk2.testing.contracts.workspace import WorkspaceContract
 
 __all__ = [
     "CacheContract",
     "ClockContract",
     "EngineContract",
+    "HubContract",
     "MachineContract",
     "RuntimeContract",
     "SourceContract",
+    "WorkspaceContract",
 ]

@@ -13,7 +13,7 @@ from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.errors import fail
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.progress import Reporter, reporter
+from mlxk2.entrypoints.cli.progress import Calm, Reporter, reporter
 from mlxk2.entrypoints.cli.records import DoneEvent, PullData, UpdateObject
 from mlxk2.ports.errors import Interrupted, Mlxk2Error
 from mlxk2.ports.hub import Transport
@@ -50,10 +50,11 @@ def _pull(args: Namespace, reference: HubReference, pull: PullModel, told: Repor
         transport=Transport(args.transport),
     )
     started = time.monotonic()
+    calm = Calm(told)
     try:
-        preflight = pull.prepare(args.model, options, told.notice)
+        preflight = pull.prepare(args.model, options, calm.notice)
         told.start(preflight)
-        result = pull.execute(preflight, told.watch)
+        result = pull.execute(preflight, calm.watch)
     except KeyboardInterrupt:
         raise Interrupted(
             f"Interrupted; what has been downloaded is kept, go on with: mlxk2 pull {args.model}"
