@@ -50,7 +50,7 @@ class FolderCheck:
 
     @property
     def secrets_at_home(self) -> tuple[str, ...]:
-        return tuple(path for path, reason in self.at_home.items() if reason is Reason.SECRET)
+        return tuple(sorted(path for path, reason in self.at_home.items() if reason is Reason.SECRET))
 
 
 @dataclass(frozen=True, slots=True)
