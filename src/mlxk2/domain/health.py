@@ -19,6 +19,8 @@ from mlxk2.domain.subject import Subject
 from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet, has_only_lora
 from mlxk2.ports.cache import COMMIT_LOCK, FileFact, LinkState, RepoFacts
 
+IN_PROGRESS = "download in progress"
+INCOMPLETE = "download incomplete"
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "tiktoken.model")
 _ENCODER_VOCABULARIES = ("sentencepiece.bpe.model", "spiece.model")
 _VOCABULARY_FILE = re.compile(r"[^/]+\.tiktoken|[^/]*vocab[^/]*\.txt")
@@ -56,10 +58,10 @@ def judge_missing(repo: RepoFacts) -> Health:
     if repo.problem:
         return Health.of(repo.problem)
     if repo.held_locks:
-        return Health("download in progress")
+        return Health(IN_PROGRESS)
     main = repo.refs.get("main")
     named = f": refs/main names {main[:12]}, which is not here" if main else ""
-    word = "download incomplete" if repo.partials or main else "no snapshot"
+    word = INCOMPLETE if repo.partials or main else "no snapshot"
     return Health.of(f"{word}{named}")
 
 
@@ -80,16 +82,16 @@ def _no_download_in_progress(case: _Case) -> str | None:
     """By the lock of one of its blobs, which huggingface_hub takes, or by that of the commit, which a pull takes."""
     repo = case.snapshot.repo
     if case.snapshot.commit in repo.installing:
-        return "download in progress"
+        return IN_PROGRESS
     etags = {name for name in repo.held_locks if not name.endswith(COMMIT_LOCK)}
-    return "download in progress" if _own_etags(case.snapshot, etags) else None
+    return IN_PROGRESS if _own_etags(case.snapshot, etags) else None
 
 
 def _no_partial_download(case: _Case) -> str | None:
     unfinished = {partial.etag for partial in case.snapshot.repo.partials if not partial.finished}
     own = _own_etags(case.snapshot, unfinished)
     paths = sorted(row.path for row in (case.snapshot.listing or {}).values() if row.blob in own)
-    return f"download incomplete{': ' if paths else ''}{', '.join(paths[:_SHOWN_NAMES])}" if own else None
+    return f"{INCOMPLETE}{': ' if paths else ''}{', '.join(paths[:_SHOWN_NAMES])}" if own else None
 
 
 def _own_etags(snapshot: Snapshot, etags: Iterable[str]) -> set[str]:

@@ -59,6 +59,7 @@ _SECRETS = (
     "service[_-]account*.json",
     "secrets.*",
     ".secrets/",
+    "secrets/",
     "id_rsa*",
     "id_dsa*",
     "id_ecdsa*",
@@ -116,9 +117,9 @@ class IgnoreRules(NamedTuple):
             return Reason.JUNK
         return Reason.SECRET if result.index < self.junk + len(_SECRETS) else Reason.ASKED
 
-    def enters(self, folder: str, names: frozenset[str]) -> bool:
-        """Whether anything below a folder (its path ends in '/') can go along; `names` are what it holds."""
-        return self.reason(folder) is None and _VIRTUAL_ENVIRONMENT not in names
+    def reason_of_folder(self, folder: str, names: frozenset[str]) -> Reason | None:
+        """Why nothing below a folder (its path ends in '/') goes along; `names` are what it holds."""
+        return self.reason(folder) or (Reason.JUNK if _VIRTUAL_ENVIRONMENT in names else None)
 
 
 def _is_pattern(line: str) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlxk2.domain.classify import Classification, Framework, ModelType, classify
 from mlxk2.domain.compatibility import Compatibility, judge_runtime
 from mlxk2.domain.contents import probe
-from mlxk2.domain.health import Health, judge, judge_missing
+from mlxk2.domain.health import IN_PROGRESS, INCOMPLETE, Health, judge, judge_missing
 from mlxk2.domain.names import ModelReference, name_of
 from mlxk2.domain.resolution import choose_commit, find_commit, matching_names, resolve_name
 from mlxk2.domain.snapshot import Snapshot
@@ -32,6 +32,16 @@ class ModelSummary(NamedTuple):
     def reason(self) -> str | None:
         """The first problem: integrity before runtime."""
         return self.health.reason or self.compatibility.reason
+
+    @property
+    def is_downloading(self) -> bool:
+        """Another process is bringing it at this moment."""
+        return self.health.reason == IN_PROGRESS
+
+    @property
+    def is_unfinished(self) -> bool:
+        """A download that goes on, or that was broken off before there was anything to classify."""
+        return self.is_downloading or (self.commit is None and (self.health.reason or "").startswith(INCOMPLETE))
 
 
 class Located(NamedTuple):

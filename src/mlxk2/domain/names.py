@@ -105,7 +105,8 @@ def check_revision(revision: str, text: str) -> None:
     odd = any(part in ("", ".", "..") or part.endswith((".lock", ".")) or ".." in part for part in parts)
     if not _REVISION.fullmatch(revision) or odd:
         raise ValidationError(
-            f"{_shown(text)} asks for revision {_shown(revision)}: write a branch, a tag or the hash of a commit"
+            f"{_shown(text)} does not name a revision: write a branch, a tag or the hash of a commit, not"
+            f" {_shown(revision)}"
         )
 
 
@@ -141,6 +142,8 @@ def _check_name(name: str, text: str) -> None:
         raise ValidationError(f"The model name {_shown(text)} contains a control character; write it as org/model")
     if "\\" in name:
         raise ValidationError(f"The model name {_shown(text)} contains a backslash; write it with '/', as org/model")
+    if "://" in name:
+        raise ValidationError(f"{_shown(text)} is an address; write only the model's name, such as org/model")
     parts = name.split("/")
     if name.startswith(("/", "~")):
         raise ValidationError(f"{_shown(text)} is a path, not a model name; write a name such as org/model")

@@ -11,6 +11,7 @@ _KINDS = (
     (rb"\bgithub_pat_[A-Za-z0-9_]{50,}", "a GitHub token"),
     (rb"\bglpat-[A-Za-z0-9_-]{20,}", "a GitLab token"),
     (rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "an AWS access key"),
+    (rb"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}", "an AWS secret key"),
     (rb"\bsk-(?:proj-|ant-[a-z0-9]+-)?[A-Za-z0-9_-]{32,}", "an API key"),
     (rb"\bAIza[A-Za-z0-9_-]{35}", "a Google API key"),
     (rb"\bxox[abprs]-[A-Za-z0-9-]{20,}", "a Slack token"),

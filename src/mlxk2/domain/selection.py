@@ -59,8 +59,10 @@ def choose(name: str, files: Sequence[SourceFile], wanted: Wanted) -> tuple[Sour
     taken = tuple(file for file in chosen if not _matches(file.path, wanted.exclude))
     if not taken:
         patterns = ", ".join(f"'{pattern}'" for pattern in (*wanted.include, *wanted.exclude))
-        what = f"{patterns} leave none of the {len(files)} files of '{name}'" if patterns else f"'{name}' has no files"
-        raise ValidationError(f"{what}; see them on its page on the Hub, or take all with --all-files")
+        if not patterns:
+            raise ValidationError(f"'{name}' has no files")
+        shown = ", ".join(file.path for file in files[:_SHOWN])
+        raise ValidationError(f"Nothing of '{name}' is left with {patterns}; it has {len(files)} files: {shown} …")
     return taken
 
 

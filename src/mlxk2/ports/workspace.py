@@ -1,6 +1,7 @@
 """A folder of the user's own that is to become a model on the Hub."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from mlxk2.ports.cache import FileFact, Probe
@@ -15,10 +16,17 @@ class LocalFile(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The files of a folder, sorted by path; `odd` are entries that cannot be uploaded: links to folders, sockets."""
+    """The files of a folder, sorted by path.
+
+    `odd` are entries that cannot be uploaded: links to folders, sockets. `outside` are links to files that are not
+    below the folder; those of a snapshot in the cache to its own blobs are ordinary files. `targets` are the paths
+    that links within the folder lead to.
+    """
 
     files: tuple[LocalFile, ...]
-    odd: tuple[str, ...]
+    odd: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+    targets: Mapping[str, str] = MappingProxyType({})
 
 
 class Workspace(Protocol):

@@ -68,6 +68,10 @@ class About:
     done: str = "read"
 
     @property
+    def kept(self) -> str:
+        return " what has been transferred is kept," if self.path else ""
+
+    @property
     def page(self) -> str:
         return f"{self.endpoint}/{self.name}"
 
@@ -158,8 +162,13 @@ def translate(error: Exception, about: About, *, has_token: bool) -> Mlxk2Error:
 
 def _by_status(status: int, error: Exception, about: About, details: str, *, has_token: bool) -> Mlxk2Error:
     if status == 401:
-        what = "does not accept your token" if has_token else "wants to know who you are"
-        return Unauthorised(f"The Hub {what}; {LOG_IN}", details=details)
+        if not has_token:
+            return Unauthorised(f"The Hub wants to know who you are; {LOG_IN}", details=details)
+        return Unauthorised(
+            "The Hub does not accept your token; if HF_TOKEN is set, correct or unset it, else log in again with:"
+            " hf auth login",
+            details=details,
+        )
     if status == 403:
         return Unauthorised(
             f"Your account or token may not {about.verb} '{about.name}'; use a token that is allowed to, and {LOG_IN}",
@@ -179,8 +188,8 @@ def _by_status(status: int, error: Exception, about: About, details: str, *, has
         return _rate_limited(retry_after(error), details, has_token=has_token)
     if status >= 500:
         return DownloadFailed(
-            f"The Hub has trouble (HTTP {status}) and did not recover after several tries; what has been transferred is"
-            " kept, run the same command again later",
+            f"The Hub has trouble (HTTP {status}) and did not recover after several tries;{about.kept} run the same"
+            " command again later",
             details=details,
         )
     return DownloadFailed(f"The Hub refused to let '{about.name}' be {about.done} (HTTP {status})", details=details)
@@ -197,9 +206,9 @@ def offline() -> NetworkProblem:
 
 def _named_by_the_hub(error: Exception, about: About, details: str, *, has_token: bool) -> Mlxk2Error | None:
     if isinstance(error, GatedRepoError):
-        step = "then run the same command again" if has_token else f"and {LOG_IN}"
+        step = ", then run the same command again" if has_token else f" and {LOG_IN}"
         return Gated(
-            f"'{about.name}' is gated: accept its terms at {about.page} {step}", page=about.page, details=details
+            f"'{about.name}' is gated: accept its terms at {about.page}{step}", page=about.page, details=details
         )
     if isinstance(error, RepositoryNotFoundError):
         step = "your account may not see it" if has_token else f"if it is private, {LOG_IN}"
@@ -249,7 +258,7 @@ def _unreachable(error: Exception, about: About) -> Mlxk2Error:
         "ProxyError": "cannot be reached through your proxy",
     }.get(name, "broke off the connection")
     return NetworkProblem(
-        f"The Hub ({about.endpoint}) {what}; check the network and HF_ENDPOINT, then run the same command again:"
-        " it goes on where it stopped",
+        f"The Hub ({about.endpoint}) {what}; check the network and HF_ENDPOINT, then run the same command again"
+        f"{', it goes on where it stopped' if about.path else ''}",
         details=name,
     )

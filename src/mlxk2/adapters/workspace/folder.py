@@ -1,4 +1,4 @@
-"""Reading a folder that is to be uploaded. Links to files are followed, as in a snapshot; links to folders are not."""
+"""Reading a folder that is to be uploaded. Links to files are followed within it, links to folders are not."""
 
 import os
 import stat
@@ -13,6 +13,48 @@ from mlxk2.ports.workspace import Listing, LocalFile
 _PIECE = 256 * 1024
 
 
+class _Found:
+    """Sorts entries that are no folders into what can be uploaded and what cannot."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._blobs = _blobs_of_snapshot(folder)
+        self._files: list[LocalFile] = []
+        self._odd: list[str] = []
+        self._outside: list[str] = []
+        self._targets: dict[str, str] = {}
+
+    def add(self, path: str, entry: os.DirEntry[str]) -> None:
+        size = _size(entry)
+        if size is None:
+            self._odd.append(path)
+        elif not entry.is_symlink() or self._may_follow(path, entry.path):
+            self._files.append(LocalFile(path, entry.path, size))
+        else:
+            self._outside.append(path)
+
+    def listing(self) -> Listing:
+        return Listing(
+            tuple(sorted(self._files)), tuple(sorted(self._odd)), tuple(sorted(self._outside)), self._targets
+        )
+
+    def _may_follow(self, path: str, location: str) -> bool:
+        target = os.path.realpath(location)
+        if target.startswith(f"{self._folder}/"):
+            self._targets[path] = os.path.relpath(target, self._folder)
+            return True
+        return any(target.startswith(f"{blobs}/") for blobs in self._blobs)
+
+
+def _blobs_of_snapshot(folder: str) -> tuple[str, ...]:
+    """Where the files of a snapshot in a Hugging Face cache are: the model's blobs, and the store that models share."""
+    snapshots = os.path.dirname(folder)
+    model = os.path.dirname(snapshots)
+    if os.path.basename(snapshots) != "snapshots" or not os.path.basename(model).startswith("models--"):
+        return ()
+    return os.path.join(model, "blobs"), os.path.join(os.path.dirname(model), "blobs")
+
+
 class FolderWorkspace:
     """Any folder of this machine."""
 
@@ -21,8 +63,7 @@ class FolderWorkspace:
             what = "is not a folder" if os.path.exists(folder) else "does not exist"
             raise ValidationError(f"{folder} {what}; name the folder that holds the model's files")
         folder = os.path.realpath(folder)  # huggingface_hub would shorten "link/.." by its letters
-        files: list[LocalFile] = []
-        odd: list[str] = []
+        found = _Found(folder)
         waiting = [""]
         with _access(folder):
             while waiting:
@@ -34,14 +75,11 @@ class FolderWorkspace:
                 if prefix and not enter(prefix, frozenset(entry.name for entry in entries)):
                     continue
                 for entry in entries:
-                    path = f"{prefix}{entry.name}"
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(f"{path}/")
-                    elif (size := _size(entry)) is None:
-                        odd.append(path)
+                        waiting.append(f"{prefix}{entry.name}/")
                     else:
-                        files.append(LocalFile(path, entry.path, size))
-        return Listing(tuple(sorted(files)), tuple(sorted(odd)))
+                        found.add(f"{prefix}{entry.name}", entry)
+        return found.listing()
 
     def text(self, folder: str, name: str) -> str | None:
         path = os.path.join(folder, name)

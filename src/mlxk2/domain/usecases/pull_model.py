@@ -7,7 +7,7 @@ disk has room. What is here already is kept when its hash is right.
 from dataclasses import dataclass, field
 from enum import Enum
 
-from mlxk2.domain.inspection import Inspector, Located
+from mlxk2.domain.inspection import Inspector, Located, ModelSummary
 from mlxk2.domain.names import DEMO_NAME, MAIN, SHORTEST_HASH, HubReference, folder_of, parse_hub_reference
 from mlxk2.domain.resolution import choose_commit
 from mlxk2.domain.selection import Wanted, choose
@@ -16,7 +16,7 @@ from mlxk2.ports.cache import ModelCache, RepoFacts
 from mlxk2.ports.errors import DiskFull, NetworkProblem, OperationError, ValidationError
 from mlxk2.ports.hub import Hub, Notice, Transport
 from mlxk2.ports.sources import ModelSource, SourceFile, SourceModel
-from mlxk2.ports.transfer import Delivery, Watch
+from mlxk2.ports.transfer import Checked, Delivery, Event, Watch
 
 
 class PullStatus(Enum):
@@ -60,18 +60,20 @@ class Preflight:
 
 @dataclass(frozen=True, slots=True)
 class PullResult:
-    """`fetched` are the bytes that came, `verified` the files whose hash was taken.
+    """`fetched` are the bytes that came, `new` the files that they made, `verified` the files whose hash was taken.
 
-    `problem` is what health still says of the model, None when it is whole.
+    `problem` is what health still says of the model, `cannot_run` why mlx-lm could not run it; None when all is well.
     """
 
     name: str
     commit: str
     status: PullStatus
     fetched: int
+    new: int
     verified: int
     previous: str | None
     problem: str | None
+    cannot_run: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +115,30 @@ class PullModel:
         """Fetch what is missing and make it the revision's snapshot. Raises what `ModelCache.install` raises."""
         model, files = preflight.model, preflight.files
         folder = folder_of(model.name)
-        fetched = 0
+        fetched, new = 0, 0
+
+        def count(event: Event) -> None:
+            nonlocal new
+            new += isinstance(event, Checked) and event.fetched
+            watch(event)
+
         if preflight.has_work:
             ref = None if preflight.reference.is_commit else preflight.reference.revision
             delivery = Delivery(folder, model.commit, ref, files, model.files, model.content)
-            fetched = self._cache.install(delivery, watch)
-        problem = self._problem(model)
+            fetched = self._cache.install(delivery, count)
+        summary = self._judged(model)
         status = PullStatus.ALREADY_EXISTS if preflight.is_done and not fetched else PullStatus.SUCCESS
-        verified = len(files) if preflight.has_work else 0
-        return PullResult(model.name, model.commit, status, fetched, verified, preflight.previous, problem)
+        return PullResult(
+            name=model.name,
+            commit=model.commit,
+            status=status,
+            fetched=fetched,
+            new=new,
+            verified=len(files) if preflight.has_work else 0,
+            previous=preflight.previous,
+            problem=summary.health.reason,
+            cannot_run=summary.compatibility.reason,
+        )
 
     def check_update(self, text: str, revision: str | None, notice: Notice) -> UpdateCheck:
         """Whether a pull would bring another commit; downloads nothing."""
@@ -171,8 +188,15 @@ class PullModel:
     def _with_what_is_cached(self, error: NetworkProblem, reference: HubReference) -> NetworkProblem:
         """A model that can be used without the Hub is good news worth telling."""
         repo = self._repo(folder_of(reference.name))
-        located = self._inspector.open(reference.name, repo.folder) if repo and not reference.pinned else None
-        if located and located.commit and self._inspector.judge(located)[0].health.healthy:
+        if repo is None:
+            return error
+        located = self._inspector.open(reference.name, repo.folder)
+        if reference.is_commit:
+            there = reference.revision in {entry.commit for entry in repo.snapshots}
+            located = located._replace(commit=reference.revision if there else None)
+        elif reference.pinned:
+            located = located._replace(commit=None)
+        if located.commit and self._inspector.judge(located)[0].health.healthy:
             error.message += f". Revision {located.commit[:12]} of it is in the cache and healthy, and can be used"
         return error
 
@@ -197,9 +221,10 @@ class PullModel:
         there = subject.snapshot.files
         return all(file.path in there and there[file.path].size == file.size for file in files)
 
-    def _problem(self, model: SourceModel) -> str | None:
-        """What health says of the installed commit. Raises OperationError when a file that is not of it may be why."""
+    def _judged(self, model: SourceModel) -> ModelSummary:
+        """The verdicts on the installed commit. Raises OperationError when a file that is not of it may be why."""
         repo = self._cache.repo(folder_of(model.name))
+        repo = repo._replace(held_locks=frozenset())  # of whoever has waited for this pull to end
         summary, subject = self._inspector.judge(Located(model.name, repo, model.commit))
         if summary.health.reason and subject is not None:
             strays = sorted(subject.snapshot.files.keys() - {file.path for file in model.files})
@@ -208,7 +233,7 @@ class PullModel:
                     f"All files of '{model.name}' are here, but its folder also holds {strays[0]}, which is not of this"
                     f" commit, and health says: {summary.health.reason}; remove the model (mlxk2 rm) and pull again"
                 )
-        return summary.health.reason
+        return summary
 
     def _repo(self, folder: str) -> RepoFacts | None:
         """Facts of the model's folder; None when there is none."""

@@ -23,6 +23,7 @@ from mlxk2.ports.hub import Commit, Committed, Hub, HubModel, Notice
 from mlxk2.ports.sources import SourceFile
 from mlxk2.ports.workspace import LocalFile, Workspace
 
+_LOOK = {True: "looks like a secret. Take it out", False: "look like secrets. Take them out"}
 _KEPT_ON_THE_HUB = (".gitattributes",)
 """Written by the Hub itself; a folder without it does not mean that it should go."""
 
@@ -40,12 +41,16 @@ class PushOptions:
 
 @dataclass(frozen=True, slots=True)
 class FolderCheck:
-    """The folder by itself: `files` go along, `at_home` do not, `odd` cannot."""
+    """The folder by itself: `files` go along, `at_home` do not (a path that ends in '/' is a whole folder).
+
+    `odd` cannot go along, and `outside` are links to files elsewhere, which are left out.
+    """
 
     name: str
     files: tuple[LocalFile, ...]
     at_home: Mapping[str, Reason]
     odd: tuple[str, ...]
+    outside: tuple[str, ...]
     health: Health
 
     @property
@@ -100,27 +105,30 @@ class PushModel:
             raise ValidationError(f"'{name}' does not say whose repo it is: write org/model")
         full_name = hub_name(name)
         rules = IgnoreRules.of(self.workspace.text(folder, IGNORE_FILE))
-        closed: dict[str, Reason | None] = {}
+        at_home: dict[str, Reason] = {}
 
         def enter(path: str, names: frozenset[str]) -> bool:
-            if rules.reason(path) is Reason.SECRET:
-                closed[path] = Reason.SECRET
-            return rules.enters(path, names)
+            reason = rules.reason_of_folder(path, names)
+            if reason:
+                at_home[path] = reason
+            return reason is None
 
         listing = self.workspace.listing(folder, enter)
-        reasons = closed | {file.path: rules.reason(file.path) for file in listing.files}
-        files = tuple(file for file in listing.files if reasons[file.path] is None)
+        for file in listing.files:
+            target = listing.targets.get(file.path)
+            if reason := rules.reason(file.path) or (rules.reason(target) if target else None):
+                at_home[file.path] = reason
+        files = tuple(file for file in listing.files if file.path not in at_home)
         if not files:
             raise ValidationError(f"{folder} has no files to upload: all of it stays at home, or it is empty")
         for file in files:
             _check_path(file.path)
         self._check_secrets(files)
-        at_home = {path: reason for path, reason in reasons.items() if reason is not None}
-        return FolderCheck(full_name, files, at_home, listing.odd, self._health(full_name, files))
+        return FolderCheck(full_name, files, at_home, listing.odd, listing.outside, self._health(full_name, files))
 
     def plan(self, check: FolderCheck, options: PushOptions, notice: Notice) -> PushPlan:
         """What a push would change; sends nothing. Raises OperationError when the repo is more public than was said."""
-        check_revision(options.branch, options.branch)
+        check_revision(options.branch, f"--branch {options.branch}")
         repo, missing = self._repo(check.name, options, notice)
         if repo and options.private and not repo.private:
             raise OperationError(
@@ -197,8 +205,8 @@ class PushModel:
         if found:
             named = ", ".join(f"{path} ({kind})" for path, kind in sorted(found.items()))
             raise ValidationError(
-                f"Nothing was sent: {named} {'looks' if len(found) == 1 else 'look'} like a secret. Take it out, or"
-                f" keep the file at home with a line in {IGNORE_FILE}; revoke it if it was ever shared"
+                f"Nothing was sent: {named} {_LOOK[len(found) == 1]}, or keep the file at home with a line in"
+                f" {IGNORE_FILE}; revoke what was ever shared"
             )
 
     def _health(self, name: str, files: tuple[LocalFile, ...]) -> Health:

@@ -205,23 +205,28 @@ def _add_push(commands: Any) -> None:
         "upload a folder to the Hub",
         "Upload a folder as a model to the Hugging Face Hub, in one commit that holds only what changed. Caches, "
         "virtual environments, version control and secrets stay at home, and so does what .hfignore names; a file that "
-        "looks as if it holds a token or a private key stops the push.",
+        "looks as if it holds a token or a private key stops the push. Who may read the repo must be said: --private "
+        "or --public is required, except with --check-only.",
     )
     parser.add_argument("folder", help="the folder to upload")
     parser.add_argument("model", help="org/model, the repo on the Hub")
     visibility = parser.add_mutually_exclusive_group()
-    visibility.add_argument("--private", action="store_true", help="for a private repo; a public one is refused")
+    visibility.add_argument(
+        "--private",
+        action="store_true",
+        help="for a private repo; a public one is refused",
+    )
     visibility.add_argument("--public", action="store_true", help="for a public repo")
     parser.add_argument("--branch", default="main", metavar="NAME", help="branch to commit to (default: main)")
-    parser.add_argument("--commit", metavar="MESSAGE", help="message of the commit")
+    parser.add_argument("--commit", metavar="MESSAGE", help="message of the commit (default: Upload MODEL with mlxk2)")
     _flags(
         parser,
         (
             ("--create", "make the repo, and the branch, when they do not exist"),
             ("--delete", "also delete files of the repo that are not in the folder"),
-            ("--check-only", "check the folder without any network, and upload nothing"),
+            ("--check-only", "check the folder without any network; --verbose lists what would go along"),
             ("--dry-run", "show what would be added, changed and deleted, and upload nothing"),
-            ("--verbose", "name every file, and what huggingface_hub says"),
+            ("--verbose", "name every file that goes along, changes or stays at home"),
         ),
     )
 
@@ -235,7 +240,9 @@ def _add_search(commands: Any) -> None:
         "their weights and whether they fit into this machine's memory.",
     )
     parser.add_argument("words", nargs="+", help="words of the model's name")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="most models to show (default: 20)")
+    parser.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="most models to show, 1 to 500 (default: 20)"
+    )
     _flags(parser, (("--all", "also models that are not made for MLX"),))
 
 

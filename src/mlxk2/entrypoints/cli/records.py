@@ -126,15 +126,18 @@ class UpdateObject:
 
 @dataclass(frozen=True)
 class PullData:
-    """`expanded_name` is the full name that a short one stood for, or null; `update` comes with --check-update.
+    """`expanded_name` is the full name that a short one stood for, or null.
 
-    Beside an error, once the reference could be read, `download_status` is "failed".
+    `hash` and `bytes_fetched` come with a success, `update` with --check-update. Beside an error, once the reference
+    could be read, `download_status` is "failed".
     """
 
     model: str
     download_status: Literal["success", "already_exists", "failed", "error", "unknown"]
     message: str
     expanded_name: str | None
+    hash: str | None = field(default=None, metadata=LEFT_OUT)
+    bytes_fetched: int | None = field(default=None, metadata=LEFT_OUT)
     update: UpdateObject | None = field(default=None, metadata=LEFT_OUT)
 
 
@@ -302,6 +305,14 @@ class ChangeSummary:
 
 
 @dataclass(frozen=True)
+class IgnoredObject:
+    """A file, or (its name ends in "/") a folder that stays at home, and why in words."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class WorkspaceHealth:
     """The verdict on the folder as a model: what `health` would say of it in the cache."""
 
@@ -327,6 +338,8 @@ class PushData:
     experimental: bool
     disclaimer: str
     hf_logs: list[str] | None = field(default=None, metadata=LEFT_OUT)
+    local_files: list[str] | None = field(default=None, metadata=LEFT_OUT)
+    ignored_files: list[IgnoredObject] | None = field(default=None, metadata=LEFT_OUT)
     workspace_health: WorkspaceHealth | None = field(default=None, metadata=LEFT_OUT)
     dry_run: bool | None = field(default=None, metadata=LEFT_OUT)
     dry_run_summary: ChangeSummary | None = field(default=None, metadata=LEFT_OUT)

@@ -1,9 +1,10 @@
 """`mlxk2 health`."""
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mlxk2.domain.inspection import ModelSummary
+from mlxk2.domain.names import DEMO_ALIAS, DEMO_NAME, printable
 from mlxk2.domain.usecases.check_health import HealthReport
 from mlxk2.entrypoints.cli import human, model_view
 from mlxk2.entrypoints.cli.context import Services
@@ -47,6 +48,21 @@ def _show(report: HealthReport, args: Namespace, out: Output) -> None:
         name = model_view.shown_name(summary, full=args.verbose)
         out.result(f"{model_view.styled_health(summary, out)}  {name}: {summary.health.reason}")
     if report.unhealthy:
-        out.note("Fetch what is missing or damaged with: mlxk2 pull <org/model> --repair")
+        out.note(_advice(report.unhealthy))
     unhealthy = f", {len(report.unhealthy)} unhealthy" if report.unhealthy else ""
     out.result(f"{human.count(report.total, 'model')}: {len(report.healthy)} healthy{unhealthy}")
+
+
+def _advice(unhealthy: Sequence[ModelSummary]) -> str:
+    """The next step, for the one model that needs it or for all of them."""
+    waiting = [summary for summary in unhealthy if summary.is_downloading]
+    if len(waiting) == len(unhealthy):
+        return "Wait for the download to end"
+    broken = [summary for summary in unhealthy if not summary.is_downloading]
+    return f"Fetch what is missing or damaged with: mlxk2 pull {_named(broken)} --repair"
+
+
+def _named(broken: Sequence[ModelSummary]) -> str:
+    if len(broken) > 1:
+        return "<org/model>"
+    return DEMO_ALIAS if broken[0].name == DEMO_NAME else printable(broken[0].name)

@@ -19,7 +19,7 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
     if out.json:
         out.document(success("list", _data(summaries, args.json_spec)))
         return 0
-    shown = [summary for summary in summaries if args.all or summary.classification.framework is Framework.MLX]
+    shown = [summary for summary in summaries if args.all or _is_for_mlx(summary)]
     if shown:
         for line in _table(shown, args, services().clock().now(), out):
             out.result(line)
@@ -31,6 +31,11 @@ def _data(summaries: list[ModelSummary], json_spec: str) -> ListData:
     if model_view.is_strict(json_spec):
         return ListData([model_view.strict_object(summary) for summary in summaries], len(summaries))
     return ListData([model_view.model_object(summary) for summary in summaries], len(summaries))
+
+
+def _is_for_mlx(summary: ModelSummary) -> bool:
+    """What is not wholly here yet may become one, and nobody should think that nothing is there."""
+    return summary.classification.framework is Framework.MLX or summary.is_unfinished
 
 
 def _table(summaries: list[ModelSummary], args: Namespace, now: float, out: Output) -> list[str]:
@@ -51,7 +56,7 @@ def _row(summary: ModelSummary, args: Namespace, now: float) -> list[str]:
         model_view.shown_hash(summary),
         size(summary.size),
         human.age(summary.modified, now),
-        kind.model_type.value,
+        _type(summary),
     ]
     row += [kind.framework.value] if args.all else []
     return row + ([model_view.health_word(summary)] if args.health or args.verbose else [])
@@ -65,3 +70,9 @@ def _notes(args: Namespace, total: int, hidden: int, place: str, out: Output) ->
     elif hidden:
         what = human.count(hidden, "model")
         out.note(f"{what} of other frameworks or without weights not shown; see them with: mlxk2 list --all")
+
+
+def _type(summary: ModelSummary) -> str:
+    if summary.is_unfinished:
+        return "downloading" if summary.is_downloading else "incomplete"
+    return summary.classification.model_type.value

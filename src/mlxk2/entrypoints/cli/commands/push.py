@@ -10,14 +10,14 @@ from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records import ChangeSummary, PushData, WorkspaceHealth
+from mlxk2.entrypoints.cli.records import ChangeSummary, IgnoredObject, PushData, WorkspaceHealth
 from mlxk2.ports.errors import Interrupted, UsageError
 
 _SHOWN = 10
 
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
-    if not args.private and not args.public:
+    if not (args.private or args.public or args.check_only):
         raise UsageError("push needs --private or --public: say who may read the repo")
     push = services().push_model()
     check = push.check(args.folder, args.model)
@@ -83,6 +83,10 @@ def _data(
         message=message,
         experimental=False,
         disclaimer="",
+        local_files=[file.path for file in check.files] if args.check_only else None,
+        ignored_files=[IgnoredObject(path, reason.value) for path, reason in sorted(check.at_home.items())]
+        if args.check_only
+        else None,
         workspace_health=WorkspaceHealth(check.health.healthy, check.health.reason),
         dry_run=True if planned else None,
         dry_run_summary=changes if planned else None,
@@ -103,23 +107,30 @@ def _summary(plan: PushPlan) -> ChangeSummary:
 
 
 def _tell_folder(check: FolderCheck, args: Namespace, out: Output) -> None:
-    """What stays at home is said, secrets by their names."""
+    """What goes along with --check-only, and what stays at home: secrets always by their names."""
+    if args.check_only and args.verbose:
+        for file in check.files:
+            out.result(f"  + {printable(file.path)} ({size(file.size)})")
     if check.secrets_at_home:
         out.note(f"Secrets stay at home: {_names(check.secrets_at_home, all_of_them=args.verbose)}")
     others = [path for path in check.at_home if path not in check.secrets_at_home]
-    if others and args.verbose:
+    if args.verbose:
         for path in others:
             out.note(f"  stays at home: {printable(path)} ({check.at_home[path].value})")
     elif others:
         stay = "stays" if len(others) == 1 else "stay"
-        out.note(f"{human.count(len(others), 'file')} {stay} at home (caches, leftovers, .hfignore); see --verbose")
+        out.note(f"{_counted(others)} {stay} at home (caches, leftovers, .hfignore); see --verbose")
+    if check.outside:
+        out.note(f"Links to files outside the folder, left out: {_names(check.outside, all_of_them=args.verbose)}")
     if check.odd:
-        out.note(f"Cannot be uploaded, and left out: {_names(check.odd, all_of_them=args.verbose)}")
-    if not check.health.healthy:
+        out.note(f"Links to folders and the like, left out: {_names(check.odd, all_of_them=args.verbose)}")
+    if not check.health.healthy and not args.check_only:
         out.note(f"As a model, this folder is unhealthy: {check.health.reason}")
 
 
 def _tell_plan(plan: PushPlan, args: Namespace, out: Output) -> None:
+    if args.public and plan.repo and plan.repo.private:
+        out.note(f"{plan.check.name} is private on the Hub, and stays so")
     if not (args.dry_run or args.verbose):
         return
     marked = [("+", file.path) for file in plan.added]
@@ -133,6 +144,12 @@ def _tell_plan(plan: PushPlan, args: Namespace, out: Output) -> None:
             out.note(line)
 
 
+def _counted(paths: Sequence[str]) -> str:
+    folders = sum(path.endswith("/") for path in paths)
+    counted = ((len(paths) - folders, "file"), (folders, "folder"))
+    return " and ".join(human.count(number, noun) for number, noun in counted if number)
+
+
 def _names(paths: Sequence[str], *, all_of_them: bool) -> str:
     shown = paths if all_of_them or len(paths) <= _SHOWN else paths[:_SHOWN]
     more = f" and {len(paths) - len(shown)} more" if len(shown) < len(paths) else ""
@@ -142,7 +159,7 @@ def _names(paths: Sequence[str], *, all_of_them: bool) -> str:
 def _checked_message(check: FolderCheck) -> str:
     verdict = "healthy" if check.health.healthy else f"unhealthy: {check.health.reason}"
     total = size(sum(file.size for file in check.files))
-    return f"{human.count(len(check.files), 'file')} ({total}) would go to {check.name}; as a model they are {verdict}"
+    return f"{human.count(len(check.files), 'file')} ({total}) would go to {check.name}; as a model: {verdict}"
 
 
 def _planned_message(plan: PushPlan) -> str:
