@@ -80,7 +80,7 @@ class Chats:
 
     def _exchange(self, chat: Chat, turn: int) -> None:
         roll = self.rng.random()
-        if chat.tools and roll < 0.66:
+        if chat.tools and roll < 0.56:
             self._ask_tool(chat)
         elif not chat.tools and roll < 0.02:
             self._miss_tool(chat, self.rng.choice(["weather", "time"]))
@@ -89,11 +89,11 @@ class Chats:
 
     def _pair(self, turn: int) -> Exchange:
         roll = self.rng.random()
-        if roll < 0.3:
+        if roll < 0.25:
             return self.pairs.sum()
-        if roll < 0.34:
+        if roll < 0.285:
             return self.pairs.echo(self.place(case=True))
-        if turn and roll < 0.56:
+        if turn and roll < 0.53:
             return self.pairs.followup()
         return self.pairs.known()
 
