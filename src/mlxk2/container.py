@@ -78,6 +78,9 @@ def _bundled() -> "ModelSource":
 
 
 def _hub(endpoint: str, offline: bool) -> "Hub":  # noqa: FBT001 - from the configuration
+    from mlxk2.settings import check_hub
+
+    check_hub(endpoint)  # before huggingface_hub is imported, which stumbles over an odd one
     from mlxk2.adapters.hub import HuggingFaceHub
 
     return HuggingFaceHub(endpoint, is_offline=offline)

@@ -8,6 +8,9 @@ The Hub is `HF_ENDPOINT`, and `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` keep ev
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from mlxk2.ports.errors import ValidationError
 
 _HUB = "https://huggingface.co"
 _TRUE = frozenset({"1", "ON", "YES", "TRUE"})
@@ -31,6 +34,17 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         hub=(environ.get("HF_ENDPOINT") or _HUB).rstrip("/"),
         offline=any(environ.get(name, "").upper() in _TRUE for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")),
     )
+
+
+def check_hub(address: str) -> None:
+    """Raises ValidationError when nobody could be reached there."""
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValidationError(f"HF_ENDPOINT is {address!r}, which is no address such as {_HUB}; correct or unset it")
 
 
 def cache_root(environ: Mapping[str, str]) -> str:

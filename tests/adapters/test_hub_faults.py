@@ -762,11 +762,20 @@ def test_a_description_with_gaps_is_told_as_a_failed_download(
     assert not root.exists()
 
 
-@pytest.mark.parametrize("changes", [{"siblings": {"blobId": "../../evil"}}, {"sha": "../../evil"}])
-def test_hashes_of_the_hub_that_lead_out_are_refused(
-    pull: Pull, hub: LoopbackHub, root: Path, changes: dict[str, Any]
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"siblings": {"blobId": "../../evil"}}, (1, "ValidationError")),
+        ({"sha": "../../evil"}, (2, "download_failed")),
+        ({"sha": 7}, (2, "download_failed")),
+        ({"siblings": {"blobId": 7}}, (2, "download_failed")),
+        ({"siblings": {"size": True}}, (2, "download_failed")),
+    ],
+)
+def test_hashes_of_the_hub_that_lead_out_or_are_none_are_refused(
+    pull: Pull, hub: LoopbackHub, root: Path, changes: dict[str, Any], kind: tuple[int, str]
 ) -> None:
     described(hub, **changes)
     run = pull()
-    assert (run.code, error(run)["type"]) == (1, "ValidationError")
+    assert (run.code, error(run)["type"]) == kind
     assert not root.exists()

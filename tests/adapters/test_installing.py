@@ -2,14 +2,17 @@
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
 
 import pytest
 
 from mlxk2.adapters.hfcache import HfCache
+from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.memory import MemoryContent, Placement, StoredFile, StoredModel, StoredRevision
-from mlxk2.ports.errors import AccessProblem, ValidationError
+from mlxk2.ports.errors import AccessProblem, OperationError, ValidationError
 from mlxk2.ports.sources import SourceFile
 from mlxk2.ports.transfer import Checked, Delivery, Event, unwatched
 from mlxk2.testing import write_cache
@@ -153,3 +156,140 @@ def test_a_cache_that_may_not_be_written_is_told_with_the_next_step(root: Path) 
     root.write_text("a file, not a folder")
     with pytest.raises(AccessProblem, match="check HF_HUB_CACHE"):
         HfCache(str(root)).install(delivery(FILES), unwatched)
+
+
+def planted(root: Path, name: str, tmp_path: Path) -> Path:
+    """A folder outside the cache with a file in it, and a link to it at a place of the cache."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "x.txt").write_bytes(b"precious")
+    place = root / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(victim)
+    return victim
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f".locks/{FOLDER}/{FIRST}.tmp",
+        f"{FOLDER}/snapshots/{FIRST}/sub",
+        f"{FOLDER}/refs/feature",
+    ],
+)
+@pytest.mark.parametrize("content", [b"precious", b"another!"])
+def test_a_link_planted_in_the_cache_leads_nobody_out(root: Path, tmp_path: Path, name: str, content: bytes) -> None:
+    victim = planted(root, name, tmp_path)
+    HfCache(str(root)).install(delivery({"sub/x.txt": content}, ref="feature/x"), unwatched)
+    assert {path.name: path.read_bytes() for path in victim.iterdir()} == {"x.txt": b"precious"}
+    assert contents(root) == {"sub/x.txt": content}
+    assert (root / FOLDER / "refs" / "feature" / "x").read_text() == FIRST
+
+
+def test_a_listing_that_is_wrong_is_written_anew(root: Path) -> None:
+    cache = HfCache(str(root))
+    cache.install(delivery(FILES), unwatched)
+    tree = root / FOLDER / "trees" / f"{FIRST}.json"
+    whole = tree.read_bytes()
+    tree.write_bytes(whole.replace(b'"size": 7', b'"size": 9').replace(b'"lfs_size": 7', b'"lfs_size": 9'))
+    cache.install(delivery(FILES), unwatched)
+    assert tree.read_bytes() == whole
+
+
+@pytest.mark.parametrize("damage", [b"[]", None])
+def test_of_real_files_that_are_alike_each_is_looked_at(root: Path, damage: bytes | None) -> None:
+    cached(root, FILES, Placement.PLAIN)
+    copy = snapshot(root) / "copy.json"
+    copy.unlink()
+    if damage is not None:
+        copy.write_bytes(damage)
+    wanted = delivery(FILES)
+    assert HfCache(str(root)).install(wanted, unwatched) == 0
+    assert contents(root) == FILES
+    assert reads(wanted) == []
+
+
+def test_a_blob_that_is_taken_away_meanwhile_is_told_and_no_ref_is_made(root: Path) -> None:
+    def take_away(event: Event) -> None:
+        if isinstance(event, Checked) and event.path.endswith(".safetensors"):
+            for blob in (root / FOLDER / "blobs").iterdir():
+                blob.unlink()
+
+    with pytest.raises(OperationError, match="was deleted by another program"):
+        HfCache(str(root)).install(delivery(FILES), take_away)
+    assert HfCache(str(root)).repo(FOLDER).refs == {}
+
+
+class Slow:
+    """Content that comes when it is let."""
+
+    def __init__(self, content: MemoryContent, between: Callable[[], None]) -> None:
+        self._content = content
+        self._between = between
+
+    def read(self, file: SourceFile, start: int, stop: int) -> Iterator[bytes]:
+        pieces = b"".join(self._content.read(file, start, stop))
+        yield pieces[:1]
+        self._between()
+        yield pieces[1:]
+
+
+def test_a_partial_file_that_is_pruned_meanwhile_is_told_as_such(root: Path) -> None:
+    def prune() -> None:
+        for path in (root / FOLDER / "blobs").glob("*.incomplete"):
+            path.unlink()
+
+    wanted = delivery({"model.safetensors": b"weights"})
+    assert isinstance(wanted.content, MemoryContent)
+    with pytest.raises(OperationError, match="was deleted by another program"):
+        HfCache(str(root)).install(wanted._replace(content=Slow(wanted.content, prune)), unwatched)
+    assert list((root / FOLDER / "blobs").iterdir()) == []
+
+
+class Generous(MemoryContent):
+    """Sends more than it was asked for."""
+
+    def read(self, file: SourceFile, start: int, stop: int) -> Iterator[bytes]:
+        yield self.files[file.path][start:stop] + b"and more"
+        yield b"and more"
+
+
+def test_a_source_that_sends_too_much_is_cut_where_the_file_ends(root: Path) -> None:
+    HfCache(str(root)).install(delivery(FILES)._replace(content=Generous(FILES)), unwatched)
+    assert contents(root) == FILES
+
+
+@pytest.mark.parametrize("paths", [("a", "a/b"), ("a/b/c", "a/b"), ("x" * 256,), ("a/" + "ü" * 128,)])
+def test_names_that_no_folder_can_hold_are_refused_before_anything_is_written(
+    root: Path, paths: tuple[str, ...]
+) -> None:
+    with pytest.raises(ValidationError, match="cannot be in a cache"):
+        HfCache(str(root)).install(delivery(dict.fromkeys(paths, b"x")), unwatched)
+    assert not root.exists()
+
+
+def test_a_path_that_is_listed_twice_is_refused(root: Path) -> None:
+    good = delivery(FILES)
+    with pytest.raises(ValidationError, match="cannot be in a cache"):
+        HfCache(str(root)).install(good._replace(listing=good.listing + good.listing[:1]), unwatched)
+
+
+def test_a_lock_file_that_is_deleted_while_somebody_waits_for_it_locks_nobody(root: Path) -> None:
+    path = root / ".locks" / "x.lock"
+    order: list[str] = []
+
+    def second() -> None:
+        with lock(str(path), waiting=waits.set):
+            order.append("second")
+
+    waits = Flag()
+    with lock(str(path)):
+        thread = Thread(target=second)
+        thread.start()
+        assert waits.wait(5)
+        path.unlink()
+        with lock(str(path)):  # whoever comes now makes a new file
+            order.append("third")
+    thread.join(5)
+    assert order == ["third", "second"]
+    assert path.exists()

@@ -47,6 +47,21 @@ _SECRETS = (
     ".env*",
     "*.env",
     ".netrc",
+    ".pgpass",
+    ".boto",
+    ".s3cfg",
+    ".my.cnf",
+    ".dockercfg",
+    ".huggingface/",
+    ".config/gh/",
+    ".config/gcloud/",
+    "kubeconfig",
+    "*.tfstate",
+    "*.tfvars",
+    "passwords.*",
+    ".bash_history",
+    ".zsh_history",
+    ".python_history",
     "_netrc",
     ".pypirc",
     ".npmrc",
@@ -103,7 +118,7 @@ class IgnoreRules(NamedTuple):
 
     def reason(self, path: str) -> Reason | None:
         """Why the file stays at home; None when it goes along."""
-        parts = path.split("/")
+        parts = path.lower().split("/")
         if not _VERSION_CONTROL.isdisjoint(parts):
             return Reason.VERSION_CONTROL
         if _REFUSED_BY_THE_HUB in parts:

@@ -23,15 +23,21 @@ _OVERLAP = 256
 _FEWEST_CHARACTERS = 10
 """Different ones that a real secret has at the least; fewer are a placeholder such as `hf_xxxx`."""
 _LOOK = 8192
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def secret_in(pieces: Iterable[bytes]) -> str | None:
-    """What kind of secret a file's content holds, or None. A binary file (a NUL near its beginning) is not searched."""
-    before = b""
+    """What kind of secret a file's content holds, or None.
+
+    A binary file (a NUL near its beginning) is not searched, unless it begins as UTF-16 text does.
+    """
+    before, wide = b"", False
     for number, piece in enumerate(pieces):
-        if number == 0 and b"\0" in piece[:_LOOK]:
-            return None
-        text = before + piece
+        if number == 0:
+            wide = piece.startswith(_UTF_16)
+            if b"\0" in piece[:_LOOK] and not wide:
+                return None
+        text = before + (piece.replace(b"\0", b"") if wide else piece)
         for match in _ANY.finditer(text):
             if len(set(match[0])) >= _FEWEST_CHARACTERS:
                 return _KINDS[(match.lastindex or 1) - 1][1]

@@ -6,13 +6,13 @@ while other threads fetch the rest.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Condition
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.hfcache.partial import LetGo, Partial, give_up_name
-from mlxk2.adapters.hfcache.placing import plain_file, pointer_of
+from mlxk2.adapters.hfcache.placing import is_real, real_file
 from mlxk2.ports.blobs import BlobHash
 from mlxk2.ports.errors import DownloadFailed
 from mlxk2.ports.sources import SourceFile
@@ -32,16 +32,20 @@ class Stopped(Exception):
 
 
 class BlobJob:
-    """One blob. `state` may be read from any thread."""
+    """One blob, and the files of the commit that hold it. `state` may be read from any thread."""
 
-    def __init__(self, root: str, folder: str, commit: str, file: SourceFile) -> None:
-        self.file = file
+    def __init__(
+        self, root: str, folder: str, commit: str, files: Sequence[SourceFile], pieces: Sequence[str] = ()
+    ) -> None:
+        self.files = files
+        self.file = files[0]
         self.fetched = 0
         self._root = root
         self._blobs = os.path.join(root, folder, layout.BLOBS)
-        self._blob = os.path.join(self._blobs, file.etag)
-        self._plain = pointer_of(os.path.join(root, folder, layout.SNAPSHOTS, commit), file)
-        self._lock = os.path.join(root, layout.LOCKS, folder, f"{file.etag}.lock")
+        self._blob = os.path.join(self._blobs, self.file.etag)
+        self._snapshot = os.path.join(root, folder, layout.SNAPSHOTS, commit)
+        self._lock = os.path.join(root, layout.LOCKS, folder, f"{self.file.etag}.lock")
+        self._pieces = list(pieces)
         self._changed = Condition()
         self._partial: Partial | None = None
         self._here = 0
@@ -67,10 +71,14 @@ class BlobJob:
         with lock(self._lock, waiting=lambda: waiting(self.file.path)):
             if self._is_here():
                 return False
-            self._clear_the_name()
-            for _ in range(_ATTEMPTS):
+            if os.path.lexists(self._blob) and (piece := give_up_name(self._blobs, self.file.etag, self.file.size)):
+                self._pieces.append(piece)
+            attempts = 0
+            while attempts < _ATTEMPTS:
+                whole = self.fetched
                 if self._fetch(ask):
                     return True
+                attempts += self.fetched - whole == self.file.size  # what was left by others may have been wrong
         raise DownloadFailed(
             f"{self.file.path} arrived damaged twice: its hash is not the one that the Hub names; nothing else is lost,"
             " try again later, and tell the owner of the repo if it stays so"
@@ -84,25 +92,36 @@ class BlobJob:
         for piece in pieces:
             if self._stopped:
                 raise Stopped
+            wanted = piece[: stop - start]
             try:
-                partial.write(start, piece)
+                partial.write(start, wanted)
             except LetGo as error:
                 raise Stopped from error
-            start += len(piece)
+            start += len(wanted)
             with self._changed:
-                self.fetched += len(piece)
+                self.fetched += len(wanted)
                 if start == stop or start - self._hashed > _WORTH_WAKING:
                     self._changed.notify_all()
+            if start == stop:
+                return
         if start < stop:
-            raise DownloadFailed(f"{self.file.path} ended {stop - start} bytes too early")
+            raise DownloadFailed(f"{self.file.path} ended {stop - start} bytes too early; run the same command again")
 
     def _is_here(self) -> bool:
-        """Whether the cache has the right content: as a blob, as a link into the shared store, or as a real file."""
-        path = shared_store.target(self._root, self._blob) if os.path.islink(self._blob) else self._blob
-        if not os.path.lexists(self._blob):
-            path = self._plain
-        if path is None or not plain_file(path, self.file.size):
-            return False
+        """Whether the cache has the right content: as a blob, as a link into the shared store, or as a real file.
+
+        What is known to be wrong loses its name, for it must not look right should the fetching fail.
+        """
+        if os.path.lexists(self._blob):
+            path = shared_store.target(self._root, self._blob) if os.path.islink(self._blob) else self._blob
+            return path is not None and is_real(path, self.file.size) and self._is_right(path)
+        real = [path for file in self.files if (path := real_file(self._snapshot, file))]
+        right = [path for path in real if self._is_right(path)]
+        for path in set(real) - set(right):
+            os.unlink(path)
+        return bool(right)
+
+    def _is_right(self, path: str) -> bool:
         self._here = self.file.size
         with open(path, "rb", buffering=0) as stored:
             right = self._hash(stored.fileno(), lambda: self.file.size) == self.file.etag
@@ -110,15 +129,8 @@ class BlobJob:
             self._here = self._hashed = 0
         return right
 
-    def _clear_the_name(self) -> None:
-        """What is known to be wrong must not look right should the fetching fail; a short one is a beginning."""
-        if os.path.lexists(self._blob):
-            give_up_name(self._blobs, self.file.etag, self.file.size)
-        elif plain_file(self._plain, self.file.size):
-            os.unlink(self._plain)
-
     def _fetch(self, ask: Callable[[Range], None]) -> bool:
-        partial = self._partial = Partial(self._blobs, self.file.etag, self.file.size)
+        partial = self._partial = Partial(self._blobs, self.file.etag, self.file.size, self._pieces)
         right = False
         try:
             for start, stop in partial.missing():

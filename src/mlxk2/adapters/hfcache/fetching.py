@@ -4,12 +4,15 @@ All threads are daemons and look at `stop` at every piece, so that Ctrl-C in the
 once; what has been fetched is on the disk by then, with its map.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Condition, Thread
 
+from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.blob_job import BlobJob, Range, Stopped
+from mlxk2.adapters.hfcache.partial import leftovers
 from mlxk2.ports.sources import Content, SourceFile
 from mlxk2.ports.transfer import Checked, Moving, Waiting, Watch
 
@@ -30,21 +33,33 @@ class Fetching:
         self._ranges: SimpleQueue[Range | None] = SimpleQueue()
         self._told: SimpleQueue[Checked | Waiting] = SimpleQueue()
         self._jobs: list[BlobJob] = []
+        self._active: set[BlobJob] = set()
+        self._total = 0
+        self._done_bytes = 0
+        self._done_fetched = 0
         self._finished = 0
         self._failure: BaseException | None = None
 
     def __call__(self, files: Sequence[SourceFile]) -> int:
         """Returns the bytes fetched. Raises the first failure of any thread; what is on the disk stays."""
-        self._jobs = [BlobJob(self._root, self._folder, self._commit, file) for file in files]
+        alike: dict[str, list[SourceFile]] = {}
+        for file in files:
+            alike.setdefault(file.etag, []).append(file)
+        pieces = leftovers(os.path.join(self._root, self._folder, layout.BLOBS))
+        self._jobs = [
+            BlobJob(self._root, self._folder, self._commit, group, pieces.get(etag, ()))
+            for etag, group in alike.items()
+        ]
+        self._total = sum(job.file.size for job in self._jobs)
         for job in self._jobs:
             self._todo.put(job)
-        self._start(self._see_to_blobs, min(_BLOBS_AT_ONCE, len(files)))
+        self._start(self._see_to_blobs, min(_BLOBS_AT_ONCE, len(self._jobs)))
         self._start(self._fetch_ranges, _RANGES_AT_ONCE)
         try:
             self._wait()
         finally:
             self._end()
-        return sum(job.fetched for job in self._jobs)
+        return self._done_fetched
 
     def _start(self, work: Callable[[], None], count: int) -> None:
         for _ in range(count):
@@ -75,12 +90,15 @@ class Fetching:
             self._ranges.put(None)
 
     def _state(self) -> Moving:
-        states = [job.state for job in self._jobs]
+        with self._over:
+            active = list(self._active)
+            done, fetched = self._done_bytes, self._done_fetched
+        states = [job.state for job in active]
         return Moving(
-            total=sum(state.size for state in states),
-            here=sum(state.here for state in states),
-            hashed=sum(state.hashed for state in states),
-            fetched=sum(job.fetched for job in self._jobs),
+            total=self._total,
+            here=done + sum(state.here for state in states),
+            hashed=done + sum(state.hashed for state in states),
+            fetched=fetched + sum(job.fetched for job in active),
             running=tuple(state for state in states if (state.here or state.hashed) and state.hashed < state.size),
         )
 
@@ -89,11 +107,20 @@ class Fetching:
             while self._failure is None:
                 job = self._todo.get_nowait()
                 with self._failing():
-                    fetched = job.run(self._ranges.put, lambda path: self._told.put(Waiting(path)))
-                    self._told.put(Checked(job.file.path, fetched))
-                    with self._over:
-                        self._finished += 1
-                        self._over.notify_all()
+                    self._see_to(job)
+
+    def _see_to(self, job: BlobJob) -> None:
+        with self._over:
+            self._active.add(job)
+        fetched = job.run(self._ranges.put, lambda path: self._told.put(Waiting(path)))
+        for file in job.files:  # a blob that comes once may be several files
+            self._told.put(Checked(file.path, fetched and file is job.file))
+        with self._over:
+            self._active.discard(job)
+            self._done_bytes += job.file.size
+            self._done_fetched += job.fetched
+            self._finished += 1
+            self._over.notify_all()
 
     def _fetch_ranges(self) -> None:
         while (wanted := self._ranges.get()) is not None and self._failure is None:

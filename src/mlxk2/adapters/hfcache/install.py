@@ -13,19 +13,21 @@ from mlxk2.adapters.hfcache import layout, partial
 from mlxk2.adapters.hfcache.fetching import Fetching
 from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
-from mlxk2.adapters.hfcache.placing import place, plain_file, pointer_of
+from mlxk2.adapters.hfcache.placing import make_folders, place, real_file
 from mlxk2.adapters.hfcache.snapshot import read_listing
 from mlxk2.adapters.hfcache.workshop import Workshop
-from mlxk2.ports.cache import COMMIT_LOCK
+from mlxk2.ports.cache import COMMIT_LOCK, ListedFile
 from mlxk2.ports.errors import AccessProblem, ValidationError
 from mlxk2.ports.sources import SourceFile
-from mlxk2.ports.transfer import Checked, Delivery, Waiting, Watch
+from mlxk2.ports.transfer import Delivery, Waiting, Watch
+
+_LONGEST_NAME = 255
+"""Bytes of a file's name that file systems take."""
 
 
 def install(root: str, delivery: Delivery, watch: Watch) -> int:
     """Returns the bytes that came from the source."""
-    for file in delivery.listing:
-        _check(file)
+    _check(delivery.listing)
     folder, commit = delivery.folder, delivery.commit
     refuse_links(root, folder)
     own_lock = os.path.join(root, layout.LOCKS, folder, f"{commit}{COMMIT_LOCK}.lock")
@@ -42,16 +44,15 @@ def install(root: str, delivery: Delivery, watch: Watch) -> int:
         tag = os.path.join(root, layout.CACHEDIR_TAG)
         if not os.path.lexists(tag):
             workshop.write(tag, layout.CACHEDIR_TAG_TEXT.encode())
-        if read_listing(model, commit) is None:
-            workshop.write(os.path.join(model, layout.TREES, f"{commit}.json"), _tree(delivery.listing))
-        distinct = {file.etag: file for file in delivery.files}
-        written = Fetching(root, folder, commit, delivery.content, watch)(tuple(distinct.values()))
-        for file in delivery.files:
-            if distinct[file.etag].path != file.path:
-                watch(Checked(file.path, fetched=False))  # the same blob as another file's
+        listing = sorted(delivery.listing, key=lambda file: file.path)
+        if read_listing(model, commit) != tuple(ListedFile(file.path, file.size, file.etag) for file in listing):
+            workshop.write(os.path.join(model, layout.TREES, f"{commit}.json"), _tree(listing))
+        written = Fetching(root, folder, commit, delivery.content, watch)(delivery.files)
         place(model, snapshot, delivery.files, workshop)
         if delivery.ref:
-            workshop.write(os.path.join(model, layout.REFS, delivery.ref), commit.encode())
+            refs = os.path.join(model, layout.REFS)
+            make_folders(refs, os.path.dirname(delivery.ref))
+            workshop.write(os.path.join(refs, delivery.ref), commit.encode())
         workshop.close()
     return written
 
@@ -60,19 +61,21 @@ def missing_bytes(root: str, folder: str, commit: str, files: Iterable[SourceFil
     """What the files will still take from the disk; one of the right size takes nothing."""
     model = os.path.join(root, folder)
     snapshot = os.path.join(model, layout.SNAPSHOTS, commit)
-    return sum(_missing(model, snapshot, file) for file in {file.etag: file for file in files}.values())
-
-
-def _missing(model: str, snapshot: str, file: SourceFile) -> int:
     blobs = os.path.join(model, layout.BLOBS)
-    if plain_file(pointer_of(snapshot, file), file.size):
-        return 0
+    pieces = partial.leftovers(blobs)
+    distinct = {file.etag: file for file in files}
+    return sum(
+        max(0, file.size - partial.bytes_there(blobs, file.etag, pieces.get(file.etag, ())))
+        for file in distinct.values()
+        if not real_file(snapshot, file) and not _has_size(os.path.join(blobs, file.etag), file.size)
+    )
+
+
+def _has_size(path: str, size: int) -> bool:
     try:
-        if os.stat(os.path.join(blobs, file.etag)).st_size == file.size:
-            return 0
+        return os.stat(path).st_size == size
     except OSError:
-        pass
-    return max(0, file.size - partial.bytes_there(blobs, file.etag))
+        return False
 
 
 def free_bytes(root: str) -> int:
@@ -84,18 +87,28 @@ def free_bytes(root: str) -> int:
     return info.f_bavail * info.f_frsize
 
 
-def _check(file: SourceFile) -> None:
-    """No name that a server sends leads out of the model's folder."""
-    parts = file.path.split("/")
-    if any(part in ("", ".", "..") or "\0" in part for part in parts) or not layout.ETAG.fullmatch(file.etag):
-        raise ValidationError(
-            f"The commit names a file that cannot be in a cache: {file.path!r}; nothing was downloaded"
-        )
+def _check(files: Iterable[SourceFile]) -> None:
+    """No name that a server sends leads out of the model's folder, and all of them can be in one."""
+    folders: set[str] = set()
+    paths: set[str] = set()
+    for file in files:
+        parts = file.path.split("/")
+        odd = any(part in ("", ".", "..") or "\0" in part or len(os.fsencode(part)) > _LONGEST_NAME for part in parts)
+        if odd or file.path in paths or not layout.ETAG.fullmatch(file.etag):
+            raise _impossible(file.path)
+        paths.add(file.path)
+        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+    if both := sorted(folders & paths):
+        raise _impossible(both[0])
 
 
-def _tree(files: tuple[SourceFile, ...]) -> bytes:
+def _impossible(path: str) -> ValidationError:
+    return ValidationError(f"The commit names a file that cannot be in a cache: {path!r}; nothing was downloaded")
+
+
+def _tree(files: Iterable[SourceFile]) -> bytes:
     rows: dict[str, dict[str, object]] = {}
-    for file in sorted(files, key=lambda file: file.path):
+    for file in files:
         rows[file.path] = {"size": file.size, "blob_id": file.blob_id}
         if file.is_lfs:
             rows[file.path] |= {"lfs_sha256": file.etag, "lfs_size": file.size}

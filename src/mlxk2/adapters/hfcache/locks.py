@@ -55,17 +55,41 @@ def lock(path: str, *, waiting: Callable[[], None] | None = None) -> Iterator[No
 
     `waiting` is called once when somebody else holds it.
     """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o664)
+    handle = _hold(path, waiting)
     try:
-        try:
-            _take(handle, waiting)
-        except OSError as error:
-            if error.errno not in _NO_FLOCK:
-                raise
         yield
     finally:
         os.close(handle)
+
+
+def _hold(path: str, waiting: Callable[[], None] | None) -> int:
+    """The open file that has the lock. A lock file that was deleted while we waited for it locks nothing any more."""
+    while True:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o664)
+        try:
+            _take(handle, waiting)
+            if is_same_file(handle, path):
+                return handle
+        except OSError as error:
+            if error.errno in _NO_FLOCK:
+                return handle
+            os.close(handle)
+            raise
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def is_same_file(handle: int, path: str) -> bool:
+    """Whether the open file is still the one of this name."""
+    try:
+        named = os.lstat(path)
+    except OSError:
+        return False
+    opened = os.fstat(handle)
+    return (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
 
 
 def _take(handle: int, waiting: Callable[[], None] | None) -> None:

@@ -13,10 +13,12 @@ that last moment: all of it counts as done, and its hash decides.
 import contextlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Lock
 
 from mlxk2.adapters.hfcache import layout
+from mlxk2.adapters.hfcache.locks import is_same_file
+from mlxk2.ports.errors import OperationError
 
 SEGMENT = 32 * 1024 * 1024
 """Bytes that one request asks for."""
@@ -39,15 +41,16 @@ def path_of(blobs: str, etag: str) -> str:
 class Partial:
     """The open partial file of one blob. Whoever opens it holds the blob's lock."""
 
-    def __init__(self, blobs: str, etag: str, size: int) -> None:
+    def __init__(self, blobs: str, etag: str, size: int, pieces: Sequence[str] = ()) -> None:
+        """`pieces` are the names of what other attempts at the blob have left, as `leftovers` finds them."""
         self._path = path_of(blobs, etag)
         self._size = size
-        self._blobs, self._etag = blobs, etag
+        self._pieces = [os.path.join(blobs, name) for name in pieces]
         self._segments = -(-size // SEGMENT)
         self._done = [0] * self._segments
         self._guard = Lock()
         self._open = True
-        piece = None if os.path.lexists(self._path) else _longest_piece(blobs, etag)
+        piece = None if os.path.lexists(self._path) else _longest(self._pieces)
         self.handle = os.open(piece or self._path, _OPEN, 0o666)
         if not self._read_map():
             self._start_from(os.fstat(self.handle).st_size if piece else 0)
@@ -94,18 +97,27 @@ class Partial:
             os.pwrite(self.handle, _COUNT.pack(self._done[number]), self._map_place(number))
 
     def finish(self, blob: str) -> None:
-        """The content is right: give it its name, and clear what other attempts at it have left behind."""
+        """The content is right: give it its name, and clear what other attempts at it have left behind.
+
+        Raises OperationError when somebody has deleted the file meanwhile.
+        """
         self._let_go()
         os.ftruncate(self.handle, self._size)
+        if not is_same_file(self.handle, self._path):
+            raise OperationError(
+                f"{os.path.basename(self._path)} was deleted by another program while it was pulled; run the same"
+                " command again"
+            )
         os.replace(self._path, blob)
-        for name in _leftovers(self._blobs, self._etag):
+        for piece in self._pieces:
             with contextlib.suppress(OSError):
-                os.unlink(os.path.join(self._blobs, name))
+                os.unlink(piece)
 
     def discard(self) -> None:
         """The content is wrong: nothing of it is worth keeping."""
         self._let_go()
-        os.unlink(self._path)
+        if is_same_file(self.handle, self._path):
+            os.unlink(self._path)
 
     def close(self) -> None:
         """Whatever happened; what is there stays there."""
@@ -149,39 +161,46 @@ class Partial:
         os.pwrite(self.handle, _HEADER.pack(_MAGIC, _VERSION, SEGMENT, self._size) + counts, self._size)
 
 
-def bytes_there(blobs: str, etag: str) -> int:
-    """Bytes on the disk of a blob's partial file, or of the piece to begin with; near enough for planning."""
+def leftovers(blobs: str) -> dict[str, list[str]]:
+    """Names of partial files that are not ours, by their blob; read once for all files of a pull."""
+    found: dict[str, list[str]] = {}
     try:
-        names = [os.path.basename(path_of(blobs, etag))]
-        if not os.path.lexists(path_of(blobs, etag)):
-            names = _leftovers(blobs, etag)
-        return max((os.lstat(os.path.join(blobs, name)).st_blocks * 512 for name in names), default=0)
+        names = os.listdir(blobs)
+    except OSError:
+        return found
+    for name in names:
+        match = layout.PARTIAL.fullmatch(name) if name.endswith(".incomplete") else None
+        if match and not name.endswith(_OWN):
+            found.setdefault(match["etag"], []).append(name)
+    return found
+
+
+def bytes_there(blobs: str, etag: str, pieces: Sequence[str]) -> int:
+    """Bytes on the disk of a blob's partial file, or of the piece to begin with; near enough for planning."""
+    own = path_of(blobs, etag)
+    paths = [own] if os.path.lexists(own) else [os.path.join(blobs, name) for name in pieces]
+    try:
+        return max((os.lstat(path).st_blocks * 512 for path in paths), default=0)
     except OSError:
         return 0
 
 
-def give_up_name(blobs: str, etag: str, size: int) -> None:
-    """Take a wrong file's name away: one that is too short becomes a piece to go on from, any other is deleted."""
+def give_up_name(blobs: str, etag: str, size: int) -> str | None:
+    """Take a wrong file's name away: one that is too short becomes a piece to go on from, whose name is returned."""
     blob = os.path.join(blobs, etag)
     if os.path.isfile(blob) and not os.path.islink(blob) and os.path.getsize(blob) < size:
-        os.rename(blob, os.path.join(blobs, f"{etag}.00000000.incomplete"))
-    else:
-        os.unlink(blob)
+        name = f"{etag}.00000000.incomplete"
+        os.rename(blob, os.path.join(blobs, name))
+        return name
+    os.unlink(blob)
+    return None
 
 
-def _leftovers(blobs: str, etag: str) -> list[str]:
-    return [
-        name
-        for name in os.listdir(blobs)
-        if (match := layout.PARTIAL.fullmatch(name)) and match["etag"] == etag and not name.endswith(_OWN)
-    ]
-
-
-def _longest_piece(blobs: str, etag: str) -> str | None:
+def _longest(pieces: Sequence[str]) -> str | None:
     """What a killed huggingface_hub left of the blob.
 
     It writes from the beginning without holes, and holds the blob's lock while it lives, so what is there is a prefix
     that nobody else uses; should it not be, the hash of the whole will tell.
     """
-    paths = [os.path.join(blobs, name) for name in _leftovers(blobs, etag)]
-    return max((path for path in paths if not os.path.islink(path)), key=os.path.getsize, default=None)
+    usable = [path for path in pieces if os.path.isfile(path) and not os.path.islink(path) and os.access(path, os.W_OK)]
+    return max(usable, key=os.path.getsize, default=None)

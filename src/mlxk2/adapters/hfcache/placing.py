@@ -6,11 +6,12 @@ blobs. Real files that are there already, and right, stay as they are.
 
 import errno
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.workshop import Workshop
+from mlxk2.ports.errors import OperationError
 from mlxk2.ports.sources import SourceFile
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -20,31 +21,73 @@ def pointer_of(snapshot: str, file: SourceFile) -> str:
     return os.path.join(snapshot, *file.path.split("/"))
 
 
-def plain_file(pointer: str, size: int) -> bool:
-    """Whether a real file of this size stands where a link is expected."""
+def real_file(snapshot: str, file: SourceFile) -> str | None:
+    """Where a real file of the right size stands in the snapshot; None when a link is anywhere on the way."""
+    place = snapshot
+    for part in file.path.split("/"):
+        if os.path.islink(place):
+            return None
+        place = os.path.join(place, part)
+    return place if is_real(place, file.size) else None
+
+
+def is_real(path: str, size: int) -> bool:
+    """A regular file of this size, and no link."""
     try:
-        return not os.path.islink(pointer) and os.path.isfile(pointer) and os.path.getsize(pointer) == size
+        return not os.path.islink(path) and os.path.isfile(path) and os.path.getsize(path) == size
     except OSError:
         return False
 
 
+def make_folders(base: str, below: str) -> None:
+    """The folders of a nested name; a link in their place would lead out and is taken away."""
+    os.makedirs(base, exist_ok=True)
+    place = base
+    for part in below.split("/") if below else ():
+        place = os.path.join(place, part)
+        if os.path.islink(place):
+            os.unlink(place)
+        os.makedirs(place, exist_ok=True)
+
+
 def place(model: str, snapshot: str, files: Iterable[SourceFile], workshop: Workshop) -> None:
-    """Every file's blob is in `blobs/` and right, or the file itself is in the snapshot and right."""
-    chosen = tuple(files)
-    users = Counter(file.etag for file in chosen)
-    for file in chosen:
-        users[file.etag] -= 1
-        blob = os.path.join(model, layout.BLOBS, file.etag)
-        if not os.path.lexists(blob):
-            continue
+    """Every file's blob is in `blobs/` and right, or a real file with its content is in the snapshot and right.
+
+    Raises OperationError when somebody has taken a blob away meanwhile.
+    """
+    alike: dict[str, list[SourceFile]] = defaultdict(list)
+    for file in files:
+        alike[file.etag].append(file)
+    for etag, group in alike.items():
+        blob = os.path.join(model, layout.BLOBS, etag)
+        if os.path.lexists(blob):
+            _place_blob(snapshot, group, blob, workshop)
+        else:
+            _place_copies(snapshot, group, workshop)
+
+
+def _place_blob(snapshot: str, group: list[SourceFile], blob: str, workshop: Workshop) -> None:
+    for number, file in enumerate(group, start=1):
         pointer = pointer_of(snapshot, file)
-        _make_folders(snapshot, os.path.dirname(file.path))
+        make_folders(snapshot, os.path.dirname(file.path))
         if _link(pointer, file, workshop):
             continue
-        if users[file.etag]:
+        if number < len(group):
             workshop.copy(pointer, blob)
         else:
             os.replace(blob, pointer)
+
+
+def _place_copies(snapshot: str, group: list[SourceFile], workshop: Workshop) -> None:
+    there = {file.path: path for file in group if (path := real_file(snapshot, file))}
+    if not there:
+        raise OperationError(
+            f"{group[0].path} was deleted by another program while it was pulled; run the same command again"
+        )
+    for file in group:
+        if file.path not in there:
+            make_folders(snapshot, os.path.dirname(file.path))
+            workshop.copy(pointer_of(snapshot, file), next(iter(there.values())))
 
 
 def _link(pointer: str, file: SourceFile, workshop: Workshop) -> bool:
@@ -59,14 +102,3 @@ def _link(pointer: str, file: SourceFile, workshop: Workshop) -> bool:
             return False
         raise
     return True
-
-
-def _make_folders(snapshot: str, below: str) -> None:
-    """The folders of a nested file; a link in their place would lead out and is taken away."""
-    os.makedirs(snapshot, exist_ok=True)
-    place = snapshot
-    for part in below.split("/") if below else ():
-        place = os.path.join(place, part)
-        if os.path.islink(place):
-            os.unlink(place)
-        os.makedirs(place, exist_ok=True)

@@ -28,7 +28,11 @@ def walk(folder: str, *, unreadable: Callable[[OSError], None] | None = _raise) 
 
 
 def delete_tree(folder: str) -> None:
-    """Delete as much of the folder as the file system allows; what is left is left in place."""
+    """Delete as much of the folder as the file system allows; what is left is left in place. Of a link only itself."""
+    if os.path.islink(folder):
+        with contextlib.suppress(OSError):
+            os.unlink(folder)
+        return
     folders = [folder]
     for path in folders:  # grows while it is walked: parents come before their children
         with contextlib.suppress(OSError), os.scandir(path) as scan:

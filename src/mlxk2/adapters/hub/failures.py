@@ -148,7 +148,7 @@ def translate(error: Exception, about: About, *, has_token: bool) -> Mlxk2Error:
     if isinstance(error, OfflineModeIsEnabled):
         return offline()
     status = status_of(error)
-    if isinstance(error, UnicodeEncodeError) or type(error).__name__ == "LocalProtocolError":
+    if (has_token and isinstance(error, UnicodeEncodeError)) or type(error).__name__ == "LocalProtocolError":
         return Unauthorised(f"Your token holds characters that no token has; check HF_TOKEN, or {LOG_IN}")
     if status is None:
         if is_transport(error):

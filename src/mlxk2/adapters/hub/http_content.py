@@ -67,8 +67,9 @@ class HttpContent:
         )
         with request as response:
             if response.status_code not in (200, 206):
-                response.read()
+                response.close()  # its headers tell all, and nobody knows how long its body is
                 hf_raise_for_status(response)
+                raise EndedEarly  # neither content nor an error
             final = str(response.url)
             if urlsplit(final)[:2] != urlsplit(own)[:2]:
                 self._storage[file.path] = final

@@ -1,21 +1,25 @@
 """The Hub as huggingface_hub reaches it. Tokens are found by huggingface_hub: environment, then stored login."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from huggingface_hub import HfApi, get_session, get_token
 from huggingface_hub.utils import build_hf_headers
 
+from mlxk2 import __version__
 from mlxk2.adapters.hub.failures import About, offline, refuse_long_waits
 from mlxk2.adapters.hub.http_content import HttpContent
 from mlxk2.adapters.hub.retrying import Retries
 from mlxk2.adapters.hub.searching import find
 from mlxk2.adapters.hub.uploading import heard, upload
-from mlxk2.ports.errors import DownloadFailed
+from mlxk2.ports.errors import DownloadFailed, NetworkProblem
 from mlxk2.ports.hub import Commit, Committed, FoundModel, HubModel, Notice, Transport
+from mlxk2.ports.redaction import without_secrets
 from mlxk2.ports.sources import Content, SourceFile
 
 T = TypeVar("T")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _TIMEOUT = 60.0
 """Seconds without a byte after which a call counts as broken; huggingface_hub itself would wait for ever."""
 
@@ -28,7 +32,7 @@ class HuggingFaceHub:
         self._shown = _without_login(endpoint)
         self._is_offline = is_offline
         self._retries = retries or Retries()
-        self._api = HfApi(endpoint=endpoint, library_name="mlxk2")
+        self._api = HfApi(endpoint=endpoint, library_name="mlxk2", library_version=__version__)
 
     def page(self, name: str) -> str:
         return f"{self._shown}/{name}"
@@ -40,7 +44,7 @@ class HuggingFaceHub:
             notice,
         )
         files = tuple(sorted((_source_file(name, sibling) for sibling in info.siblings or ()), key=lambda f: f.path))
-        if not info.sha:
+        if not isinstance(info.sha, str) or not _COMMIT.fullmatch(info.sha):
             raise DownloadFailed(f"The Hub does not say which commit '{revision}' of '{name}' is; try again later")
         return HubModel(name, info.sha, bool(info.private), bool(info.gated), files)
 
@@ -76,18 +80,33 @@ class HuggingFaceHub:
             return self._call(lambda: upload(self._api, commit), about, notice)
 
     def _headers(self) -> dict[str, str]:
-        headers: dict[str, str] = build_hf_headers(library_name="mlxk2")
+        headers: dict[str, str] = build_hf_headers(library_name="mlxk2", library_version=__version__)
         return headers
 
     def _call(self, work: Callable[[], T], about: About, notice: Notice) -> T:
         if self._is_offline:
             raise offline()
-        session = get_session()
-        session.timeout = _TIMEOUT
-        hooks = session.event_hooks
-        if refuse_long_waits not in hooks["response"]:
-            session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_long_waits]}
+        prepare_session()
         return self._retries.call(work, about, notice, has_token=bool(get_token()))
+
+
+def prepare_session() -> None:
+    """Give huggingface_hub's session, which the whole process shares, a time limit and a limit for pauses.
+
+    Raises NetworkProblem when no session can be made, which happens with a proxy that it does not know.
+    """
+    try:
+        session = get_session()
+    except Exception as error:
+        raise NetworkProblem(
+            f"The proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names cannot be used ({type(error).__name__});"
+            " a SOCKS proxy needs the package socksio",
+            details=without_secrets(str(error)),
+        ) from error
+    session.timeout = _TIMEOUT
+    hooks = session.event_hooks
+    if refuse_long_waits not in hooks["response"]:
+        session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_long_waits]}
 
 
 def _without_login(endpoint: str) -> str:
@@ -101,6 +120,7 @@ def _source_file(name: str, sibling: Any) -> SourceFile:
     lfs = sibling.lfs
     size = lfs.size if lfs else sibling.size
     etag = lfs.sha256 if lfs else sibling.blob_id
-    if not isinstance(size, int) or size < 0 or not etag or not sibling.blob_id:
+    texts = (sibling.rfilename, etag, sibling.blob_id)
+    if type(size) is not int or size < 0 or not all(isinstance(text, str) and text for text in texts):
         raise DownloadFailed(f"The Hub does not say how large {sibling.rfilename} of '{name}' is, or what its hash is")
     return SourceFile(sibling.rfilename, size, etag, sibling.blob_id)

@@ -24,9 +24,10 @@ def find(
     found: list[FoundModel] = []
     while True:
         hf_raise_for_status(response)
-        found += [_found_model(item) for item in response.json()]
+        page = response.json()
+        found += [_found_model(item) for item in page]
         following = response.links.get("next", {}).get("url", "")
-        if len(found) >= limit or not following.startswith(f"{endpoint}/"):
+        if not page or len(found) >= limit or not following.startswith(f"{endpoint}/"):
             return found[:limit]
         response = get_session().get(following, headers=headers)
 

@@ -85,6 +85,8 @@ class FolderWorkspace:
         path = os.path.join(folder, name)
         if not os.path.lexists(path):
             return None
+        if not os.path.isfile(path):
+            raise ValidationError(f"{path} is not a file; take it away or make it one")
         with _access(name), open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
 

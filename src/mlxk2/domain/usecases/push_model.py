@@ -18,7 +18,7 @@ from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.ports.blobs import BlobHash
 from mlxk2.ports.cache import RepoFacts, SnapshotFacts
-from mlxk2.ports.errors import Conflict, NotOnHub, OperationError, ValidationError
+from mlxk2.ports.errors import Conflict, Mlxk2Error, NotOnHub, OperationError, ValidationError
 from mlxk2.ports.hub import Commit, Committed, Hub, HubModel, Notice
 from mlxk2.ports.sources import SourceFile
 from mlxk2.ports.workspace import LocalFile, Workspace
@@ -52,6 +52,11 @@ class FolderCheck:
     odd: tuple[str, ...]
     outside: tuple[str, ...]
     health: Health
+
+    def holds(self, path: str) -> bool:
+        """Whether the folder has something of this name that does not go along, which is no reason to delete it."""
+        left = (*self.at_home, *self.odd, *self.outside)
+        return any(path == name or path.startswith(f"{name.removesuffix('/')}/") for name in left)
 
     @property
     def secrets_at_home(self) -> tuple[str, ...]:
@@ -139,10 +144,25 @@ class PushModel:
         added = tuple(file for file in check.files if file.path not in there)
         modified = tuple(file for file in check.files if file.path in there and self._differs(file, there[file.path]))
         gone = there.keys() - {file.path for file in check.files} - set(_KEPT_ON_THE_HUB) if options.delete else ()
-        return PushPlan(check, options, repo, missing, added, modified, tuple(sorted(gone)))
+        deleted = tuple(sorted(path for path in gone if not check.holds(path)))
+        return PushPlan(check, options, repo, missing, added, modified, deleted)
 
     def execute(self, plan: PushPlan, notice: Notice, *, bars: bool = False) -> PushResult:
         """Upload and commit. Raises Conflict when somebody else changed the branch meanwhile."""
+        try:
+            return self._execute(plan, notice, bars=bars)
+        except Mlxk2Error as error:
+            if plan.missing == "repo" and self._exists(plan.check.name, notice):
+                error.message += f". The repo {plan.check.name} is there by now"
+            raise
+
+    def _exists(self, name: str, notice: Notice) -> bool:
+        try:
+            return bool(self.hub.model(name, MAIN, notice))
+        except Mlxk2Error:
+            return False
+
+    def _execute(self, plan: PushPlan, notice: Notice, *, bars: bool) -> PushResult:
         created = plan.missing == "repo", plan.missing is not None and plan.options.branch != MAIN
         if plan.missing:
             plan = self._create(plan, notice)

@@ -45,7 +45,7 @@ def exit_code(error: Mlxk2Error) -> int:
 
 def fail(command: str, error: Mlxk2Error, out: Output, data: "Data | None" = None) -> int:
     """Tell of it, and return the exit code; `data` is what the envelope has beside the error."""
-    _redact(error)
+    _redact(error, out.secret)
     try:
         if out.jsonl:
             from mlxk2.entrypoints.cli.envelope import error_object
@@ -67,12 +67,12 @@ def fail(command: str, error: Mlxk2Error, out: Output, data: "Data | None" = Non
     return exit_code(error)
 
 
-def _redact(error: Mlxk2Error) -> None:
+def _redact(error: Mlxk2Error, secret: str | None) -> None:
     """Whatever library a sentence comes from, and whatever it quotes: no token is printed."""
     from mlxk2.ports.redaction import without_secrets
 
-    error.message = without_secrets(error.message)
-    error.details = without_secrets(error.details) if error.details else error.details
+    error.message = without_secrets(error.message, secret)
+    error.details = without_secrets(error.details, secret) if error.details else error.details
 
 
 def _tell(error: Mlxk2Error, out: Output) -> None:

@@ -103,6 +103,11 @@ class Output:
         return max(_NARROWEST, columns)
 
     @property
+    def secret(self) -> str | None:
+        """The token in use, as far as the environment has it; it must not be printed."""
+        return self._environ.get("HF_TOKEN") or self._environ.get("HUGGING_FACE_HUB_TOKEN")
+
+    @property
     def can_animate(self) -> bool:
         """Standard error is a terminal that can redraw a line."""
         return self._err.isatty() and self._environ.get("TERM") != "dumb" and not self.jsonl

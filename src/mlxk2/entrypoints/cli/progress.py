@@ -122,7 +122,7 @@ class LineReporter:
             self._out.note(waiting_text(event))
         elif isinstance(event, Checked):
             word = "fetched and verified" if event.fetched else "verified"
-            self._out.note(f"  {event.path}: {word}")
+            self._out.note(f"  {printable(event.path)}: {word}")
         else:
             self._moving(event)
 

@@ -30,7 +30,7 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
                 told.notice(f"'{reference.typed}' means {reference.name}")
             data, hint = _pull(args, reference, services().pull_model(), told)
     except Mlxk2Error as error:
-        return fail("pull", error, out, _data(reference, "failed", without_secrets(error.message)))
+        return fail("pull", error, out, _data(reference, "failed", without_secrets(error.message, out.secret)))
     if out.jsonl:
         out.event(DoneEvent(data))
     elif out.json:

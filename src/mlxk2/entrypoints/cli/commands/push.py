@@ -53,7 +53,11 @@ def _push(args: Namespace, push: PushModel, check: FolderCheck, notice: Callable
     try:
         result = push.execute(plan, notice, bars=out.can_animate)
     except KeyboardInterrupt:
-        raise Interrupted("Interrupted; nothing was committed") from None
+        made = f"; the repo {check.name} was made" if plan.missing == "repo" else ""
+        raise Interrupted(
+            f"Interrupted{made}; whether the commit was made shows on {push.page(check.name)}; pushing again sends only"
+            " what is missing"
+        ) from None
     return _data(args, push, check, plan=result.plan, result=result, message=_done_message(result))
 
 
