@@ -1,5 +1,6 @@
 """A revision's bytes through hf_xet, which takes byte ranges as HTTP does; what is not kept in Xet comes over HTTP."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from threading import Lock
 from typing import Any
@@ -30,6 +31,7 @@ class XetContent:
         self._retries = retries
         self._notice = notice
         self._guard = Lock()
+        self._of_file: defaultdict[str, Lock] = defaultdict(Lock)
         self._known: dict[str, Any] = {}
         self._group: Any = None
 
@@ -51,7 +53,8 @@ class XetContent:
                 raise
             except Exception as error:  # noqa: BLE001 - hf_xet raises RuntimeError for all that goes wrong on its way
                 failures += 1
-                self._group = None
+                with self._guard:
+                    self._group = None
                 if failures >= self._retries.attempts:
                     raise DownloadFailed(
                         f"{file.path} could not be fetched from the Xet storage; what has come is kept, try again later"
@@ -63,9 +66,11 @@ class XetContent:
     def _described(self, file: SourceFile) -> Any:
         """Where Xet keeps the file, from the Hub's own words; None when it does not. One request a file."""
         with self._guard:
+            own = self._of_file[file.path]
+        with own:
             if file.path not in self._known:
                 url = hf_hub_url(self._model.name, file.path, revision=self._model.commit, endpoint=self._endpoint)
-                found = self._call(
+                self._known[file.path] = self._call(
                     lambda: (
                         get_hf_file_metadata(
                             url, headers=self._headers, endpoint=self._endpoint, timeout=_TIMEOUT
@@ -73,7 +78,6 @@ class XetContent:
                     ),
                     file,
                 )
-                self._known[file.path] = found
             return self._known[file.path]
 
     def _opened(self, described: Any) -> Any:
