@@ -107,7 +107,11 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("fault", "kind", "words"),
         [
-            (faults.Status(401), Unauthorised, "The Hub does not accept your token; log in with: hf auth login"),
+            (
+                faults.Status(401),
+                Unauthorised,
+                "your token; if HF_TOKEN is set, correct or unset it, else log in again with: hf auth login$",
+            ),
             (faults.Status(403), Unauthorised, "Your account or token may not read 'org/model'; use a token that is"),
             (faults.Status(404), DownloadFailed, r"The Hub refused to let 'org/model' be read \(HTTP 404\)"),
             (faults.Status(400), DownloadFailed, r"The Hub refused to let 'org/model' be read \(HTTP 400\)"),
@@ -125,7 +129,11 @@ class TestRefusals:
                 "'org/model' has no revision 'main' on the Hub; see its branches, tags and commits at http",
             ),
             (faults.Status(404, error_code="EntryNotFound"), NotOnHub, "'org/model' has no file"),
-            (faults.Status(403, error_code="GatedRepo"), Gated, "'org/model' is gated: accept its terms at http"),
+            (
+                faults.Status(403, error_code="GatedRepo"),
+                Gated,
+                "^'org/model' is gated: accept its terms at http[^ ]*/org/model, then run the same command again$",
+            ),
         ],
     )
     def test_a_refusal_is_told_at_once_by_its_type_and_in_words(
@@ -153,7 +161,11 @@ class TestRefusals:
         ("code", "kind", "words"),
         [
             (408, DownloadFailed, r"\(HTTP 408\)"),
-            (500, DownloadFailed, r"The Hub has trouble \(HTTP 500\) and did not recover after several tries"),
+            (
+                500,
+                DownloadFailed,
+                r"trouble \(HTTP 500\) and did not recover after several tries; run the same command again later$",
+            ),
             (502, DownloadFailed, r"The Hub has trouble \(HTTP 502\)"),
             (503, DownloadFailed, r"The Hub has trouble \(HTTP 503\)"),
             (504, DownloadFailed, r"The Hub has trouble \(HTTP 504\)"),
@@ -297,6 +309,12 @@ class TestNoAnswer:
         assert type(error) is NetworkProblem
         assert_says(error, words)
         assert "Signature" not in f"{error.message} {error.details}"
+
+    def test_only_of_a_file_it_is_said_that_the_next_try_goes_on(self) -> None:
+        again = "check the network and HF_ENDPOINT, then run the same command again"
+        for about, end in ((ABOUT, ", it goes on where it stopped"), (About("https://hub.example", NAME), "")):
+            error = translate(of_the_http_library("ReadTimeout"), about, has_token=True)
+            assert error.message == f"The Hub (https://hub.example) stopped answering; {again}{end}"
 
     @pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), BrokenPipeError()])
     def test_a_failure_of_the_socket_is_one_of_the_network(self, error: Exception) -> None:

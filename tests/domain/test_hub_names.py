@@ -108,6 +108,12 @@ def test_an_odd_name_is_told_how_it_should_be() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["https://huggingface.co/org/model", "hf://org/model@v1", "http://x"])
+def test_an_address_is_told_to_be_one(text: str) -> None:
+    with pytest.raises(ValidationError, match="' is an address; write only the model's name, such as org/model"):
+        parse_hub_reference(text)
+
+
 @pytest.mark.parametrize(
     "revision",
     [
@@ -122,8 +128,12 @@ def test_what_cannot_be_a_branch_a_tag_or_a_commit_is_refused(revision: str) -> 
         lambda: parse_hub_reference("org/model", revision),
         lambda: check_revision(revision, "org/model"),
     ):
-        with pytest.raises(ValidationError, match="write a branch, a tag or the hash of a commit"):
+        with pytest.raises(ValidationError) as caught:
             refused()
+        shown = repr(revision.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        assert caught.value.message.endswith(
+            f" does not name a revision: write a branch, a tag or the hash of a commit, not {shown}"
+        )
 
 
 ODD = string.ascii_letters[:4] + "09_-./\\~@:%+= \0\n\u00e9\udcff"

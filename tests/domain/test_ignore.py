@@ -32,6 +32,7 @@ def test_caches_virtual_environments_and_leftovers_stay_at_home_at_every_depth(d
         *(".htpasswd", ".git-credentials", "credentials", "credentials.json", "aws_credentials.csv"),
         *("google-credentials.json", "client_secret_123.json", "service_account.json", "service-account-prod.json"),
         *("secrets.yaml", ".secrets/anything", "id_rsa", "id_rsa.pub", "id_dsa", "id_ecdsa", "id_ed25519"),
+        *("secrets/anything", "secrets/a/b.txt", "Secrets/pin.txt"),
         *("server.pem", "server.key", "store.p12", "store.pfx", "login.ppk", "store.jks", "passwords.kdbx"),
         *("app.keystore", "token", "token.txt", "hub.token", "hf_token", "hf-token", "hf_token.txt", "stored_tokens"),
         *(".ssh/config", ".aws/config", ".gnupg/pubring.kbx", ".kube/config", ".docker/config.json"),
@@ -157,26 +158,26 @@ def test_what_is_taken_back_is_that_and_no_more() -> None:
 )
 def test_version_control_and_what_the_hub_refuses_cannot_be_taken_back(lines: str, folder: str, reason: Reason) -> None:
     rules = IgnoreRules.of(lines)
-    assert not rules.enters(folder, frozenset({"config"}))
+    assert rules.reason_of_folder(folder, frozenset({"config"})) is not None
     assert rules.reason(f"{folder}config") is reason
 
 
 @pytest.mark.parametrize("folder", ["env/", "my-python/", "sub/py311/"])
 def test_a_virtual_environment_is_known_by_its_pyvenv_cfg_whatever_its_name(folder: str) -> None:
-    assert not DEFAULTS.enters(folder, frozenset({"bin", "lib", "pyvenv.cfg"}))
-    assert DEFAULTS.enters(folder, frozenset({"bin", "lib"}))
+    assert DEFAULTS.reason_of_folder(folder, frozenset({"bin", "lib", "pyvenv.cfg"})) is not None
+    assert DEFAULTS.reason_of_folder(folder, frozenset({"bin", "lib"})) is None
 
 
 @pytest.mark.parametrize("folder", [".venv/", "sub/venv/", "node_modules/", ".ssh/", ".git/", "sub/.hg/"])
 def test_a_folder_that_stays_at_home_is_not_entered(folder: str) -> None:
-    assert not DEFAULTS.enters(folder, frozenset({"config.json"}))
+    assert DEFAULTS.reason_of_folder(folder, frozenset({"config.json"})) is not None
 
 
 def test_a_folder_that_hfignore_names_is_not_entered() -> None:
     rules = IgnoreRules.of("runs/")
-    assert not rules.enters("runs/", frozenset())
-    assert not rules.enters("old/runs/", frozenset())
-    assert rules.enters("running/", frozenset())
+    assert rules.reason_of_folder("runs/", frozenset()) is not None
+    assert rules.reason_of_folder("old/runs/", frozenset()) is not None
+    assert rules.reason_of_folder("running/", frozenset()) is None
 
 
 @settings(deadline=None)
@@ -186,7 +187,7 @@ def test_a_folder_that_hfignore_names_is_not_entered() -> None:
     st.sampled_from([".git/", ".hg/", ".svn/", ".bzr/", ".jj/"]),
 )
 def test_no_order_of_lines_opens_a_folder_of_version_control(lines: list[str], depth: str, folder: str) -> None:
-    assert not IgnoreRules.of("\n".join(lines)).enters(f"{depth}{folder}", frozenset())
+    assert IgnoreRules.of("\n".join(lines)).reason_of_folder(f"{depth}{folder}", frozenset()) is not None
 
 
 @pytest.mark.parametrize("path", [".ENV", "sub/KEY.PEM", "Id_Rsa", "Credentials.JSON"])

@@ -19,14 +19,16 @@ from mlxk2.domain.usecases.pull_model import (
     PullStatus,
     UpdateCheck,
 )
+from mlxk2.ports.cache import RepoFacts
 from mlxk2.ports.errors import DiskFull, Gated, NetworkProblem, NotOnHub, ValidationError
-from mlxk2.ports.transfer import Checked, Event, unwatched
-from mlxk2.testing import MemoryCache, MemoryCatalogue, Placement, StoredFile, healthy_model, with_files
+from mlxk2.ports.transfer import Checked, Delivery, Event, Watch, unwatched
+from mlxk2.testing import MemoryCache, MemoryCatalogue, Placement, StoredFile, encoder_model, healthy_model, with_files
 from mlxk2.testing.models import stored
 
 NAME = "org/model"
 FOLDER = folder_of(NAME)
 FILES = {path: file.content for path, file in next(iter(healthy_model(NAME).revisions.values())).files.items()}
+ENCODER = {path: file.content for path, file in next(iter(encoder_model().revisions.values())).files.items()}
 SIZE = sum(len(content) for content in FILES.values())
 COMMIT = MemoryRepo({"main": FILES}).commit("main")
 OLD = "a1" * 20
@@ -47,6 +49,23 @@ def cached(
 
 
 WHOLE = cached({"main": COMMIT}, COMMIT)
+
+
+class BusyAfterwards(MemoryCache):
+    """Somebody who has waited for an installation to end takes a lock at that moment."""
+
+    def __init__(self, lock: str) -> None:
+        super().__init__()
+        self._lock = lock
+        self._locks: frozenset[str] = frozenset()
+
+    def install(self, delivery: Delivery, watch: Watch) -> int:
+        fetched = super().install(delivery, watch)
+        self._locks = frozenset({self._lock})
+        return fetched
+
+    def repo(self, folder: str) -> RepoFacts:
+        return super().repo(folder)._replace(held_locks=self._locks)
 
 
 @dataclass
@@ -82,7 +101,7 @@ def offline(*models: StoredModel) -> Setting:
 class TestPulling:
     def test_a_model_comes_whole_and_main_names_it(self) -> None:
         pull = setting()
-        assert pull() == PullResult(NAME, COMMIT, PullStatus.SUCCESS, SIZE, len(FILES), None, None)
+        assert pull() == PullResult(NAME, COMMIT, PullStatus.SUCCESS, SIZE, len(FILES), len(FILES), None, None, None)
         assert pull.cache.repo(FOLDER).refs == {"main": COMMIT}
 
     def test_the_preflight_tells_what_will_come_and_writes_nothing(self) -> None:
@@ -137,6 +156,25 @@ class TestPulling:
         assert "model.gguf" not in [file.path for file in pull.prepare().files]
         assert [file.path for file in pull.prepare(wanted=Wanted(("*.gguf",))).files] == ["model.gguf"]
 
+    def test_files_that_came_are_counted_apart_from_those_that_were_here(self) -> None:
+        pull = setting(cached({"main": OLD}, OLD, changes={"config.json": b"{}", "README.md": None}))
+        result = pull()
+        assert (result.new, result.verified) == (2, len(FILES))
+
+    def test_why_a_model_cannot_be_run_is_told(self) -> None:
+        pull = setting()
+        pull.hub.repos[NAME].branches["main"] = dict(ENCODER)
+        result = pull()
+        assert (result.status, result.problem) == (PullStatus.SUCCESS, None)
+        assert "no architecture for model_type 'bert'" in (result.cannot_run or "")
+
+    @pytest.mark.parametrize("lock", [f"{COMMIT}.commit", f"{OLD}.commit", "a" * 64])
+    def test_a_lock_that_somebody_else_takes_when_the_pull_ends_changes_no_verdict(self, lock: str) -> None:
+        pull = Setting(BusyAfterwards(lock), setting().hub)
+        result = pull()
+        assert (result.status, result.problem, result.cannot_run) == (PullStatus.SUCCESS, None, None)
+        assert pull.cache.repo(FOLDER).held_locks == {lock}
+
     def test_what_health_says_of_a_part_of_a_model_is_told(self) -> None:
         result = setting()(wanted=Wanted(include=("config.json",)))
         assert (result.status, result.verified, result.problem) == (
@@ -163,13 +201,17 @@ class TestNames:
     @pytest.mark.parametrize("text", ["demo", "mlxk2/demo", "demo@main", f"demo@{DEMO}", f"demo@{DEMO[:7].upper()}"])
     def test_the_demo_comes_from_this_package_without_any_network(self, text: str) -> None:
         pull = offline()
-        assert pull(text) == PullResult("mlxk2/demo", DEMO, PullStatus.SUCCESS, SIZE, len(FILES), None, None)
+        assert pull(text) == PullResult(
+            "mlxk2/demo", DEMO, PullStatus.SUCCESS, SIZE, len(FILES), len(FILES), None, None, None
+        )
         assert pull.cache.repo("models--mlxk2--demo").refs == {"main": DEMO}
 
     def test_every_file_of_the_demo_is_looked_at_each_time(self) -> None:
         pull = offline()
         pull("demo")
-        assert pull("demo") == PullResult("mlxk2/demo", DEMO, PullStatus.ALREADY_EXISTS, 0, len(FILES), None, None)
+        assert pull("demo") == PullResult(
+            "mlxk2/demo", DEMO, PullStatus.ALREADY_EXISTS, 0, 0, len(FILES), None, None, None
+        )
 
     def test_only_demo_is_the_demo(self) -> None:
         for text in ("Demo", "demo-2", "mlx-community/demo"):
@@ -218,7 +260,7 @@ class TestNothingToDo:
         pull = setting(WHOLE)
         preflight = pull.prepare()
         assert (preflight.has_work, preflight.missing, preflight.previous) == (False, 0, None)
-        assert pull() == PullResult(NAME, COMMIT, PullStatus.ALREADY_EXISTS, 0, 0, None, None)
+        assert pull() == PullResult(NAME, COMMIT, PullStatus.ALREADY_EXISTS, 0, 0, 0, None, None, None)
 
     @pytest.mark.parametrize(
         "model",
@@ -269,7 +311,7 @@ class TestNothingToDo:
         preflight = pull.prepare(repair=True)
         result = pull.pull.execute(preflight, events.append)
         assert (preflight.is_done, preflight.has_work) == (True, True)
-        assert result == PullResult(NAME, COMMIT, PullStatus.ALREADY_EXISTS, 0, len(FILES), None, None)
+        assert result == PullResult(NAME, COMMIT, PullStatus.ALREADY_EXISTS, 0, 0, len(FILES), None, None, None)
         assert events == [Checked(path, fetched=False) for path in sorted(FILES)]
 
     def test_a_repair_of_a_model_that_is_not_whole_pulls_what_is_missing(self) -> None:
@@ -322,15 +364,30 @@ class TestOffline:
             f"Offline mode is on. Revision {COMMIT[:12]} of it is in the cache and healthy, and can be used"
         )
 
+    @pytest.mark.parametrize("text", [f"{NAME}@{COMMIT}", f"{NAME}@{COMMIT[:7]}", f"{NAME}@{COMMIT.upper()}"])
+    @pytest.mark.parametrize("refs", [{}, {"main": COMMIT}, {"main": OLD}], ids=["no ref", "its ref", "another ref"])
+    def test_a_healthy_cached_commit_is_good_news_to_who_asks_for_it(self, text: str, refs: dict[str, str]) -> None:
+        with pytest.raises(NetworkProblem) as caught:
+            offline(cached(refs, COMMIT, OLD)).prepare(text)
+        assert caught.value.message == (
+            f"Offline mode is on. Revision {COMMIT[:12]} of it is in the cache and healthy, and can be used"
+        )
+
     @pytest.mark.parametrize(
         ("model", "text"),
         [
             (cached({"main": COMMIT}, COMMIT, changes={"model.safetensors": None}), NAME),
+            (cached({}, COMMIT, changes={"model.safetensors": None}), f"{NAME}@{COMMIT}"),
             (WHOLE, f"{NAME}@v1"),
+            (WHOLE, f"{NAME}@{OLD}"),
+            (WHOLE, f"{NAME}@fff0"),
             (WHOLE, "org/other"),
             (cached({}), NAME),
         ],
-        ids=["unhealthy", "another revision is wanted", "another model", "no revision"],
+        ids=[
+            *("unhealthy", "an unhealthy commit", "another revision is wanted", "another commit is wanted"),
+            *("the beginning of another commit", "another model", "no revision"),
+        ],
     )
     def test_nothing_is_promised_of_any_other(self, model: StoredModel, text: str) -> None:
         with pytest.raises(NetworkProblem) as caught:

@@ -10,7 +10,7 @@ from mlxk2.adapters.workspace import FolderWorkspace
 from mlxk2.domain.ignore import Reason
 from mlxk2.domain.usecases.push_model import FolderCheck, PushModel, PushOptions, PushPlan
 from mlxk2.ports.errors import Conflict, NetworkProblem, NotOnHub, OperationError, ValidationError
-from mlxk2.testing import healthy_model, safetensors
+from mlxk2.testing import Placement, StoredFile, healthy_model, safetensors, with_files, write_cache
 
 NAME = "org/model"
 MODEL = {path: file.content for path, file in next(iter(healthy_model(NAME).revisions.values())).files.items()}
@@ -65,7 +65,7 @@ class TestCheck:
         check = checked(folder)
         assert check.name == NAME
         assert [file.path for file in check.files] == sorted(MODEL)
-        assert (check.at_home, check.odd, check.health.reason) == ({}, (), None)
+        assert (check.at_home, check.odd, check.outside, check.health.reason) == ({}, (), (), None)
 
     def test_the_health_of_the_folder_as_a_model_is_told(self, folder: Path) -> None:
         (folder / "model.safetensors").write_bytes(WEIGHTS[:-1])
@@ -76,8 +76,8 @@ class TestCheck:
         assert checked(folder).health.reason == "no weights"
 
     def test_a_folder_of_secrets_is_named_and_not_entered(self, folder: Path) -> None:
-        filled(folder, {".ssh/id_rsa": b"", "sub/.aws/config": b"", "venv/x.py": b""})
-        assert checked(folder).secrets_at_home == (".ssh/", "sub/.aws/")
+        filled(folder, {".ssh/id_rsa": b"", "sub/.aws/config": b"", "secrets/pin.txt": TOKEN, "venv/x.py": b""})
+        assert checked(folder).secrets_at_home == (".ssh/", "secrets/", "sub/.aws/")
 
     @pytest.mark.parametrize("name", ["model", "demo", ""])
     def test_the_name_says_whose_repo_it_is(self, folder: Path, name: str) -> None:
@@ -115,7 +115,7 @@ class TestCheck:
         assert check.secrets_at_home == (".env",)
         assert [file.path for file in check.files] == sorted(MODEL)
 
-    def test_the_folders_of_tools_are_not_even_entered(self, folder: Path) -> None:
+    def test_the_folders_of_tools_are_named_and_not_even_entered(self, folder: Path) -> None:
         filled(
             folder,
             {
@@ -125,19 +125,88 @@ class TestCheck:
                 "my-env/lib/a.py": TOKEN,
                 ".cache/huggingface/x": TOKEN,
                 "node_modules/a/b.js": TOKEN,
+                "runs/loss.txt": TOKEN,
+                ".hfignore": b"runs/\n",
             },
         )
         check = checked(folder)
         assert [file.path for file in check.files] == sorted(MODEL)
-        assert check.at_home == {}
+        assert check.at_home == {
+            ".cache/": Reason.JUNK,
+            ".git/": Reason.VERSION_CONTROL,
+            ".hfignore": Reason.JUNK,
+            "my-env/": Reason.JUNK,
+            "node_modules/": Reason.JUNK,
+            "runs/": Reason.ASKED,
+            "sub/.venv/": Reason.JUNK,
+        }
 
-    def test_links_to_files_go_along_and_links_to_folders_are_reported(self, folder: Path, tmp_path: Path) -> None:
-        filled(tmp_path, {"blob": b"payload", "elsewhere/a": b"a"})
-        (folder / "linked.bin").symlink_to(tmp_path / "blob")
-        (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    def test_links_within_the_folder_go_along_and_links_to_folders_are_reported(
+        self, folder: Path, tmp_path: Path
+    ) -> None:
+        filled(folder, {"sub/payload": b"payload"})
+        (folder / "linked.bin").symlink_to("sub/payload")
+        (folder / "linked").symlink_to(tmp_path)
+        (folder / "linked-too").symlink_to("sub")
         check = checked(folder)
-        assert check.odd == ("linked",)
+        assert (check.odd, check.outside, check.at_home) == (("linked", "linked-too"), (), {})
         assert ("linked.bin", 7) in [(file.path, file.size) for file in check.files]
+
+    def test_links_to_files_outside_the_folder_are_left_out_and_named(self, folder: Path, tmp_path: Path) -> None:
+        filled(tmp_path, {"key": b"-----BEGIN PRIVATE KEY-----\n"})
+        filled(folder, {"sub/a.txt": b""})
+        for path in ("notes.txt", "sub/notes.txt"):
+            (folder / path).symlink_to(tmp_path / "key")
+        check = checked(folder)
+        assert (check.outside, check.odd, check.at_home) == (("notes.txt", "sub/notes.txt"), (), {})
+        assert [file.path for file in check.files] == sorted([*MODEL, "sub/a.txt"])
+
+    def test_weights_that_are_left_out_are_missing(self, folder: Path, tmp_path: Path) -> None:
+        (folder / "model.safetensors").rename(tmp_path / "weights")
+        (folder / "model.safetensors").symlink_to(tmp_path / "weights")
+        check = checked(folder)
+        assert (check.outside, check.health.reason) == (("model.safetensors",), "no weights")
+
+    def test_a_snapshot_in_the_cache_is_a_folder_like_any_other(self, tmp_path: Path) -> None:
+        weights = StoredFile(MODEL["model.safetensors"], lfs=True, placement=Placement.SHARED)
+        model = with_files(healthy_model("mlx-community/tiny"), {"model.safetensors": weights})
+        root = write_cache(tmp_path / "hub", [model])
+        (snapshot,) = (root / model.folder / "snapshots").iterdir()
+        check = checked(snapshot)
+        assert [file.path for file in check.files] == sorted(MODEL)
+        assert (check.at_home, check.odd, check.outside, check.health.reason) == ({}, (), (), None)
+        hub = hub_with({})
+        push_to(hub).execute(planned(hub, snapshot), unheard)
+        assert hub.repos[NAME].branches["main"] == MODEL
+
+    @pytest.mark.parametrize(
+        ("target", "reason"),
+        [
+            (".env", Reason.SECRET),
+            ("sub/server.key", Reason.SECRET),
+            (".ssh/config", Reason.SECRET),
+            (".git/config", Reason.VERSION_CONTROL),
+            ("__pycache__/a.txt", Reason.JUNK),
+            ("train.log", Reason.ASKED),
+            ("runs/a.txt", Reason.ASKED),
+        ],
+    )
+    def test_a_link_is_judged_by_what_it_leads_to_too(self, folder: Path, target: str, reason: Reason) -> None:
+        filled(folder, {target: b"A=1", ".hfignore": b"*.log\nruns/\n"})
+        (folder / "notes.txt").symlink_to(target)
+        (folder / "hop.txt").symlink_to("notes.txt")
+        check = checked(folder)
+        assert (check.at_home["notes.txt"], check.at_home["hop.txt"]) == (reason, reason)
+        assert [file.path for file in check.files] == sorted(MODEL)
+
+    def test_a_link_is_judged_by_its_own_name_all_the_same(self, folder: Path) -> None:
+        (folder / "config.pem").symlink_to("config.json")
+        assert checked(folder).secrets_at_home == ("config.pem",)
+
+    def test_what_hfignore_takes_back_a_link_may_lead_to(self, folder: Path) -> None:
+        filled(folder, {".env.example": b"A=1", ".hfignore": b"!.env.example\n"})
+        (folder / "notes.txt").symlink_to(".env.example")
+        assert {"notes.txt", ".env.example"} <= {file.path for file in checked(folder).files}
 
     def test_a_name_that_is_not_utf8_is_refused(self, folder: Path) -> None:
         filled(folder, {"odd\udcff.txt": b"text"})
@@ -152,15 +221,22 @@ class TestSecrets:
             checked(folder)
         assert caught.value.message == (
             "Nothing was sent: sub/train.py (a Hugging Face token) looks like a secret. Take it out, or keep the file"
-            " at home with a line in .hfignore; revoke it if it was ever shared"
+            " at home with a line in .hfignore; revoke what was ever shared"
         )
 
     def test_all_such_files_are_named_and_no_secret_is_quoted(self, folder: Path) -> None:
         filled(folder, {"b.txt": TOKEN, "a.txt": b"-----BEGIN OPENSSH PRIVATE KEY-----\n"})
         with pytest.raises(ValidationError) as caught:
             checked(folder)
-        assert "a.txt (a private key), b.txt (a Hugging Face token) look like a secret" in caught.value.message
-        assert TOKEN.decode() not in caught.value.message
+        assert caught.value.message == (
+            "Nothing was sent: a.txt (a private key), b.txt (a Hugging Face token) look like secrets. Take them out, or"
+            " keep the file at home with a line in .hfignore; revoke what was ever shared"
+        )
+
+    def test_a_secret_key_of_aws_is_found(self, folder: Path) -> None:
+        filled(folder, {"notes.txt": b"aws_secret_access_key = q7Zk2mXv9LdTn4RsWcB8yHfJ3pGaE6uKoVbN/+1x\n"})
+        with pytest.raises(ValidationError, match=r"notes\.txt \(an AWS secret key\)"):
+            checked(folder)
 
     @pytest.mark.parametrize("before", [1, len(TOKEN) // 2, len(TOKEN) - 1])
     def test_a_token_across_the_border_of_two_pieces_is_found(self, folder: Path, before: int) -> None:
@@ -182,11 +258,18 @@ class TestSecrets:
         with pytest.raises(ValidationError, match=r"Nothing was sent: \.env \(a Hugging Face token\) looks"):
             checked(folder)
 
-    def test_a_link_to_a_secret_is_searched_too(self, folder: Path, tmp_path: Path) -> None:
-        filled(tmp_path, {"key": b"-----BEGIN PRIVATE KEY-----\n"})
-        (folder / "notes.txt").symlink_to(tmp_path / "key")
-        with pytest.raises(ValidationError, match=r"notes\.txt \(a private key\)"):
+    def test_a_link_to_a_secret_is_searched_too(self, folder: Path) -> None:
+        filled(folder, {"sub/words": b"-----BEGIN PRIVATE KEY-----\n"})
+        (folder / "notes.txt").symlink_to("sub/words")
+        with pytest.raises(ValidationError, match=r"notes\.txt \(a private key\), sub/words \(a private key\)"):
             checked(folder)
+
+    def test_a_snapshot_in_the_cache_is_searched_too(self, tmp_path: Path) -> None:
+        model = healthy_model("mlx-community/tiny", files={"notes.txt": TOKEN})
+        root = write_cache(tmp_path / "hub", [model])
+        (snapshot,) = (root / model.folder / "snapshots").iterdir()
+        with pytest.raises(ValidationError, match=r"notes\.txt \(a Hugging Face token\)"):
+            checked(snapshot)
 
 
 class TestPlan:
@@ -227,11 +310,15 @@ class TestPlan:
         hub = hub_with({**MODEL, ".gitattributes": b"old"})
         assert paths(planned(hub, filled(folder, {".gitattributes": b"new"})))[1] == [".gitattributes"]
 
-    def test_what_stays_at_home_is_not_sent_and_counts_as_gone(self, folder: Path) -> None:
-        hub = hub_with({**MODEL, "train.log": b"old", ".env": b"old"})
-        filled(folder, {"train.log": b"new", ".env": b"new", ".hfignore": b"*.log\n"})
+    def test_what_stays_at_home_is_neither_sent_nor_deleted(self, folder: Path, tmp_path: Path) -> None:
+        there = ["train.log", ".env", "runs/loss.txt", "notes.txt", "linked/a.txt", "linked"]
+        hub = hub_with({**MODEL, **dict.fromkeys(there, b"old"), "eval.log": b"old", "runs.txt": b"old"})
+        filled(folder, {"train.log": b"new", ".env": b"new", "runs/a.txt": b"", ".hfignore": b"*.log\nruns/\n"})
+        filled(tmp_path, {"key": b"of somebody else"})
+        (folder / "notes.txt").symlink_to(tmp_path / "key")
+        (folder / "linked").symlink_to(tmp_path)
         assert planned(hub, folder).is_empty
-        assert paths(planned(hub, folder, PushOptions(private=True, delete=True)))[2] == [".env", "train.log"]
+        assert paths(planned(hub, folder, PushOptions(private=True, delete=True)))[2] == ["eval.log", "runs.txt"]
 
     def test_a_plan_changes_nothing_on_the_hub(self, folder: Path) -> None:
         hub = hub_with({"old.txt": b"old"})

@@ -51,6 +51,31 @@ def test_a_secret_is_known_by_the_form_that_its_issuer_gives_it(secret: str, kin
     assert secret_in([text.format(secret).encode()]) == kind
 
 
+AWS_SECRET = f"{RANDOM}/+1x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"AWS_SECRET_ACCESS_KEY={AWS_SECRET}",
+        f"aws_secret_access_key = {AWS_SECRET}\n",
+        f'export AWS_SECRET_ACCESS_KEY="{AWS_SECRET}"',
+        f'{{"aws_secret_access_key": "{AWS_SECRET}"}}',
+        f"aws_secret_access_key: {AWS_SECRET}",
+    ],
+)
+def test_a_secret_key_of_aws_is_known_by_its_name(text: str) -> None:
+    assert secret_in([text.encode()]) == "an AWS secret key"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [AWS_SECRET, "AWS_SECRET_ACCESS_KEY=", "aws_secret_access_key = your-key-here", "AWS_SECRET_ACCESS_KEY=$KEY"],
+)
+def test_a_name_without_a_key_and_a_key_without_a_name_are_no_secret_keys(text: str) -> None:
+    assert secret_in([text.encode()]) is None
+
+
 @pytest.mark.parametrize("secret", [f"api_org_{RANDOM[:34]}", f"hf_oauth_eyJhbGciOiJFZERTQSJ9.{RANDOM}.{RANDOM}"])
 def test_every_kind_of_token_of_the_hub_is_known(secret: str) -> None:
     assert secret_in([f"TOKEN={secret}\n".encode()]) == "a Hugging Face token"

@@ -120,16 +120,20 @@ def test_patterns_match_as_those_of_huggingface_hub_do(wanted: Wanted, expected:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "words"),
+    ("wanted", "patterns"),
     [
-        (Wanted(include=("*.gguf",)), r"'\*\.gguf' leave none of the 2 files of 'org/model'"),
-        (Wanted(include=("*.json",), exclude=("c*",)), r"'\*\.json', 'c\*' leave none of the 2 files"),
-        (Wanted(exclude=("*",)), "--all-files"),
+        (Wanted(include=("*.gguf",)), "'*.gguf'"),
+        (Wanted(include=("*.json",), exclude=("c*",)), "'*.json', 'c*'"),
+        (Wanted(exclude=("*",)), "'*'"),
+        (Wanted(exclude=("*",), all_files=True), "'*'"),
     ],
 )
-def test_a_choice_that_leaves_nothing_is_refused(wanted: Wanted, words: str) -> None:
-    with pytest.raises(ValidationError, match=words):
-        chosen("config.json", "model.safetensors", wanted=wanted)
+def test_a_choice_that_leaves_nothing_is_refused_with_what_there_is(wanted: Wanted, patterns: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        chosen("config.json", "c1.json", "c2.json", "c3.json", "c4.json", wanted=wanted)
+    assert caught.value.message == (
+        f"Nothing of 'org/model' is left with {patterns}; it has 5 files: config.json, c1.json, c2.json, c3.json …"
+    )
 
 
 def test_a_repo_without_files_says_so() -> None:

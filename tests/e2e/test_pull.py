@@ -190,15 +190,18 @@ def test_a_pull_brings_a_healthy_model_and_says_so(pull: Pull, root: Path) -> No
     run = pull()
     assert run.code == 0
     assert re.fullmatch(
-        r"org/model is in the cache \(revision \w{12}; 5 files verified, 300\.\d KB fetched in .*\)\n", run.out
+        r"org/model is in the cache \(revision \w{12}\); 5 files verified, 5 of them fetched \(300\.\d KB in .* s\)\n",
+        run.out,
     )
+    assert run.err.endswith("\nRun it with: mlxk2 run org/model\n")
     assert snapshot_of(root) == FILES
     assert reasons(root) == {NAME: None}
 
 
-def test_the_result_with_json_is_one_envelope(pull: Pull) -> None:
+def test_the_result_with_json_is_one_envelope(pull: Pull, hub: LoopbackHub) -> None:
     result = data(pull("--json"))
     assert (result["model"], result["download_status"], result["expanded_name"]) == (NAME, "success", None)
+    assert (result["hash"], result["bytes_fetched"]) == (hub.head(NAME), SIZE)
 
 
 def test_a_bare_name_means_mlx_community(pull: Pull, hub: LoopbackHub, root: Path) -> None:
@@ -267,7 +270,8 @@ def test_we_download_nothing_after_huggingface_hub(pull: Pull, begin: Start, hub
 def test_a_second_pull_has_nothing_to_do(pull: Pull, hub: LoopbackHub) -> None:
     pull()
     hub.forget_requests()
-    assert data(pull("--json"))["download_status"] == "already_exists"
+    result = data(pull("--json"))
+    assert (result["download_status"], result["hash"], result["bytes_fetched"]) == ("already_exists", hub.head(NAME), 0)
     assert [request.path.startswith(INFO) for request in hub.requests] == [True]
 
 
@@ -316,7 +320,7 @@ def test_an_update_fetches_what_is_new_and_moves_main(pull: Pull, root: Path, hu
     new = hub.change(NAME, {"README.md": b"new words"})
     hub.forget_requests()
     run = pull()
-    assert f"revision {new[:12]}, was {old[:12]};" in run.out
+    assert f"(revision {new[:12]}, was {old[:12]}); 5 files verified, 1 of them fetched (9 B in " in run.out
     assert (root / FOLDER / "refs" / "main").read_text() == new
     assert fetched(hub) == ["README.md"]
 
@@ -582,6 +586,8 @@ def test_offline_a_model_that_is_here_is_good_news(
     pull()
     run = process("--json", HF_HUB_OFFLINE="1")
     assert f"Revision {hub.head(NAME)[:12]} of it is in the cache and healthy" in error(run.stdout)["message"]
+    run = process("--json", name=f"{NAME}@{hub.head(NAME)[:7]}", HF_HUB_OFFLINE="1")
+    assert f"Revision {hub.head(NAME)[:12]} of it is in the cache and healthy" in error(run.stdout)["message"]
 
 
 # The disk.
@@ -763,7 +769,7 @@ def test_ctrl_c_ends_a_download_at_once_and_keeps_what_came(begin: Start, hub: L
     until(lambda: hub.bytes_sent(WEIGHTS) > 100_000)
     code, out, err = interrupted(running)
     assert (code, out) == (130, "")
-    assert err.endswith(f"mlxk2: Interrupted; what has been downloaded is kept, go on with: mlxk2 pull {NAME}\n")
+    assert err.endswith("mlxk2: Interrupted; what has been downloaded is kept, run the same command again to go on\n")
     assert partials(root) == [ETAG]
     assert reasons(root) == {NAME: "download incomplete"}
 
@@ -824,7 +830,11 @@ def test_of_several_pulls_at_once_one_downloads_and_the_others_wait(begin: Start
     assert [code for code, _, _ in ends] == [0, 0, 0]
     assert hub.bytes_sent() == SIZE
     assert snapshot_of(root) == FILES
-    assert sum("0 B fetched" in out for _, out, _ in ends) == 2
+    words = f"{NAME} is in the cache (revision {hub.head(NAME)[:12]}); 5 files verified, "
+    assert sorted(out.partition(" (300")[0] for _, out, _ in ends) == [
+        *[f"{words}0 of them fetched\n"] * 2,
+        f"{words}5 of them fetched",
+    ]
 
 
 def test_a_file_that_another_program_downloads_is_waited_for(begin: Start, root: Path) -> None:

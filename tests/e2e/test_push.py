@@ -75,7 +75,7 @@ def test_a_folder_becomes_a_private_repo_and_a_second_push_changes_nothing(
     )
     assert made.stderr.splitlines() == [
         "Secrets stay at home: .env",
-        "2 files stay at home (caches, leftovers, .hfignore); see --verbose",
+        "2 files and 1 folder stay at home (caches, leftovers, .hfignore); see --verbose",
         "Uploading 5 files, 300.5 KB",
     ]
     assert server.model(NAME).private
@@ -100,9 +100,9 @@ def test_what_was_pushed_can_be_pulled(
 
 
 def test_a_check_needs_no_network(push: Push, server: LoopbackHub) -> None:
-    run = push("--private", "--check-only", HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
+    run = push("--check-only", HF_ENDPOINT="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
     assert run.returncode == 0
-    assert run.stdout == f"5 files (300.5 KB) would go to {NAME}; as a model they are healthy\n"
+    assert run.stdout == f"5 files (300.5 KB) would go to {NAME}; as a model: healthy\n"
     assert server.requests == []
 
 
@@ -192,7 +192,11 @@ def test_ctrl_c_is_an_error_for_programs_too(begin: Callable[..., Started], serv
     code, out, _ = running.finish()
     assert (code, json.loads(out)["error"]) == (
         130,
-        {"type": "Interrupted", "message": "Interrupted; nothing was committed"},
+        {
+            "type": "Interrupted",
+            "message": f"Interrupted; whether the commit was made shows on {server.endpoint}/{NAME}; pushing again"
+            " sends only what is missing",
+        },
     )
 
 

@@ -15,7 +15,7 @@ from mlxk2.adapters.memory import MemoryCache, MemoryHub, MemoryRepo
 from mlxk2.container import Adapters, App
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.settings import Settings
-from mlxk2.testing import Run, healthy_model, memory_program
+from mlxk2.testing import Placement, Run, StoredFile, healthy_model, memory_program, with_files, write_cache
 from mlxk2.testing.plugin import CommandLine
 from tests.loopback_hub import LoopbackHub, faults
 
@@ -116,8 +116,9 @@ class TestPrivacy:
         run = push()
         assert (run.code, run.out) == (2, "")
         assert run.err.endswith("mlxk2: push needs --private or --public: say who may read the repo\n")
-        assert push("--check-only").code == 2
+        assert push("--dry-run").code == 2
         assert push("--private", "--public").code == 2
+        assert push("--private", "--public", "--check-only").code == 2
         assert server.requests == []
 
     @pytest.mark.parametrize("options", [(), ("--dry-run",), ("--create", "--branch", "next"), ("--delete",)])
@@ -133,8 +134,21 @@ class TestPrivacy:
 
     def test_a_public_repo_is_for_those_who_say_so(self, push: Push, server: LoopbackHub) -> None:
         repo(server, private=False)
-        assert push("--public").code == 0
+        run = push("--public")
+        assert (run.code, "stays so" in run.err) == (0, False)
         assert server.files(NAME) == {**SENT, ".gitattributes": b"of the Hub"}
+
+    @pytest.mark.parametrize("option", ["--public", "--private"])
+    def test_a_private_repo_stays_so_and_who_wants_a_public_one_is_told(
+        self, push: Push, server: LoopbackHub, option: str
+    ) -> None:
+        repo(server)
+        for more in ("--dry-run", "--verbose"):
+            run = push(option, more)
+            assert run.code == 0
+            assert (f"{NAME} is private on the Hub, and stays so\n" in run.err) is (option == "--public")
+        assert server.model(NAME).private
+        assert data(push(option, "--json"))["repo_id"] == NAME
 
     @pytest.mark.parametrize(("option", "private"), [("--private", True), ("--public", False)])
     def test_a_repo_is_made_as_private_as_was_said(
@@ -149,25 +163,46 @@ class TestPrivacy:
 
 class TestCheckOnly:
     def test_it_needs_no_network(self, push: Push, server: LoopbackHub) -> None:
-        run = push("--private", "--check-only")
+        run = push("--check-only")
         assert run.code == 0
-        assert run.out == f"6 files (485 B) would go to {NAME}; as a model they are healthy\n"
+        assert run.out == f"6 files (485 B) would go to {NAME}; as a model: healthy\n"
         assert server.requests == []
 
+    @pytest.mark.parametrize("option", ["--private", "--public"])
+    def test_who_may_read_the_repo_may_be_said_and_need_not(self, push: Push, option: str) -> None:
+        for more in ((), ("--json",), ("--verbose",)):
+            assert push(option, "--check-only", *more) == push("--check-only", *more)
+
     def test_it_says_what_stays_at_home(self, push: Push) -> None:
-        assert push("--private", "--check-only").err == (
-            "Secrets stay at home: .env\n4 files stay at home (caches, leftovers, .hfignore); see --verbose\n"
-        )
-        assert push("--private", "--check-only", "--verbose").err == (
+        assert push("--check-only").err == (
             "Secrets stay at home: .env\n"
-            "  stays at home: .DS_Store (caches, virtual environments and leftovers)\n"
-            "  stays at home: .hfignore (caches, virtual environments and leftovers)\n"
-            "  stays at home: sub/model.pyc (caches, virtual environments and leftovers)\n"
-            "  stays at home: train.log (named in .hfignore)\n"
+            "4 files and 3 folders stay at home (caches, leftovers, .hfignore); see --verbose\n"
+        )
+        first, *others = push("--check-only", "--verbose").err.splitlines()
+        assert first == "Secrets stay at home: .env"
+        assert sorted(others) == [
+            "  stays at home: .DS_Store (caches, virtual environments and leftovers)",
+            "  stays at home: .git/ (version control)",
+            "  stays at home: .hfignore (caches, virtual environments and leftovers)",
+            "  stays at home: my-python/ (caches, virtual environments and leftovers)",
+            "  stays at home: sub/.venv/ (caches, virtual environments and leftovers)",
+            "  stays at home: sub/model.pyc (caches, virtual environments and leftovers)",
+            "  stays at home: train.log (named in .hfignore)",
+        ]
+
+    def test_with_verbose_it_lists_what_goes_along(self, push: Push) -> None:
+        assert push("--check-only", "--verbose").out == (
+            "  + README.md (45 B)\n"
+            "  + config.json (231 B)\n"
+            "  + keep.log (4 B)\n"
+            "  + model.safetensors (126 B)\n"
+            "  + tokenizer.json (44 B)\n"
+            "  + tokenizer_config.json (35 B)\n"
+            f"6 files (485 B) would go to {NAME}; as a model: healthy\n"
         )
 
     def test_its_document_has_no_commit(self, push: Push, server: LoopbackHub) -> None:
-        assert data(push("--private", "--check-only", "--json")) == {
+        assert data(push("--check-only", "--json")) == {
             "repo_id": NAME,
             "branch": "main",
             "repo_url": f"{server.endpoint}/{NAME}",
@@ -178,36 +213,71 @@ class TestCheckOnly:
             "no_changes": None,
             "created_repo": False,
             "change_summary": None,
-            "message": f"6 files (485 B) would go to {NAME}; as a model they are healthy",
+            "message": f"6 files (485 B) would go to {NAME}; as a model: healthy",
             "experimental": False,
             "disclaimer": "",
+            "local_files": sorted(SENT),
+            "ignored_files": [
+                {"name": ".DS_Store", "reason": "caches, virtual environments and leftovers"},
+                {"name": ".env", "reason": "secrets"},
+                {"name": ".git/", "reason": "version control"},
+                {"name": ".hfignore", "reason": "caches, virtual environments and leftovers"},
+                {"name": "my-python/", "reason": "caches, virtual environments and leftovers"},
+                {"name": "sub/.venv/", "reason": "caches, virtual environments and leftovers"},
+                {"name": "sub/model.pyc", "reason": "caches, virtual environments and leftovers"},
+                {"name": "train.log", "reason": "named in .hfignore"},
+            ],
             "workspace_health": {"healthy": True, "reason": None},
         }
 
+    @pytest.mark.parametrize("options", [("--dry-run",), ()])
+    def test_only_its_document_lists_the_folder(
+        self, push: Push, server: LoopbackHub, options: tuple[str, ...]
+    ) -> None:
+        repo(server)
+        assert {"local_files", "ignored_files"}.isdisjoint(data(push("--private", "--json", *options)))
+
     def test_it_is_no_dry_run_even_when_both_are_asked_for(self, push: Push, server: LoopbackHub) -> None:
-        run = push("--private", "--check-only", "--dry-run", "--json")
+        run = push("--check-only", "--dry-run", "--json")
         assert server.requests == []
         assert "dry_run" not in (json.loads(run.out)["data"] or {})
 
     def test_it_says_what_is_wrong_with_the_model(self, push: Push, folder: Path) -> None:
         (folder / "model.safetensors").write_bytes(MODEL["model.safetensors"][:-1])
-        run = push("--private", "--check-only")
+        run = push("--check-only")
+        reason = "model.safetensors is truncated: 125 of 126 bytes"
+        assert (run.code, run.out) == (0, f"6 files (484 B) would go to {NAME}; as a model: unhealthy: {reason}\n")
+        assert "unhealthy" not in run.err  # it is said once
+        health = data(push("--check-only", "--json"))["workspace_health"]
+        assert health == {"healthy": False, "reason": reason}
+
+    def test_what_is_wrong_with_the_model_is_told_before_it_is_uploaded(self, push: Push, folder: Path) -> None:
+        (folder / "model.safetensors").write_bytes(MODEL["model.safetensors"][:-1])
+        run = push("--private", "--create")
         assert run.code == 0
-        assert "as a model they are unhealthy: model.safetensors" in run.out
-        assert "As a model, this folder is unhealthy: model.safetensors" in run.err
-        health = data(push("--private", "--check-only", "--json"))["workspace_health"]
-        assert health["healthy"] is False
-        assert "model.safetensors" in health["reason"]
+        assert "As a model, this folder is unhealthy: model.safetensors is truncated: 125 of 126 bytes\n" in run.err
 
     def test_links_to_folders_are_reported(self, push: Push, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "elsewhere").mkdir()
         (folder / "linked").symlink_to(tmp_path / "elsewhere")
-        assert "Cannot be uploaded, and left out: linked\n" in push("--private", "--check-only").err
+        assert "Links to folders and the like, left out: linked\n" in push("--check-only").err
+
+    def test_links_to_files_outside_the_folder_are_reported(self, push: Push, folder: Path, tmp_path: Path) -> None:
+        filled(tmp_path, {"key": b""})
+        for number in range(12):
+            (folder / f"{number:02}.txt").symlink_to(tmp_path / "key")
+        told = "Links to files outside the folder, left out: 00.txt, 01.txt,"
+        run = push("--check-only")
+        assert f"{told} 02.txt" in run.err
+        assert ", 09.txt and 2 more\n" in run.err
+        assert ", 10.txt, 11.txt\n" in push("--check-only", "--verbose").err
+        assert told in push("--private", "--dry-run", "--create").err
+        assert data(push("--check-only", "--json"))["local_files"] == sorted(SENT)
 
     def test_many_names_are_cut_short_and_told_whole_when_asked_for(self, push: Push, folder: Path) -> None:
         filled(folder, {f"{number:02}.pem": b"" for number in range(14)})
-        assert ", 08.pem and 5 more\n" in push("--private", "--check-only").err
-        assert ", 12.pem, 13.pem\n" in push("--private", "--check-only", "--verbose").err
+        assert ", 08.pem and 5 more\n" in push("--check-only").err
+        assert ", 12.pem, 13.pem\n" in push("--check-only", "--verbose").err
 
 
 class TestDryRun:
@@ -302,10 +372,11 @@ class TestPushing:
 
     def test_what_check_and_dry_run_say_is_what_is_uploaded(self, push: Push, server: LoopbackHub) -> None:
         repo(server)
-        checked = data(push("--private", "--check-only", "--json"))["local_files_count"]
+        checked = data(push("--check-only", "--json"))
         planned = data(push("--private", "--dry-run", "--json"))["added_files"]
         made = data(push("--private", "--json"))
-        assert checked == len(planned) == made["uploaded_files_count"]
+        assert checked["local_files"] == planned
+        assert checked["local_files_count"] == len(planned) == made["uploaded_files_count"]
         assert set(planned) == set(server.files(NAME)) - {".gitattributes"} == set(SENT)
 
     def test_nothing_is_committed_when_nothing_changed(self, push: Push, server: LoopbackHub) -> None:
@@ -393,15 +464,36 @@ class TestPushing:
         push("--private", folder=tmp_path / "b" / "link" / ".." / "model")
         assert server.files(NAME)["notes.txt"] == b"the right one"
 
-    def test_a_link_to_a_file_is_uploaded_as_what_it_leads_to(
-        self, push: Push, server: LoopbackHub, folder: Path, tmp_path: Path
+    def test_a_link_to_a_file_of_the_folder_is_uploaded_as_what_it_leads_to(
+        self, push: Push, server: LoopbackHub, folder: Path
     ) -> None:
-        filled(tmp_path, {"blob": MODEL["model.safetensors"] + b"\0"})
+        filled(folder, {"sub/weights": MODEL["model.safetensors"] + b"\0"})
         (folder / "model.safetensors").unlink()
-        (folder / "model.safetensors").symlink_to(tmp_path / "blob")
+        (folder / "model.safetensors").symlink_to("sub/weights")
         repo(server)
         push("--private")
         assert server.files(NAME)["model.safetensors"] == MODEL["model.safetensors"] + b"\0"
+
+    def test_a_link_to_a_file_elsewhere_is_not_uploaded(
+        self, push: Push, server: LoopbackHub, folder: Path, tmp_path: Path
+    ) -> None:
+        filled(tmp_path, {"key": b"of somebody else"})
+        (folder / "notes.txt").symlink_to(tmp_path / "key")
+        (folder / "hop.txt").symlink_to(".env")
+        repo(server)
+        run = push("--private")
+        assert server.files(NAME) == {**SENT, ".gitattributes": b"of the Hub"}
+        assert "Links to files outside the folder, left out: notes.txt\n" in run.err
+        assert "Secrets stay at home: .env, hop.txt\n" in run.err
+
+    def test_a_snapshot_in_the_cache_can_be_pushed(self, push: Push, server: LoopbackHub, tmp_path: Path) -> None:
+        weights = StoredFile(MODEL["model.safetensors"], lfs=True, placement=Placement.SHARED)
+        model = with_files(healthy_model(NAME), {"model.safetensors": weights})
+        (snapshot,) = (write_cache(tmp_path / "hub", [model]) / model.folder / "snapshots").iterdir()
+        repo(server)
+        run = push("--private", folder=snapshot)
+        assert server.files(NAME) == {**MODEL, ".gitattributes": b"of the Hub"}
+        assert run.err == "Uploading 5 files, 481 B\n"
 
 
 class TestRefusals:
@@ -412,7 +504,10 @@ class TestRefusals:
         filled(folder, {"sub/train.py": f"login({TOKEN!r})".encode()})
         run = push("--private", "--create", "--json", *options)
         assert (run.code, error(run)["type"]) == (1, "ValidationError")
-        assert error(run)["message"].startswith("Nothing was sent: sub/train.py (a Hugging Face token) looks like")
+        assert error(run)["message"] == (
+            "Nothing was sent: sub/train.py (a Hugging Face token) looks like a secret. Take it out, or keep the file"
+            " at home with a line in .hfignore; revoke what was ever shared"
+        )
         assert server.requests == []
 
     def test_a_folder_that_is_none_is_refused(self, push: Push, server: LoopbackHub, tmp_path: Path) -> None:
@@ -497,16 +592,25 @@ class TestWords:
         assert TOKEN not in run.out + run.err
 
     def test_control_characters_in_names_do_not_reach_the_terminal(self, cli: CommandLine, tmp_path: Path) -> None:
-        folder = filled(tmp_path, {"a\x1b[31m.txt": b"", "b\x1b[31m.pem": b"", "c\x1b[31m.pyc": b""})
+        names = ("a\x1b[31m.txt", "b\x1b[31m.pem", "c\x1b[31m.pyc", "d\x1b[31m/pyvenv.cfg")
+        folder = filled(tmp_path / "model", dict.fromkeys(names, b""))
+        filled(tmp_path, {"key": b""})
+        (folder / "e\x1b[31m.txt").symlink_to(tmp_path / "key")
+        (folder / "f\x1b[31m.txt").symlink_to(tmp_path)
         program = memory_program(MemoryCache(), hub=MemoryHub({NAME: MemoryRepo(private=True)}))
         for option in ("--check-only", "--dry-run", "--verbose"):
             run = cli("push", str(folder), NAME, "--private", option, "--verbose", services=program)
             assert "\x1b" not in run.out + run.err
 
-    def test_one_file_that_stays_at_home_is_told_as_one(self, cli: CommandLine, tmp_path: Path) -> None:
+    def test_one_file_or_folder_that_stays_at_home_is_told_as_one(self, cli: CommandLine, tmp_path: Path) -> None:
         folder = filled(tmp_path, {"a.txt": b"", "a.pyc": b""})
-        run = cli("push", str(folder), NAME, "--private", "--check-only", services=memory_program(MemoryCache()))
-        assert "1 file stays at home" in run.err
+        program = memory_program(MemoryCache())
+        run = cli("push", str(folder), NAME, "--check-only", services=program)
+        assert run.err == "1 file stays at home (caches, leftovers, .hfignore); see --verbose\n"
+        (folder / "a.pyc").unlink()
+        filled(folder, {".git/config": b""})
+        run = cli("push", str(folder), NAME, "--check-only", services=program)
+        assert run.err == "1 folder stays at home (caches, leftovers, .hfignore); see --verbose\n"
 
     def test_a_line_end_in_a_name_does_not_make_a_line(self, cli: CommandLine, tmp_path: Path) -> None:
         folder = filled(tmp_path, {"a.txt": b"", "b\nmlxk2: all is well.pem": b""})

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from mlxk2.adapters.memory import MemoryCache, MemoryClock, Placement, StoredFile, StoredModel, StoredRevision
 from mlxk2.testing import (
     Pathology,
+    Run,
     encoder_model,
     gguf_model,
     healthy_model,
@@ -269,12 +271,77 @@ def test_a_long_name_gets_a_line_of_its_own_on_a_terminal_and_nothing_is_cut(
 
 def test_the_human_health_report(cli: CommandLine) -> None:
     program = memory_program(MemoryCache([GOOD, BAD]))
-    assert "mlxk2 pull <org/model> --repair" in cli("health", services=program).err
-    assert cli("health", services=program).out == (
+    assert cli("health", services=program) == Run(
+        0,
         "unhealthy  bad-4bit: incomplete: 1 of 2 shards missing: model-00002-of-00002.safetensors\n"
-        "2 models: 1 healthy, 1 unhealthy\n"
+        "2 models: 1 healthy, 1 unhealthy\n",
+        "Fetch what is missing or damaged with: mlxk2 pull mlx-community/bad-4bit --repair\n",
     )
-    assert cli("health", "good", services=program).out == "healthy    good-4bit\n1 model: 1 healthy\n"
+    assert cli("health", "good", services=program) == Run(0, "healthy    good-4bit\n1 model: 1 healthy\n", "")
+
+
+WAIT = "Wait for the download to end\n"
+LOADING, LOADING_TOO = (sick_model(Pathology.DOWNLOAD_IN_PROGRESS, f"org/loading-{number}") for number in (1, 2))
+REPAIR = "Fetch what is missing or damaged with: mlxk2 pull {} --repair\n"
+
+
+@pytest.mark.parametrize(
+    ("models", "advice"),
+    [
+        ((BAD,), REPAIR.format("mlx-community/bad-4bit")),
+        ((GOOD, BAD, LOADING), REPAIR.format("mlx-community/bad-4bit")),
+        ((BAD, sick_model(Pathology.NO_WEIGHTS, "org/bad")), REPAIR.format("<org/model>")),
+        ((LOADING, BAD, sick_model(Pathology.NO_WEIGHTS, "org/bad")), REPAIR.format("<org/model>")),
+        ((sick_model(Pathology.DOWNLOAD_INCOMPLETE, "org/cut"),), REPAIR.format("org/cut")),
+        ((sick_model(Pathology.NO_SNAPSHOT, "org/begun"),), REPAIR.format("org/begun")),
+        ((sick_model(Pathology.NO_WEIGHTS, "mlxk2/demo"),), REPAIR.format("demo")),
+        ((LOADING,), WAIT),
+        ((GOOD, LOADING, LOADING_TOO), WAIT),
+        ((GOOD,), ""),
+    ],
+)
+def test_the_advice_of_health_is_the_next_step(cli: CommandLine, models: Sequence[StoredModel], advice: str) -> None:
+    assert cli("health", services=memory_program(MemoryCache(models))).err == advice
+
+
+BEGUN = StoredModel("models--org--begun", {}, {}, partials=(("a" * 64, 7),))
+NAMED = sick_model(Pathology.NO_SNAPSHOT, "org/named")
+COMING = StoredModel("models--org--coming", {}, {}, held_locks=frozenset({"a" * 64}))
+NOTHING = StoredModel("models--org--nothing", {}, {})
+
+
+def test_what_is_being_downloaded_or_was_broken_off_is_listed_too(cli: CommandLine) -> None:
+    models = (GOOD, gguf_model(), BEGUN, NAMED, COMING, LOADING, NOTHING)
+    program = memory_program(MemoryCache(models), clock=MemoryClock(1_700_000_000.0))
+    run = cli("list", services=program)
+    assert [(line.split()[0], line.split()[-1]) for line in run.out.splitlines()] == [
+        ("NAME", "TYPE"),
+        ("good-4bit", "chat"),
+        ("org/begun", "incomplete"),
+        ("org/coming", "downloading"),
+        ("org/loading-1", "downloading"),
+        ("org/named", "incomplete"),
+    ]
+    assert run.err == "2 models of other frameworks or without weights not shown; see them with: mlxk2 list --all\n"
+    rows = {line.split()[0]: line.split() for line in cli("list", "--all", services=program).out.splitlines()}
+    kinds = {name: (row[-2], row[-1]) for name, row in rows.items()}
+    assert kinds["org/coming"] == ("downloading", "Unknown")
+    assert kinds["org/nothing"] == ("unknown", "Unknown")
+    assert kinds["bartowski/tiny-GGUF"] == ("unknown", "GGUF")
+
+
+def test_json_tells_the_type_by_the_words_of_the_specification(cli: CommandLine) -> None:
+    listed = data(cli("list", "--json", services=memory_program(MemoryCache([BEGUN, COMING, LOADING]))))["models"]
+    assert [(model["model_type"], model["reason"]) for model in listed] == [
+        ("unknown", "download incomplete"),
+        ("unknown", "download in progress"),
+        ("chat", "download in progress"),
+    ]
+
+
+def test_a_download_that_was_broken_off_after_it_had_a_snapshot_keeps_its_type(cli: CommandLine) -> None:
+    cut = sick_model(Pathology.DOWNLOAD_INCOMPLETE, "org/cut")
+    assert cli("list", services=memory_program(MemoryCache([cut]))).out.splitlines()[1].endswith("  chat")
 
 
 def test_show_says_that_a_broken_model_runs_only_once_repaired(cli: CommandLine) -> None:

@@ -24,7 +24,7 @@ from mlxk2.entrypoints.cli.progress_bars import BarReporter
 from mlxk2.entrypoints.cli.progress_events import EventReporter
 from mlxk2.ports.sources import SourceModel
 from mlxk2.ports.transfer import Checked, FileState, Moving, Waiting
-from mlxk2.testing import MemoryCache, Run, healthy_model, memory_program
+from mlxk2.testing import MemoryCache, Run, encoder_model, healthy_model, memory_program
 from mlxk2.testing.plugin import CommandLine
 from tests.conftest import check_against
 
@@ -336,8 +336,13 @@ class TestCommand:
     @pytest.fixture
     def pull(self, cli: CommandLine) -> Any:
         cache = MemoryCache()
-        hub = MemoryHub({NAME: MemoryRepo({"main": dict(FILES)}), "org/gated": MemoryRepo(gated=True)})
-        return lambda *argv: cli("pull", *argv, services=memory_program(cache, hub=hub))
+        encoder = {path: file.content for path, file in next(iter(encoder_model().revisions.values())).files.items()}
+        repos = {
+            NAME: MemoryRepo({"main": dict(FILES), "v1": {**FILES, "README.md": b"old"}}),
+            "org/gated": MemoryRepo(gated=True),
+            "org/encoder": MemoryRepo({"main": encoder}),
+        }
+        return lambda *argv: cli("pull", *argv, services=memory_program(cache, hub=MemoryHub(repos)))
 
     def test_people_read_lines_on_standard_error_and_the_result_on_standard_output(self, pull: Any) -> None:
         run: Run = pull("tiny")
@@ -345,12 +350,74 @@ class TestCommand:
             f"'tiny' means {NAME}\n"
             f"Pulling {NAME}: 5 files, {SIZE} B\n"
             + "".join(f"  {path}: fetched and verified\n" for path in sorted(FILES))
+            + "Run it with: mlxk2 run tiny\n"
         )
         assert re.fullmatch(
-            rf"{NAME} is in the cache \(revision {COMMIT[:12]}; 5 files verified, {SIZE} B fetched in \d\.\d s\)\n",
+            rf"{NAME} is in the cache \(revision {COMMIT[:12]}\); 5 files verified, 5 of them fetched"
+            rf" \({SIZE} B in \d\.\d s\)\n",
             run.out,
         )
         assert pull(NAME) == Run(0, f"{NAME} is already in the cache and healthy (revision {COMMIT[:12]})\n", "")
+
+    def test_what_was_here_before_is_counted_apart(self, pull: Any) -> None:
+        pull(NAME, "--exclude", "README.md", "--exclude", "config.json")
+        fetched = len(FILES["README.md"]) + len(FILES["config.json"])
+        run: Run = pull(NAME)
+        assert re.fullmatch(
+            rf"{NAME} is in the cache \(revision {COMMIT[:12]}\); 5 files verified, 2 of them fetched"
+            rf" \({fetched} B in \d\.\d s\)\n",
+            run.out,
+        )
+        assert pull(NAME, "--repair").out == (
+            f"{NAME} is already in the cache and healthy (revision {COMMIT[:12]}; 5 files verified)\n"
+        )
+
+    def test_when_nothing_had_to_come_there_is_no_time(self, pull: Any) -> None:
+        pull(NAME, "--revision", COMMIT)
+        run: Run = pull(NAME)
+        assert run.out == f"{NAME} is in the cache (revision {COMMIT[:12]}); 5 files verified, 0 of them fetched\n"
+        assert run.err.endswith(f"Run it with: mlxk2 run {NAME}\n")
+
+    @pytest.mark.parametrize("argv", [(f"{NAME}@v1",), (NAME, "--revision", "v1"), ("tiny@v1",)])
+    def test_a_pinned_revision_is_told_by_the_name_that_other_commands_know(
+        self, pull: Any, argv: tuple[str, ...]
+    ) -> None:
+        run: Run = pull(*argv)
+        commit = json.loads(pull(*argv, "--json").out)["data"]["hash"]
+        assert run.out.endswith(f" s); use it as {NAME}@{commit[:7]}\n")
+        assert run.err.endswith(f"Run it with: mlxk2 run {NAME}@{commit[:7]}\n")
+        assert pull(*argv).out == (
+            f"{NAME} is already in the cache and healthy (revision {commit[:12]}); use it as {NAME}@{commit[:7]}\n"
+        )
+        assert pull(*argv).err == ("'tiny' means mlx-community/tiny\n" if argv[0].startswith("tiny") else "")
+
+    def test_the_demo_has_one_name_only(self, pull: Any) -> None:
+        assert "use it as" not in pull("demo@main").out
+
+    def test_a_model_that_is_not_whole_is_told_and_nobody_is_sent_to_run_it(self, pull: Any) -> None:
+        run: Run = pull(NAME, "--include", "config.json")
+        assert re.fullmatch(
+            rf"{NAME} is in the cache \(revision {COMMIT[:12]}\); 1 file verified, 1 of them fetched"
+            rf" \({len(FILES['config.json'])} B in \d\.\d s\); as it is there, health calls it unhealthy: incomplete:"
+            r" model\.safetensors is missing\n",
+            run.out,
+        )
+        assert "Run it with" not in run.err
+
+    def test_a_model_that_mlx_lm_cannot_run_is_told_and_nobody_is_sent_to_run_it(self, pull: Any) -> None:
+        run: Run = pull("org/encoder")
+        assert run.code == 0
+        assert re.search(
+            r" s\); it cannot be run here: mlx-lm .* has no architecture for model_type 'bert'\n$", run.out
+        )
+        assert "Run it with" not in run.err
+
+    def test_whole_numbers_are_for_programs(self, pull: Any) -> None:
+        first, again = (json.loads(pull(NAME, "--json").out)["data"] for _ in range(2))
+        assert (first["hash"], first["bytes_fetched"]) == (COMMIT, SIZE)
+        assert (again["hash"], again["bytes_fetched"], again["download_status"]) == (COMMIT, 0, "already_exists")
+        (*_, done) = (json.loads(line) for line in pull(NAME, "--jsonl").out.splitlines())
+        assert (done["data"]["hash"], done["data"]["bytes_fetched"]) == (COMMIT, 0)
 
     def test_programs_read_events_on_standard_output_and_nothing_else(self, pull: Any) -> None:
         run: Run = pull("tiny", "--jsonl")
@@ -408,6 +475,29 @@ class TestCommand:
         assert pull(NAME, "--check-update").out == (f"{NAME} is not in the cache; the Hub has revision {COMMIT[:12]}\n")
         pull(NAME)
         assert pull(NAME, "--check-update").out == f"{NAME} is up to date (revision {COMMIT[:12]})\n"
+
+    @pytest.mark.parametrize(
+        ("argv", "again"),
+        [(("tiny",), "tiny"), ((f"{NAME}@v1",), f"{NAME}@v1"), (("tiny", "--revision", "v1"), "tiny@v1")],
+    )
+    def test_the_advice_of_an_update_names_the_same_revision(
+        self, cli: CommandLine, argv: tuple[str, ...], again: str
+    ) -> None:
+        hub = MemoryHub({NAME: MemoryRepo({"main": dict(FILES), "v1": dict(FILES)})})
+        program = memory_program(MemoryCache(), hub=hub)
+        cli("pull", *argv, services=program)
+        for files in hub.repos[NAME].branches.values():
+            files["README.md"] = b"new words"
+        there = hub.repos[NAME].commit("main")[:12]
+        run = cli("pull", *argv, "--check-update", services=program)
+        assert run.out == (
+            f"{NAME} has another revision on the Hub: {there}, the cache has {COMMIT[:12]}; get it with: mlxk2 pull"
+            f" {again}\n"
+        )
+        document = json.loads(cli("pull", *argv, "--check-update", "--json", services=program).out)
+        assert {"hash", "bytes_fetched"}.isdisjoint(document["data"])
+        cli("pull", *run.out.split("mlxk2 pull ")[1].split(), services=program)
+        assert "is up to date" in cli("pull", *argv, "--check-update", services=program).out
 
 
 class TestCalm:

@@ -1,14 +1,18 @@
 """The contract of `Workspace`: a folder's files as they are, and nothing that could not be uploaded."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mlxk2.adapters.memory import Placement, StoredFile
 from mlxk2.ports.cache import Ends, FileFact, Head, LengthPrefixed, LinkState, Reading
 from mlxk2.ports.errors import AccessProblem, ValidationError
-from mlxk2.ports.workspace import LocalFile, Workspace
+from mlxk2.ports.workspace import Listing, LocalFile, Workspace
+from mlxk2.testing.disk import write_cache
 from mlxk2.testing.files import safetensors
+from mlxk2.testing.models import healthy_model, with_files
 
 _LARGEST_PIECE = 1_000_000
 
@@ -57,7 +61,7 @@ class WorkspaceContract:
         assert contents == {"config.json": b"{}", "sub/deep/notes.txt": b"text"}
 
     def test_an_empty_folder_has_no_files(self, workspace: Workspace, tmp_path: Path) -> None:
-        assert workspace.listing(str(tmp_path), everywhere) == ((), ())
+        assert workspace.listing(str(tmp_path), everywhere) == Listing((), (), (), {})
 
     @pytest.mark.parametrize(("name", "words"), [("nothing", "does not exist"), ("config.json", "is not a folder")])
     def test_what_is_no_folder_is_refused(self, workspace: Workspace, folder: Path, name: str, words: str) -> None:
@@ -87,14 +91,88 @@ class WorkspaceContract:
         assert [file.path for file in listing.files] == ["config.json"]
         assert asked == ["sub/"]
 
-    def test_links_to_files_are_followed(self, workspace: Workspace, folder: Path, tmp_path: Path) -> None:
-        (tmp_path / "blob").write_bytes(b"a blob elsewhere")
-        (folder / "model.safetensors").symlink_to(tmp_path / "blob")
-        (folder / "hop").symlink_to("model.safetensors")
-        files = {file.path: file for file in self._files(workspace, folder)}
-        for path in ("model.safetensors", "hop"):
+    def test_links_to_files_of_the_folder_are_followed_and_told_with_what_they_lead_to(
+        self, workspace: Workspace, folder: Path
+    ) -> None:
+        (folder / "sub" / "blob").write_bytes(b"a blob elsewhere")
+        (folder / "model.safetensors").symlink_to("sub/blob")
+        (folder / "sub" / "deep" / "hop").symlink_to(folder / "model.safetensors")
+        (folder / "round").symlink_to("../model/config.json")
+        listing = workspace.listing(str(folder), everywhere)
+        files = {file.path: file for file in listing.files}
+        for path in ("model.safetensors", "sub/deep/hop"):
             assert files[path].size == 16
             assert b"".join(workspace.pieces(files[path])) == b"a blob elsewhere"
+        assert listing.targets == {
+            "model.safetensors": "sub/blob",
+            "sub/deep/hop": "sub/blob",
+            "round": "config.json",
+        }
+        assert (listing.odd, listing.outside) == ((), ())
+
+    def test_links_to_files_outside_the_folder_are_left_out_and_named(
+        self, workspace: Workspace, folder: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "key").write_bytes(b"of somebody else")
+        (tmp_path / "model-2").mkdir()
+        (tmp_path / "model-2" / "config.json").write_bytes(b"of another model")
+        (folder / "sub" / "absolute").symlink_to(tmp_path / "key")
+        (folder / "relative").symlink_to("../key")
+        (folder / "hop").symlink_to("relative")
+        (folder / "beginning-alike").symlink_to(tmp_path / "model-2" / "config.json")
+        (folder / "through").symlink_to(tmp_path / "model-2")
+        listing = workspace.listing(str(folder), everywhere)
+        assert listing.outside == ("beginning-alike", "hop", "relative", "sub/absolute")
+        assert listing.odd == ("through",)
+        assert [file.path for file in listing.files] == ["config.json", "sub/deep/notes.txt"]
+        assert listing.targets == {}
+
+    @pytest.mark.parametrize("through_a_link", [False, True])
+    def test_the_files_of_a_snapshot_in_the_cache_are_ordinary_ones(
+        self, workspace: Workspace, tmp_path: Path, *, through_a_link: bool
+    ) -> None:
+        shared = StoredFile(safetensors(), lfs=True, placement=Placement.SHARED)
+        model = with_files(healthy_model("org/model"), {"model.safetensors": shared, "sub/x.json": b"{}"})
+        root = write_cache(tmp_path / "hub", [model])
+        (commit,) = model.revisions
+        snapshot = root / model.folder / "snapshots" / commit
+        if through_a_link:
+            (tmp_path / "link").symlink_to(snapshot)
+        listing = workspace.listing(str(tmp_path / "link" if through_a_link else snapshot), everywhere)
+        contents = {file.path: b"".join(workspace.pieces(file)) for file in listing.files}
+        assert contents == {path: file.content for path, file in model.revisions[commit].files.items()}
+        assert (listing.odd, listing.outside) == ((), ())
+
+    def test_a_snapshot_in_the_cache_may_not_lead_anywhere_else_either(
+        self, workspace: Workspace, tmp_path: Path
+    ) -> None:
+        model, other = healthy_model("org/model"), healthy_model("org/other", files={"notes.txt": b"of another model"})
+        root = write_cache(tmp_path / "hub", [model, other])
+        (snapshot,) = (root / model.folder / "snapshots").iterdir()
+        (tmp_path / "key").write_bytes(b"of somebody else")
+        (snapshot / "from-home").symlink_to(tmp_path / "key")
+        (snapshot / "from-the-cache").symlink_to(root / model.folder / "refs" / "main")
+        (theirs,) = (root / other.folder / "snapshots").iterdir()
+        (snapshot / "from-another-model").symlink_to((theirs / "notes.txt").resolve())
+        assert workspace.listing(str(snapshot), everywhere).outside == (
+            "from-another-model",
+            "from-home",
+            "from-the-cache",
+        )
+
+    @pytest.mark.parametrize(
+        ("blobs", "snapshot"),
+        [("blobs", "snapshots/main"), ("model/blobs", "model/snapshots/main"), ("models--a/blobs", "models--a/main")],
+    )
+    def test_a_folder_that_only_resembles_a_snapshot_is_none(
+        self, workspace: Workspace, tmp_path: Path, blobs: str, snapshot: str
+    ) -> None:
+        for path in (blobs, snapshot):
+            (tmp_path / path).mkdir(parents=True)
+        (tmp_path / blobs / "etag").write_bytes(b"{}")
+        (tmp_path / snapshot / "config.json").symlink_to(tmp_path / blobs / "etag")
+        listing = workspace.listing(str(tmp_path / snapshot), everywhere)
+        assert (listing.files, listing.outside) == ((), ("config.json",))
 
     def test_what_cannot_be_uploaded_is_reported(self, workspace: Workspace, folder: Path, tmp_path: Path) -> None:
         (folder / "to-folder").symlink_to(folder / "sub")
@@ -127,11 +205,16 @@ class WorkspaceContract:
         assert text is not None
         assert text.startswith("*.log\n")
 
-    def test_a_folder_in_the_place_of_a_text_file_is_an_access_problem(
-        self, workspace: Workspace, folder: Path
+    @pytest.mark.parametrize(
+        "make",
+        [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nothing"), lambda path: path.symlink_to("sub")],
+        ids=["a folder", "a pipe", "a link to nothing", "a link to a folder"],
+    )
+    def test_what_stands_in_the_place_of_a_text_file_is_refused(
+        self, workspace: Workspace, folder: Path, make: Callable[[Path], None]
     ) -> None:
-        (folder / ".hfignore").mkdir()
-        with pytest.raises(AccessProblem, match=r"\.hfignore"):
+        make(folder / ".hfignore")
+        with pytest.raises(ValidationError, match=r"\.hfignore is not a file; take it away or make it one"):
             workspace.text(str(folder), ".hfignore")
 
     @pytest.mark.parametrize("size", [0, 1, 262_144, 262_145, 1_000_003])
