@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlxk2.settings import cache_root, read_settings
+from mlxk2.ports.errors import ValidationError
+from mlxk2.settings import cache_root, check_hub, read_settings
 
 HOME = os.path.expanduser("~")
 VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
@@ -47,3 +48,28 @@ def test_an_empty_variable_counts_as_unset(name: str) -> None:
 def test_a_relative_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert read_settings({"HF_HUB_CACHE": "hub"}).cache_root == str(tmp_path / "hub")
+
+
+@pytest.mark.parametrize(
+    ("environ", "hub"),
+    [
+        ({}, "https://huggingface.co"),
+        ({"HF_ENDPOINT": ""}, "https://huggingface.co"),
+        ({"HF_ENDPOINT": "http://127.0.0.1:8080/"}, "http://127.0.0.1:8080"),
+    ],
+)
+def test_the_hub_is_the_one_that_the_environment_names(environ: dict[str, str], hub: str) -> None:
+    assert read_settings(environ).hub == hub
+    check_hub(hub)
+
+
+@pytest.mark.parametrize("address", ["", "huggingface.co", "ftp://host", "http://", "http://[::1", "http://host:99999"])
+def test_an_address_where_nobody_can_be_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError, match=r"HF_ENDPOINT is .*correct or unset it"):
+        check_hub(address)
+
+
+@pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+@pytest.mark.parametrize(("value", "offline"), [("1", True), ("true", True), ("YES", True), ("0", False), ("", False)])
+def test_offline_mode_is_on_as_huggingface_hub_reads_it(name: str, value: str, *, offline: bool) -> None:
+    assert read_settings({name: value}).offline is offline

@@ -197,3 +197,17 @@ def test_secrets_are_known_in_capitals_too(path: str) -> None:
 
 def test_a_secret_in_capitals_can_be_taken_back_by_its_name() -> None:
     assert IgnoreRules.of("!PUBLIC.PEM").reason("PUBLIC.PEM") is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [".pgpass", "infra/prod.tfstate", ".config/gh/hosts.yml", "a/.bash_history", "secrets/prod.yaml", "passwords.txt"],
+)
+def test_where_tools_keep_secrets_is_known(path: str) -> None:
+    assert DEFAULTS.reason(path) is Reason.SECRET
+
+
+@pytest.mark.parametrize("path", [".GIT/config", "sub/.Svn/entries"])
+def test_version_control_is_known_in_any_case(path: str) -> None:
+    """A file system may not tell the cases apart."""
+    assert DEFAULTS.reason(path) is Reason.VERSION_CONTROL

@@ -75,6 +75,13 @@ class TestCheck:
         filled(folder, {".hfignore": b"*.safetensors\n"})
         assert checked(folder).health.reason == "no weights"
 
+    def test_a_folder_of_nothing_but_links_out_of_it_is_refused_with_the_reason(self, folder: Path) -> None:
+        only = folder.parent / "only-links"
+        only.mkdir()
+        (only / "config.json").symlink_to(folder / "config.json")
+        with pytest.raises(ValidationError, match=r"links out of it \(config\.json\)"):
+            checked(only)
+
     def test_a_folder_of_secrets_is_named_and_not_entered(self, folder: Path) -> None:
         filled(folder, {".ssh/id_rsa": b"", "sub/.aws/config": b"", "secrets/pin.txt": TOKEN, "venv/x.py": b""})
         assert checked(folder).secrets_at_home == (".ssh/", "secrets/", "sub/.aws/")

@@ -86,6 +86,7 @@ def test_every_kind_of_token_of_the_hub_is_known(secret: str) -> None:
     [
         "",
         "hf_xxxx",
+        "AWS_SECRET_ACCESS_KEY=" + "x" * 40,
         "hf_" + "x" * 34,
         "hf_XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
         "hf_" + "*" * 34,
@@ -152,3 +153,9 @@ def test_of_a_binary_file_only_the_first_piece_is_read() -> None:
     pieces = iter([b"\0" * PIECE, b"more"])
     assert secret_in(pieces) is None
     assert next(pieces) == b"more"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_text_of_wide_characters_is_searched_when_it_begins_as_one(encoding: str) -> None:
+    text = f"\ufeffTOKEN=hf_{RANDOM[:34]}" if encoding != "utf-16" else f"TOKEN=hf_{RANDOM[:34]}"
+    assert secret_in([text.encode(encoding)]) == "a Hugging Face token"

@@ -132,7 +132,8 @@ def test_a_choice_that_leaves_nothing_is_refused_with_what_there_is(wanted: Want
     with pytest.raises(ValidationError) as caught:
         chosen("config.json", "c1.json", "c2.json", "c3.json", "c4.json", wanted=wanted)
     assert caught.value.message == (
-        f"Nothing of 'org/model' is left with {patterns}; it has 5 files: config.json, c1.json, c2.json, c3.json …"
+        f"Nothing of 'org/model' is left with {patterns};"
+        " its files are config.json, c1.json, c2.json, c3.json and 1 more"
     )
 
 

@@ -369,3 +369,9 @@ def test_the_human_show(cli: CommandLine) -> None:
         "Hidden size:  64\n"
         "Heads:        4\n"
     )
+
+
+def test_the_advice_for_one_revision_names_it(cli: CommandLine) -> None:
+    (commit,) = BAD.revisions
+    run = cli("health", f"bad@{commit[:8]}", services=memory_program(MemoryCache([GOOD, BAD])))
+    assert run.err.endswith(f"with: mlxk2 pull mlx-community/bad-4bit@{commit[:12]} --repair\n")

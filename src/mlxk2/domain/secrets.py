@@ -11,14 +11,14 @@ _KINDS = (
     (rb"\bgithub_pat_[A-Za-z0-9_]{50,}", "a GitHub token"),
     (rb"\bglpat-[A-Za-z0-9_-]{20,}", "a GitLab token"),
     (rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "an AWS access key"),
-    (rb"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9/+]{40}", "an AWS secret key"),
+    (rb"(?i:aws_secret_access_key)[\"']?\s*[=:]\s*[\"']?(?P<key>[A-Za-z0-9/+]{40})", "an AWS secret key"),
     (rb"\bsk-(?:proj-|ant-[a-z0-9]+-)?[A-Za-z0-9_-]{32,}", "an API key"),
     (rb"\bAIza[A-Za-z0-9_-]{35}", "a Google API key"),
     (rb"\bxox[abprs]-[A-Za-z0-9-]{20,}", "a Slack token"),
     (rb"\bpypi-[A-Za-z0-9_-]{50,}", "a PyPI token"),
     (rb"\bnpm_[A-Za-z0-9]{36}", "an npm token"),
 )
-_ANY = re.compile(b"|".join(b"(" + pattern + b")" for pattern, _ in _KINDS))
+_ANY = re.compile(b"|".join(b"(?P<kind%d>%s)" % (number, pattern) for number, (pattern, _) in enumerate(_KINDS)))
 _OVERLAP = 256
 _FEWEST_CHARACTERS = 10
 """Different ones that a real secret has at the least; fewer are a placeholder such as `hf_xxxx`."""
@@ -39,7 +39,7 @@ def secret_in(pieces: Iterable[bytes]) -> str | None:
                 return None
         text = before + (piece.replace(b"\0", b"") if wide else piece)
         for match in _ANY.finditer(text):
-            if len(set(match[0])) >= _FEWEST_CHARACTERS:
-                return _KINDS[(match.lastindex or 1) - 1][1]
+            if len(set(match["key"] or match[0])) >= _FEWEST_CHARACTERS:
+                return _KINDS[int((match.lastgroup or "kind0").removeprefix("kind"))][1]
         before = text[-_OVERLAP:]
     return None

@@ -10,6 +10,7 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from mlxk2.domain.names import printable
 from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.sources import SourceFile
 
@@ -61,8 +62,8 @@ def choose(name: str, files: Sequence[SourceFile], wanted: Wanted) -> tuple[Sour
         patterns = ", ".join(f"'{pattern}'" for pattern in (*wanted.include, *wanted.exclude))
         if not patterns:
             raise ValidationError(f"'{name}' has no files")
-        shown = ", ".join(file.path for file in files[:_SHOWN])
-        raise ValidationError(f"Nothing of '{name}' is left with {patterns}; it has {len(files)} files: {shown} …")
+        shown = _some([file.path for file in files])
+        raise ValidationError(f"Nothing of '{name}' is left with {patterns}; its files are {shown}")
     return taken
 
 
@@ -77,11 +78,16 @@ def _without_duplicates(name: str, files: Sequence[SourceFile], wanted: Wanted) 
 def _check_one_gguf(name: str, paths: list[str], wanted: Wanted) -> None:
     left = [path for path in paths if not _matches(path, wanted.exclude)]
     if len(left) > 1:
-        shown = ", ".join(left[:_SHOWN]) + (f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else "")
         raise ValidationError(
-            f"'{name}' has no weights for MLX, but {len(left)} GGUF files ({shown}); choose with --include, such as"
-            f" --include '{left[0]}', or take all with --all-files"
+            f"'{name}' has no weights for MLX, but {len(left)} GGUF files ({_some(left)}); choose with --include, such"
+            f" as --include '{printable(left[0])}', or take all with --all-files"
         )
+
+
+def _some(paths: list[str]) -> str:
+    """The names, or the first of many."""
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(printable(path) for path in paths[:_SHOWN]) + more
 
 
 def _format(path: str) -> _Format | None:

@@ -125,7 +125,8 @@ class PushModel:
                 at_home[file.path] = reason
         files = tuple(file for file in listing.files if file.path not in at_home)
         if not files:
-            raise ValidationError(f"{folder} has no files to upload: all of it stays at home, or it is empty")
+            outside = f", or links out of it ({listing.outside[0]})" if listing.outside else ""
+            raise ValidationError(f"{folder} has no files to upload: all of it stays at home{outside}, or it is empty")
         for file in files:
             _check_path(file.path)
         self._check_secrets(files)

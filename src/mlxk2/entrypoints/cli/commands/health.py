@@ -48,21 +48,25 @@ def _show(report: HealthReport, args: Namespace, out: Output) -> None:
         name = model_view.shown_name(summary, full=args.verbose)
         out.result(f"{model_view.styled_health(summary, out)}  {name}: {summary.health.reason}")
     if report.unhealthy:
-        out.note(_advice(report.unhealthy))
+        out.note(_advice(report.unhealthy, pinned="@" in (args.pattern or "")))
     unhealthy = f", {len(report.unhealthy)} unhealthy" if report.unhealthy else ""
     out.result(f"{human.count(report.total, 'model')}: {len(report.healthy)} healthy{unhealthy}")
 
 
-def _advice(unhealthy: Sequence[ModelSummary]) -> str:
+def _advice(unhealthy: Sequence[ModelSummary], *, pinned: bool) -> str:
     """The next step, for the one model that needs it or for all of them."""
     waiting = [summary for summary in unhealthy if summary.is_downloading]
     if len(waiting) == len(unhealthy):
         return "Wait for the download to end"
     broken = [summary for summary in unhealthy if not summary.is_downloading]
-    return f"Fetch what is missing or damaged with: mlxk2 pull {_named(broken)} --repair"
+    return f"Fetch what is missing or damaged with: mlxk2 pull {_named(broken, pinned=pinned)} --repair"
 
 
-def _named(broken: Sequence[ModelSummary]) -> str:
+def _named(broken: Sequence[ModelSummary], *, pinned: bool) -> str:
     if len(broken) > 1:
         return "<org/model>"
-    return DEMO_ALIAS if broken[0].name == DEMO_NAME else printable(broken[0].name)
+    (summary,) = broken
+    if summary.name == DEMO_NAME:
+        return DEMO_ALIAS
+    revision = f"@{summary.commit[:12]}" if pinned and summary.commit else ""
+    return f"{printable(summary.name)}{revision}"

@@ -88,9 +88,7 @@ def _data(
         experimental=False,
         disclaimer="",
         local_files=[file.path for file in check.files] if args.check_only else None,
-        ignored_files=[IgnoredObject(path, reason.value) for path, reason in sorted(check.at_home.items())]
-        if args.check_only
-        else None,
+        ignored_files=_ignored(check) if args.check_only else None,
         workspace_health=WorkspaceHealth(check.health.healthy, check.health.reason),
         dry_run=True if planned else None,
         dry_run_summary=changes if planned else None,
@@ -98,6 +96,13 @@ def _data(
         modified_files=[file.path for file in planned.modified] if planned else None,
         deleted_files=list(planned.deleted) if planned else None,
     )
+
+
+def _ignored(check: FolderCheck) -> list[IgnoredObject]:
+    reasons = {path: reason.value for path, reason in check.at_home.items()}
+    reasons |= dict.fromkeys(check.outside, "a link to a file outside the folder")
+    reasons |= dict.fromkeys(check.odd, "a link to a folder, or no file at all")
+    return [IgnoredObject(path, reason) for path, reason in sorted(reasons.items())]
 
 
 def _with_logs(data: PushData, heard: Sequence[str]) -> PushData:
@@ -117,7 +122,7 @@ def _tell_folder(check: FolderCheck, args: Namespace, out: Output) -> None:
             out.result(f"  + {printable(file.path)} ({size(file.size)})")
     if check.secrets_at_home:
         out.note(f"Secrets stay at home: {_names(check.secrets_at_home, all_of_them=args.verbose)}")
-    others = [path for path in check.at_home if path not in check.secrets_at_home]
+    others = sorted(check.at_home.keys() - set(check.secrets_at_home))
     if args.verbose:
         for path in others:
             out.note(f"  stays at home: {printable(path)} ({check.at_home[path].value})")
