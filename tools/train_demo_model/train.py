@@ -32,7 +32,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=4, help="each epoch draws new chats")
-    parser.add_argument("--chats", type=int, default=14000, help="chats per epoch")
+    parser.add_argument("--chats", type=int, default=18000, help="chats per epoch")
     parser.add_argument("--names", type=int, default=15000, help="lists of names to copy before the first chat")
     parser.add_argument("--output", type=Path, default=DEMO)
     return parser.parse_args()

@@ -75,10 +75,10 @@ class BlobJob:
                 self._pieces.append(piece)
             attempts = 0
             while attempts < _ATTEMPTS:
-                whole = self.fetched
+                before = self.fetched
                 if self._fetch(ask):
                     return True
-                attempts += self.fetched - whole == self.file.size  # what was left by others may have been wrong
+                attempts += self.fetched - before == self.file.size  # what was left by others may have been wrong
         raise DownloadFailed(
             f"{self.file.path} arrived damaged twice: its hash is not the one that the Hub names; nothing else is lost,"
             " try again later, and tell the owner of the repo if it stays so"
