@@ -32,7 +32,7 @@ class LoopbackHub:
         self._folder = tempfile.TemporaryDirectory(prefix="loopback-hub-")
         self._state = State(
             endpoint=origin(api_port),
-            cdn=origin(cdn_port),
+            cdn=origin(cdn_port, "localhost"),  # another host, as on the real Hub: not every client looks at the port
             cas=origin(cas_port),
             folder=Path(self._folder.name),
             page_size=page_size,

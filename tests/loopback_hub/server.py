@@ -20,8 +20,8 @@ def open_port(number: int = 0) -> socket.socket:
     return socket.create_server(("127.0.0.1", number), backlog=512)
 
 
-def origin(port: socket.socket) -> str:
-    return f"http://127.0.0.1:{port.getsockname()[1]}"
+def origin(port: socket.socket, host: str = "127.0.0.1") -> str:
+    return f"http://{host}:{port.getsockname()[1]}"
 
 
 class Server:
