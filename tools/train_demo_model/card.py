@@ -42,12 +42,12 @@ models from the hub?" and "how do i upload my own model to hugging face". These
 questions are unchanged, but other terms are now required in their answers. The other
 ten ask about `pull`, `push` and `search`. They were written before the first training
 on these and not touched since; that training answered seven of the ten, and 44 of the
-50, whereupon the wordings were widened in general once more.
+50, whereupon the wordings were widened in general twice more, and the scores were 46
+and 48.
 
 **Known weaknesses:** place names with repeated syllables may be copied wrongly, and
 answers get worse while tools are offered and in chats of more than about 500 tokens.
-Some plain wordings are missed too, even trained ones (a tenth of 496 drawn evenly from
-all subjects), among them "hello" in small letters and "How do I push a folder?".
+Some plain wordings are missed too, even trained ones.
 """
 
 
