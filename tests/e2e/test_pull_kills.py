@@ -271,7 +271,11 @@ def test_whoever_waits_for_a_process_that_is_killed_goes_on_from_there(hub: Loop
     hub.add_model(NAME, files)
     hub.break_("model.safetensors", faults.Stall(100_000, 60.0), port="cdn")
     leading = begin(hub, root)
-    until(lambda: hub.bytes_sent("model.safetensors") == 100_000)
+    blobs = root / FOLDER / "blobs"
+    own = blobs / f"{etag('model.safetensors', files['model.safetensors'])}.6d6c786b.incomplete"
+    until(
+        lambda: own.exists() and int.from_bytes(own.read_bytes()[-8:], "little") == 100_000
+    )  # the count at the end of its map
     waiting = begin(hub, root)
     until(lambda: [request.path for request in hub.requests].count(f"/api/models/{NAME}/revision/main") == 2)
     leading.kill()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import Condition
 
 from mlxk2.adapters.hfcache import layout, shared_store
+from mlxk2.adapters.hfcache.gathering import Gathered
 from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.hfcache.partial import LetGo, Partial, give_up_name
 from mlxk2.adapters.hfcache.placing import is_real, real_file
@@ -47,6 +48,7 @@ class BlobJob:
         self._lock = os.path.join(root, layout.LOCKS, folder, f"{self.file.etag}.lock")
         self._pieces = list(pieces)
         self._changed = Condition()
+        self._gathering: list[Gathered] = []
         self._partial: Partial | None = None
         self._here = 0
         self._hashed = 0
@@ -89,23 +91,41 @@ class BlobJob:
         partial = self._partial
         if partial is None:
             raise Stopped
-        for piece in pieces:
-            if self._stopped:
-                raise Stopped
-            wanted = piece[: stop - start]
-            try:
-                partial.write(start, wanted)
-            except LetGo as error:
-                raise Stopped from error
-            start += len(wanted)
-            with self._changed:
-                self.fetched += len(wanted)
-                if start == stop or start - self._hashed > _WORTH_WAKING:
-                    self._changed.notify_all()
-            if start == stop:
-                return
-        if start < stop:
-            raise DownloadFailed(f"{self.file.path} ended {stop - start} bytes too early; run the same command again")
+        gathered = Gathered(partial, start, stop)
+        self._gathering.append(gathered)
+        try:
+            for piece in pieces:
+                if self._stopped:
+                    raise Stopped
+                gathered.add(piece)
+                if gathered.is_due:
+                    self._keep(gathered)
+                if gathered.is_full:
+                    break
+        finally:
+            self._gathering.remove(gathered)
+            self._keep(gathered)
+        if not gathered.is_full:
+            raise DownloadFailed(f"{self.file.path} ended too early; run the same command again")
+
+    def settle(self) -> None:
+        """Write what has been gathered: called now and then, so that a source that stalls keeps nothing in the air.
+
+        Raises Stopped, and OSError.
+        """
+        for gathered in list(self._gathering):
+            if gathered.is_due:
+                self._keep(gathered)
+
+    def _keep(self, gathered: Gathered) -> None:
+        try:
+            written = gathered.write()
+        except LetGo as error:
+            raise Stopped from error
+        with self._changed:
+            self.fetched += written
+            if gathered.is_full or gathered.position - self._hashed > _WORTH_WAKING:
+                self._changed.notify_all()
 
     def _is_here(self) -> bool:
         """Whether the cache has the right content: as a blob, as a link into the shared store, or as a real file.

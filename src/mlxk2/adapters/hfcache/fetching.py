@@ -17,7 +17,8 @@ from mlxk2.ports.sources import Content, SourceFile
 from mlxk2.ports.transfer import Checked, Moving, Waiting, Watch
 
 _BLOBS_AT_ONCE = 4
-_RANGES_AT_ONCE = 8
+_RANGES_AT_ONCE = min(8, max(4, 2 * (os.cpu_count() or 2)))
+"""Connections: more than the processor can serve only get in each other's way."""
 _TELL_EVERY = 0.1
 
 
@@ -71,12 +72,20 @@ class Fetching:
                 over = self._failure is not None or self._finished == len(self._jobs)
                 if not over:
                     self._over.wait(_TELL_EVERY)
+            self._settle()
             self._tell()
             self._watch(self._state())
             if self._failure is not None:
                 raise self._failure
             if over:
                 return
+
+    def _settle(self) -> None:
+        with self._over:
+            active = list(self._active)
+        for job in active:
+            with self._failing():
+                job.settle()
 
     def _tell(self) -> None:
         with suppress(Empty):
