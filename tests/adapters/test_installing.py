@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from threading import Event as Flag
@@ -293,3 +294,39 @@ def test_a_lock_file_that_is_deleted_while_somebody_waits_for_it_locks_nobody(ro
     thread.join(5)
     assert order == ["third", "second"]
     assert path.exists()
+
+
+class Remembering(MemoryContent):
+    """Knows how many of its streams are open."""
+
+    open_streams = 0
+
+    def read(self, file: SourceFile, start: int, stop: int) -> Iterator[bytes]:
+        self.open_streams += 1
+        try:
+            yield self.files[file.path][start:stop]
+            yield b"more than was asked for"
+        finally:
+            self.open_streams -= 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_every_stream_is_closed_by_whoever_reads_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    content = Remembering(FILES)
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if fails:
+        monkeypatch.setattr(os, "pwrite", refuse)
+        with pytest.raises(AccessProblem) as kept:  # with the frames that it came from
+            HfCache(str(root)).install(delivery(FILES)._replace(content=content), unwatched)
+        assert kept.value.__cause__ is not None
+    else:
+        HfCache(str(root)).install(delivery(FILES)._replace(content=content), unwatched)
+    deadline = time.monotonic() + 5
+    while content.open_streams and time.monotonic() < deadline:  # threads of other files end after the first failure
+        time.sleep(0.01)
+    assert content.open_streams == 0

@@ -5,7 +5,7 @@ once; what has been fetched is on the disk by then, with its map.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Condition, Thread
@@ -135,7 +135,18 @@ class Fetching:
         while (wanted := self._ranges.get()) is not None and self._failure is None:
             job, start, stop = wanted
             with self._failing():
-                job.take(start, stop, self._content.read(job.file, start, stop))
+                self._fetch(job, start, stop)
+
+    def _fetch(self, job: BlobJob, start: int, stop: int) -> None:
+        """A source is closed here and now: one that is left to the garbage collector may be closed in the middle of
+        another request, which then waits for itself.
+        """
+        pieces = self._content.read(job.file, start, stop)
+        try:
+            job.take(start, stop, pieces)
+        finally:
+            if isinstance(pieces, Generator):
+                pieces.close()
 
     def _failing(self) -> "_Failing":
         return _Failing(self._fail)
