@@ -94,13 +94,8 @@ def waiting_text(event: Waiting) -> str:
     return f"Another program is downloading this model; waiting for {what}"
 
 
-class LineReporter:
-    """Plain lines: the files as they are done, and from time to time how far the whole is."""
-
-    def __init__(self, out: Output) -> None:
-        self._out = out
-        self._meter = Meter()
-        self._due = time.monotonic() + _LINE_EVERY
+class LeavesNothing:
+    """Of reporters that have nothing to clear from the screen when the transfer is over."""
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +104,15 @@ class LineReporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
+
+
+class LineReporter(LeavesNothing):
+    """Plain lines: the files as they are done, and from time to time how far the whole is."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._meter = Meter()
+        self._due = time.monotonic() + _LINE_EVERY
 
     def notice(self, text: str) -> None:
         self._out.note(text)

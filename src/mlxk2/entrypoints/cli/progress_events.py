@@ -1,34 +1,24 @@
 """A transfer as events for other programs."""
 
 import time
-from types import TracebackType
-from typing import Self
 
 from mlxk2.domain.usecases.pull_model import Preflight
 from mlxk2.entrypoints.cli.meter import Meter
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.progress import waiting_text
+from mlxk2.entrypoints.cli.progress import LeavesNothing, waiting_text
 from mlxk2.entrypoints.cli.records import FileProgressObject, NoticeEvent, ProgressEvent, StartEvent, VerifyEvent
 from mlxk2.ports.transfer import Checked, Event, Moving, Waiting
 
 _EVERY = 0.5
 
 
-class EventReporter:
+class EventReporter(LeavesNothing):
     """`start`, `progress` at most twice a second, `verify` a file, `notice`; the command adds `done` or `error`."""
 
     def __init__(self, out: Output) -> None:
         self._out = out
         self._meter = Meter()
         self._due = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def notice(self, text: str) -> None:
         self._out.event(NoticeEvent(text))
