@@ -16,9 +16,10 @@ from mlxk2.adapters.memory import MemoryMachine
 from mlxk2.adapters.mlx.engine import MlxEngine, MlxEngineLoader
 from mlxk2.adapters.mlx.loading import load_model
 from mlxk2.adapters.system import SystemMachine
+from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import LoadOptions
 from mlxk2.ports.errors import OperationError
-from mlxk2.ports.generation import Event, Failed, Finished, FinishReason, GenerationRequest, Message, Sampling
+from mlxk2.ports.generation import Event, Failed, Finished, FinishReason, GenerationRequest, Sampling
 from mlxk2.testing.contracts.engine import collect, text_of
 
 DEMO = str(files("mlxk2") / "assets" / "demo")
@@ -38,7 +39,7 @@ def engine() -> Iterator[MlxEngine]:
 
 
 def answer(engine: MlxEngine, question: str) -> str:
-    prompt = tuple(engine.render([Message("user", question)]))
+    prompt = engine.render([Message("user", question)]).tokens
     return text_of(collect(lambda sink: engine.start(GenerationRequest(prompt, 100, Sampling()), sink)))
 
 
@@ -80,7 +81,7 @@ def test_one_failing_request_does_not_harm_the_next(engine: MlxEngine) -> None:
 
 def test_closing_ends_what_is_queued_as_cancelled(engine: MlxEngine) -> None:
     waiting: queue.SimpleQueue[Event] = queue.SimpleQueue()
-    prompt = tuple(engine.render([Message("user", "hello")]))
+    prompt = engine.render([Message("user", "hello")]).tokens
     for _ in range(3):
         engine.start(GenerationRequest(prompt, 2000, Sampling(temperature=5.0)), waiting.put)
     engine.close()

@@ -10,8 +10,9 @@ from pathlib import Path
 from mlxk2.adapters.mlx.engine import MlxEngineLoader
 from mlxk2.adapters.system import SystemMachine
 from mlxk2.entrypoints.cli.parser import COMMANDS
+from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import LoadOptions
-from mlxk2.ports.generation import GenerationRequest, Message, Sampling
+from mlxk2.ports.generation import GenerationRequest, Sampling
 from mlxk2.testing.contracts.engine import collect, text_of
 
 REPOSITORY = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def test_it_adds_every_pair_of_digits() -> None:
     wrong = []
     for first in range(10):
         for second in range(10):
-            prompt = tuple(engine.render([Message("user", f"What is {first} + {second}?")]))
+            prompt = engine.render([Message("user", f"What is {first} + {second}?")]).tokens
             request = GenerationRequest(prompt, 40, Sampling())
             answer = text_of(collect(partial(engine.start, request)))
             if not re.search(rf"\b{first + second}\b", answer.rpartition("is")[2]):

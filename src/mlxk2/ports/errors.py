@@ -126,6 +126,40 @@ class OperationError(Mlxk2Error):
     type = "OperationError"
 
 
+class ContextExceeded(ValidationError):
+    """The prompt is longer than the model's context; both numbers are in tokens."""
+
+    type = "context_length_exceeded"
+
+    def __init__(self, message: str, *, prompt_tokens: int, context_length: int) -> None:
+        super().__init__(message)
+        self.prompt_tokens = prompt_tokens
+        self.context_length = context_length
+
+
+class NotEnoughMemory(OperationError):
+    """The model, or one request to it, needs more memory than it may take; both numbers are in bytes."""
+
+    type = "not_enough_memory"
+
+    def __init__(self, message: str, *, needed_bytes: int, limit_bytes: int) -> None:
+        super().__init__(message)
+        self.needed_bytes = needed_bytes
+        self.limit_bytes = limit_bytes
+
+
+class Overloaded(OperationError):
+    """Too many requests wait, or one waited too long: worth another try later."""
+
+    type = "overloaded"
+
+
+class EngineFailure(OperationError):
+    """The engine broke while it worked on the request, through no fault of the request: worth another try at once."""
+
+    type = "engine_failure"
+
+
 class Conflict(OperationError):
     """What a change was planned on has changed meanwhile."""
 

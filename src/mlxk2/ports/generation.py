@@ -1,29 +1,25 @@
 """What is asked of an engine and what it answers: plain values that may cross threads and processes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
 from mlxk2.ports.errors import Mlxk2Error
 
-Role = Literal["system", "user", "assistant", "tool"]
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of a conversation."""
-
-    role: Role
-    content: str
+REPETITION_WINDOW = 20
+"""How many of the last tokens, prompt included, the repetition penalty looks at: mlx-lm's default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is drawn.
 
-    `temperature` 0 takes the most probable token, whatever the rest says. `top_p` 1, `top_k` 0, `min_p` 0 and
-    `repetition_penalty` 1 are off. The penalty looks at the last 20 tokens, as mlx-lm's does by default.
+    `temperature` 0 takes the most probable token, whatever the filters say. `top_p` 1, `top_k` 0, `min_p` 0,
+    `repetition_penalty` 1 and the other penalties at 0 are off. The filters look at the probabilities before the
+    temperature, as mlx-lm's do. `repetition_penalty` looks at the last 20 tokens, prompt included; `presence_penalty`
+    and `frequency_penalty` at all generated tokens, as OpenAI defines them. `logit_bias` holds (token id, what is added
+    to its logit). With a `seed` the draws depend on nothing but the request.
     """
 
     temperature: float = 0.0
@@ -31,20 +27,39 @@ class Sampling:
     top_k: int = 0
     min_p: float = 0.0
     repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
     seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Structure:
+    """A form that the whole output is held to: a JSON schema, a regular expression or a grammar in Lark's notation."""
+
+    kind: Literal["json_schema", "regex", "lark"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """Prompt token ids (at least one), the most tokens to make (at least one), and the sampling."""
+    """What to generate.
+
+    `prompt` holds at least one token id, `max_tokens` is at least 1. `logprobs` is how many of the most probable tokens
+    to report beside each generated one (0: only its own), None for no log-probabilities at all. `borders` are the
+    places of the prompt where a message ends (`RenderedPrompt.borders`).
+    """
 
     prompt: tuple[int, ...]
     max_tokens: int
-    sampling: Sampling
+    sampling: Sampling = field(default_factory=Sampling)
+    logprobs: int | None = None
+    structure: Structure | None = None
+    borders: tuple[int, ...] = ()
 
 
 class FinishReason(Enum):
-    """Why an answer ended: a stop string or end token, the token limit, or a cancellation."""
+    """Why an answer ended: an end token or a completed structure, the token limit, or a cancellation."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -52,22 +67,61 @@ class FinishReason(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenChance:
+    """A token, its text (alone, so possibly half a character), and its natural log-probability."""
+
+    token: int
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """A generated token and the most probable ones at its place, best first.
+
+    Probabilities are the model's own: before penalties, bias, structure and temperature.
+    """
+
+    chosen: TokenChance
+    top: tuple[TokenChance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PromptProgress:
+    """So many tokens of the prompt are processed, out of `total`; the first `cached` of them came from the cache."""
+
+    processed: int
+    total: int
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """New text and how many tokens have been generated so far. Text may be empty while a character is incomplete."""
+    """New text, the new tokens behind it, and how many have been generated so far.
+
+    Text may be empty while a character is incomplete. `logprobs` has one entry a token when they were asked for.
+    """
 
     text: str
     generated_tokens: int
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The engine is done with the request. Times are seconds since the request was started."""
+    """The engine is done with the request.
+
+    `generated_tokens` counts the end token too. Times are seconds since the request was started. `cached_tokens` of
+    the prompt were not computed again.
+    """
 
     reason: FinishReason
     prompt_tokens: int
     generated_tokens: int
     first_token_seconds: float
     total_seconds: float
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +131,9 @@ class Failed:
     error: Mlxk2Error
 
 
-Event = Delta | Finished | Failed
+Event = PromptProgress | Delta | Finished | Failed
 Sink = Callable[[Event], None]
-"""Receives a request's events in order, from the engine's thread; `Finished` or `Failed` comes last, once."""
+"""Receives a request's events in order, from a thread of the engine; `Finished` or `Failed` comes last, once.
+
+It returns at once and raises nothing: a sink that raises ends its own request and no other.
+"""

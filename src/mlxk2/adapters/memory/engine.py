@@ -7,9 +7,10 @@ they do other things, and a cancelled request ends at its next token.
 import threading
 from collections.abc import Callable, Sequence
 
-from mlxk2.ports.engine import EngineInfo, LoadOptions, RequestId
+from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
+from mlxk2.ports.engine import EngineInfo, EngineStats, LoadOptions, RequestId, Watch, unwatched
 from mlxk2.ports.errors import OperationError
-from mlxk2.ports.generation import Delta, Failed, Finished, FinishReason, GenerationRequest, Message, Sink
+from mlxk2.ports.generation import Delta, Failed, Finished, FinishReason, GenerationRequest, Sink
 
 Script = Callable[[str], str]
 """The prompt as text → the whole answer."""
@@ -29,8 +30,19 @@ class MemoryEngine:
     def info(self) -> EngineInfo:
         return self._info
 
-    def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> list[int]:  # noqa: ARG002
-        return self.tokenize("".join(f"{message.role}: {message.content}\n" for message in messages))
+    def stats(self) -> EngineStats:
+        return EngineStats()
+
+    def render(
+        self, messages: Sequence[Message], tools: Sequence[Tool] = (), options: RenderOptions = RenderOptions()
+    ) -> RenderedPrompt:
+        del tools, options
+        return RenderedPrompt(
+            tuple(self.tokenize("".join(f"{message.role}: {message.content}\n" for message in messages)))
+        )
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        return "".join(chr(token) for token in tokens)
 
     def tokenize(self, text: str) -> list[int]:
         return [ord(char) for char in text]
@@ -79,6 +91,7 @@ class MemoryEngineLoader:
         self._engine = engine
         self.loaded: list[tuple[str, LoadOptions]] = []
 
-    def load(self, location: str, options: LoadOptions) -> MemoryEngine:
+    def load(self, location: str, options: LoadOptions, watch: Watch = unwatched) -> MemoryEngine:
+        del watch
         self.loaded.append((location, options))
         return self._engine

@@ -14,9 +14,10 @@ from typing import TypeVar
 from mlxk2.adapters.mlx.loading import LoadedModel, end_streams, load_model, wired_memory
 from mlxk2.adapters.mlx.rendering import has_thinking_switch, render
 from mlxk2.adapters.mlx.sampling import make_processors, make_sampler
-from mlxk2.ports.engine import EngineInfo, LoadOptions, RequestId
+from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
+from mlxk2.ports.engine import EngineInfo, EngineStats, LoadOptions, RequestId, Watch, unwatched
 from mlxk2.ports.errors import Mlxk2Error, OperationError
-from mlxk2.ports.generation import Delta, Event, Failed, Finished, FinishReason, GenerationRequest, Message, Sink
+from mlxk2.ports.generation import Delta, Event, Failed, Finished, FinishReason, GenerationRequest, Sink
 from mlxk2.ports.system import Machine
 
 T = TypeVar("T")
@@ -43,8 +44,19 @@ class MlxEngine:
     def info(self) -> EngineInfo:
         return self._info
 
-    def render(self, messages: Sequence[Message], *, thinking: bool | None = None) -> list[int]:
-        return self._call(lambda: render(self._model.tokenizer, messages, thinking=thinking))
+    def stats(self) -> EngineStats:
+        return EngineStats()
+
+    def render(
+        self, messages: Sequence[Message], tools: Sequence[Tool] = (), options: RenderOptions = RenderOptions()
+    ) -> RenderedPrompt:
+        del tools
+        return RenderedPrompt(
+            tuple(self._call(lambda: render(self._model.tokenizer, messages, thinking=options.thinking)))
+        )
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        return self._call(lambda: str(self._model.tokenizer.decode(list(tokens))))
 
     def tokenize(self, text: str) -> list[int]:
         return self._call(lambda: [int(token) for token in self._model.tokenizer.encode(text)])
@@ -155,5 +167,6 @@ class MlxEngineLoader:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    def load(self, location: str, options: LoadOptions) -> MlxEngine:
+    def load(self, location: str, options: LoadOptions, watch: Watch = unwatched) -> MlxEngine:
+        del watch
         return MlxEngine(lambda: load_model(location, options, self._machine))

@@ -7,8 +7,8 @@ unless the user chose.
 from collections.abc import Sequence
 from typing import Any
 
+from mlxk2.ports.conversation import Message
 from mlxk2.ports.errors import OperationError
-from mlxk2.ports.generation import Message
 
 _SWITCH = "enable_thinking"
 

@@ -12,9 +12,10 @@ from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.stopping import check_stops
 from mlxk2.domain.subject import Subject
 from mlxk2.ports.cache import ModelCache
+from mlxk2.ports.conversation import Message, RenderOptions
 from mlxk2.ports.engine import Engine, EngineLoader, LoadOptions, RequestId, RuntimeCatalogue
 from mlxk2.ports.errors import ModelNotFound, OperationError, ValidationError
-from mlxk2.ports.generation import GenerationRequest, Message, Sampling, Sink
+from mlxk2.ports.generation import GenerationRequest, Sampling, Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def _prompt_tokens(engine: Engine, options: RunOptions) -> list[int]:
     messages = [Message("user", options.prompt)]
     if options.system is not None:
         messages.insert(0, Message("system", options.system))
-    return engine.render(messages, thinking=options.thinking)
+    return list(engine.render(messages, options=RenderOptions(options.thinking)).tokens)
 
 
 def describe(sampling: Sampling) -> str:

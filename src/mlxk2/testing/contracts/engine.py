@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import Engine
 from mlxk2.ports.generation import (
     Delta,
@@ -13,7 +14,6 @@ from mlxk2.ports.generation import (
     Finished,
     FinishReason,
     GenerationRequest,
-    Message,
     Sampling,
     Sink,
 )
@@ -53,7 +53,7 @@ class EngineContract:
 
     @pytest.fixture
     def prompt(self, engine: Engine, question: str) -> tuple[int, ...]:
-        return tuple(engine.render([Message("user", question)]))
+        return engine.render([Message("user", question)]).tokens
 
     def test_it_tells_what_it_is(self, engine: Engine) -> None:
         assert engine.info().has_chat_template
@@ -63,7 +63,7 @@ class EngineContract:
         tokens = engine.tokenize("hello")
         assert tokens
         assert all(isinstance(token, int) and 0 <= token < engine.info().vocab_size for token in tokens)
-        assert len(engine.render([Message("system", "be kind"), Message("user", "hello")])) > len(tokens)
+        assert len(engine.render([Message("system", "be kind"), Message("user", "hello")]).tokens) > len(tokens)
 
     def test_an_answer_ends_with_stop_and_counts_every_token(self, engine: Engine, prompt: tuple[int, ...]) -> None:
         events = collect(lambda sink: engine.start(GenerationRequest(prompt, 200, Sampling()), sink))

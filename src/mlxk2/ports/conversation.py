@@ -1,0 +1,55 @@
+"""What people and programs say to a model, and what a chat template makes of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that a model made: `arguments` is the text of a JSON object, `id` is what the result refers to."""
+
+    name: str
+    arguments: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. `tool_calls` and `reasoning` belong to the assistant, `tool_call_id` to a result."""
+
+    role: Role
+    content: str
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call: `parameters` is the text of a JSON schema of its arguments."""
+
+    name: str
+    description: str = ""
+    parameters: str = '{"type": "object", "properties": {}}'
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """`thinking` None keeps the template's own default."""
+
+    thinking: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPrompt:
+    """Token ids that end where the answer begins.
+
+    `borders` are the places, counted in tokens, where a message ends; only engines whose prefix cache cannot be cut
+    anywhere name them. `opens_reasoning`: the template has already written the marker that begins the reasoning.
+    """
+
+    tokens: tuple[int, ...]
+    borders: tuple[int, ...] = ()
+    opens_reasoning: bool = False
