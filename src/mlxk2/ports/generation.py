@@ -87,6 +87,16 @@ class TokenLogprobs:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """The request waits for its turn to reach the engine, `place` 1 is next; told again when the place changes.
+
+    No engine sends it: it comes from the gate that stands before one.
+    """
+
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
 class PromptProgress:
     """So many tokens of the prompt are processed, out of `total`; the first `cached` of them came from the cache."""
 
@@ -131,7 +141,7 @@ class Failed:
     error: Mlxk2Error
 
 
-Event = PromptProgress | Delta | Finished | Failed
+Event = Queued | PromptProgress | Delta | Finished | Failed
 Sink = Callable[[Event], None]
 """Receives a request's events in order, from a thread of the engine; `Finished` or `Failed` comes last, once.
 
