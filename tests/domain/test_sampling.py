@@ -59,5 +59,5 @@ def test_a_value_out_of_range_is_refused_by_name(choice: SamplingChoice, option:
 
 def test_sampling_is_described_in_words() -> None:
     assert describe(Sampling()) == "greedy"
-    words = describe(Sampling(0.5, 0.9, 10, 0.05, 1.0, 3))
+    words = describe(Sampling(0.5, 0.9, 10, 0.05, 1.0, seed=3))
     assert words == "temperature 0.5, top-p 0.9, top-k 10, min-p 0.05, seed 3"

@@ -4,15 +4,12 @@ A model recommends through generation_config.json (`do_sample` with `temperature
 top-k or min-p alone means sampling, at temperature 1, since they do nothing to greedy decoding.
 """
 
-import math
 from dataclasses import dataclass
 
 from mlxk2.domain.snapshot import JsonObject
+from mlxk2.ports import checking
 from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import Sampling
-
-_SMALLEST = 1e-4
-"""Below this, 32-bit arithmetic turns a sharp distribution into a flat one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +29,18 @@ class SamplingChoice:
 
 
 def check_choice(choice: SamplingChoice) -> None:
-    """Raises ValidationError naming the first option that is out of range."""
-    if choice.temperature != 0:
-        _in_range("--temperature", choice.temperature, low=_SMALLEST, high=math.inf, note="0, or from 0.0001 up")
-    _in_range("--top-p", choice.top_p, low=_SMALLEST, high=1.0, note="between 0.0001 and 1 (off)")
-    _in_range("--top-k", choice.top_k, low=0, high=math.inf, note="0 (off) or more")
-    if choice.min_p != 0:
-        _in_range("--min-p", choice.min_p, low=_SMALLEST, high=1.0, note="0 (off), or between 0.0001 and 1")
-    _in_range(
-        "--repetition-penalty",
-        choice.repetition_penalty,
-        low=0.0,
-        high=math.inf,
-        note="above 0; 1 is off",
-        open_low=True,
+    """Raises ValidationError naming the first option that is out of the range that `ports/checking.py` sets."""
+    asked = (
+        ("--temperature", choice.temperature, checking.TEMPERATURE),
+        ("--top-p", choice.top_p, checking.TOP_P),
+        ("--top-k", choice.top_k, checking.TOP_K),
+        ("--min-p", choice.min_p, checking.MIN_P),
+        ("--repetition-penalty", choice.repetition_penalty, checking.REPETITION_PENALTY),
+        ("--seed", choice.seed, checking.SEED),
     )
-    _in_range("--seed", choice.seed, low=0, high=2**64, note="a whole number from 0 to 2^64-1")
+    for option, value, allowed in asked:
+        if value is not None:
+            checking.check_range(option, value, allowed)
 
 
 def decide(choice: SamplingChoice, generation_config: JsonObject) -> Sampling:
@@ -81,12 +74,3 @@ def _recommended(config: JsonObject) -> SamplingChoice:
 
 def _first(*values: float | None) -> float:
     return next(value for value in values if value is not None)
-
-
-def _in_range(option: str, value: float | None, *, low: float, high: float, note: str, open_low: bool = False) -> None:
-    if value is None:
-        return
-    above = value > low if open_low else value >= low
-    below = value < high if math.isinf(high) or option == "--seed" else value <= high
-    if not (above and below):
-        raise ValidationError(f"{option} {value} is out of range: it must be {note}")

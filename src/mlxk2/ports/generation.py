@@ -45,9 +45,10 @@ class Structure:
 class GenerationRequest:
     """What to generate.
 
-    `prompt` holds at least one token id, `max_tokens` is at least 1. `logprobs` is how many of the most probable tokens
-    to report beside each generated one (0: only its own), None for no log-probabilities at all. `borders` are the
-    places of the prompt where a message ends (`RenderedPrompt.borders`).
+    `prompt` holds at least one token id, `max_tokens` is at least 1; an answer that fills the model's context before
+    that ends there, with `LENGTH`. `logprobs` is how many of the most probable tokens to report beside each generated
+    one (0: only its own), None for no log-probabilities at all. `borders` are the places of the prompt where a message
+    ends (`RenderedPrompt.borders`). The range of every parameter stands in `ports/checking.py`.
     """
 
     prompt: tuple[int, ...]
@@ -59,7 +60,10 @@ class GenerationRequest:
 
 
 class FinishReason(Enum):
-    """Why an answer ended: an end token or a completed structure, the token limit, or a cancellation."""
+    """Why an answer ended.
+
+    An end token or a completed structure; the limit of tokens or the end of the context; a cancellation.
+    """
 
     STOP = "stop"
     LENGTH = "length"
