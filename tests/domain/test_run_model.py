@@ -1,8 +1,17 @@
 """`run` as a use case: everything that can be wrong is found before the first token."""
 
+from dataclasses import replace
+
 import pytest
 
-from mlxk2.adapters.memory import MemoryCache, MemoryCatalogue, MemoryEngine, MemoryEngineLoader, StoredModel
+from mlxk2.adapters.memory import (
+    MEMORY_INFO,
+    MemoryCache,
+    MemoryCatalogue,
+    MemoryEngine,
+    MemoryEngineLoader,
+    StoredModel,
+)
 from mlxk2.domain.inspection import Inspector
 from mlxk2.domain.sampling import SamplingChoice
 from mlxk2.domain.usecases.run_model import RunModel, RunOptions
@@ -20,7 +29,9 @@ class Bench:
 
     def __init__(self, model: StoredModel, *, has_chat_template: bool = True) -> None:
         cache, catalogue = MemoryCache([model]), MemoryCatalogue()
-        self.engine = MemoryEngine(lambda prompt: f"<{prompt}>", has_chat_template=has_chat_template)
+        self.engine = MemoryEngine(
+            lambda prompt: f"<{prompt}>", info=replace(MEMORY_INFO, has_chat_template=has_chat_template)
+        )
         self.loader = MemoryEngineLoader(self.engine)
         self.run = RunModel(cache, Inspector(cache, catalogue), catalogue, self.loader)
 

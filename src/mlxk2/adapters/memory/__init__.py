@@ -1,7 +1,7 @@
 """In-memory twins of every port: fast, exact, and proven by the same contracts as the real adapters."""
 
 from mlxk2.adapters.memory.cache import MemoryCache
-from mlxk2.adapters.memory.engine import MemoryEngine, MemoryEngineLoader, Script
+from mlxk2.adapters.memory.engine import MEMORY_INFO, Manner, MemoryEngine, MemoryEngineLoader, Script, StructuredScript
 from mlxk2.adapters.memory.hub import MemoryHub, MemoryRepo
 from mlxk2.adapters.memory.runtime import MemoryCatalogue
 from mlxk2.adapters.memory.source import MemoryContent, MemorySource
@@ -9,6 +9,8 @@ from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, St
 from mlxk2.adapters.memory.system import MemoryClock, MemoryMachine
 
 __all__ = [
+    "MEMORY_INFO",
+    "Manner",
     "MemoryCache",
     "MemoryCatalogue",
     "MemoryClock",
@@ -24,4 +26,5 @@ __all__ = [
     "StoredFile",
     "StoredModel",
     "StoredRevision",
+    "StructuredScript",
 ]
