@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.remove_model import RemoveModel
     from mlxk2.domain.usecases.run_model import RunModel
     from mlxk2.domain.usecases.search_models import SearchModels
+    from mlxk2.domain.usecases.serve_requests import GateMaker
     from mlxk2.domain.usecases.show_model import ShowModel
     from mlxk2.ports.cache import ModelCache
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
@@ -158,12 +159,25 @@ def _search_models(hub: "Hub", inspector: Inspector, machine: "Machine") -> "Sea
     return SearchModels(hub, inspector, machine)
 
 
+def _gates(clock: "Clock") -> "GateMaker":
+    import threading
+
+    from mlxk2.domain.usecases.serve_requests import gate_before
+
+    return lambda engine, budget: gate_before(engine, budget, clock, threading.RLock())
+
+
 def _run_model(
-    cache: "ModelCache", inspector: Inspector, runtime: "RuntimeCatalogue", loader: "EngineLoader"
+    cache: "ModelCache",
+    inspector: Inspector,
+    runtime: "RuntimeCatalogue",
+    loader: "EngineLoader",
+    machine: "Machine",
+    gates: "GateMaker",
 ) -> "RunModel":
     from mlxk2.domain.usecases.run_model import RunModel
 
-    return RunModel(cache, inspector, runtime, loader)
+    return RunModel(cache, inspector, runtime, loader, machine, gates)
 
 
 class Adapters(containers.DeclarativeContainer):
@@ -194,7 +208,10 @@ class App(containers.DeclarativeContainer):
     remove_model = providers.Factory(_remove_model, adapters.cache, inspector)
     push_model = providers.Factory(_push_model, adapters.workspace, adapters.hub)
     search_models = providers.Factory(_search_models, adapters.hub, inspector, adapters.machine)
-    run_model = providers.Factory(_run_model, adapters.cache, inspector, adapters.runtime, adapters.loader)
+    gates = providers.Singleton(_gates, adapters.clock)
+    run_model = providers.Factory(
+        _run_model, adapters.cache, inspector, adapters.runtime, adapters.loader, adapters.machine, gates
+    )
 
     services = providers.Singleton(
         Services,

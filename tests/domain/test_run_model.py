@@ -1,5 +1,6 @@
 """`run` as a use case: everything that can be wrong is found before the first token."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -8,13 +9,17 @@ from mlxk2.adapters.memory import (
     MEMORY_INFO,
     MemoryCache,
     MemoryCatalogue,
+    MemoryClock,
     MemoryEngine,
     MemoryEngineLoader,
+    MemoryMachine,
     StoredModel,
 )
 from mlxk2.domain.inspection import Inspector
 from mlxk2.domain.sampling import SamplingChoice
 from mlxk2.domain.usecases.run_model import RunModel, RunOptions
+from mlxk2.domain.usecases.serve_requests import RequestGate, gate_before
+from mlxk2.ports.engine import Engine, EngineInfo
 from mlxk2.ports.errors import Mlxk2Error, OperationError, ValidationError
 from mlxk2.testing import Pathology, gguf_model, healthy_model, sick_model, with_files
 from mlxk2.testing.contracts.engine import collect
@@ -27,13 +32,22 @@ NAME = "tiny-4bit"
 class Bench:
     """The use case with its fakes at hand."""
 
-    def __init__(self, model: StoredModel, *, has_chat_template: bool = True) -> None:
+    def __init__(
+        self,
+        model: StoredModel,
+        *,
+        has_chat_template: bool = True,
+        info: EngineInfo = MEMORY_INFO,
+        machine: MemoryMachine | None = None,
+    ) -> None:
         cache, catalogue = MemoryCache([model]), MemoryCatalogue()
         self.engine = MemoryEngine(
-            lambda prompt: f"<{prompt}>", info=replace(MEMORY_INFO, has_chat_template=has_chat_template)
+            lambda prompt: f"<{prompt}>", info=replace(info, has_chat_template=has_chat_template)
         )
         self.loader = MemoryEngineLoader(self.engine)
-        self.run = RunModel(cache, Inspector(cache, catalogue), catalogue, self.loader)
+        self.run = RunModel(
+            cache, Inspector(cache, catalogue), catalogue, self.loader, machine or MemoryMachine(), _gate
+        )
 
     def ask(self, options: RunOptions) -> str:
         session = self.run.open(NAME, options)
@@ -46,6 +60,10 @@ class Bench:
         with pytest.raises(Mlxk2Error) as caught:
             self.run.open(name, options)
         return caught.value
+
+
+def _gate(engine: Engine, budget: int | None) -> RequestGate:
+    return gate_before(engine, budget, MemoryClock(), threading.RLock())
 
 
 def test_the_prompt_goes_through_the_chat_template() -> None:

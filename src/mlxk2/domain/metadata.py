@@ -48,26 +48,26 @@ def read_metadata(config: JsonObject) -> ModelMetadata | None:
         if isinstance(architectures, list)
         else (),
         quantization=_quantization_word(quantization),
-        quantization_group_size=_integer(quantization, "group_size"),
+        quantization_group_size=integer(quantization, "group_size"),
         context_length=context_length(config),
-        vocab_size=_integer(config, "vocab_size"),
-        hidden_size=_integer(config, "hidden_size", "n_embd", "d_model"),
-        intermediate_size=_integer(config, "intermediate_size"),
-        num_attention_heads=_integer(config, "num_attention_heads", "n_head"),
-        num_key_value_heads=_integer(config, "num_key_value_heads"),
-        num_hidden_layers=_integer(config, "num_hidden_layers", "n_layer"),
+        vocab_size=integer(config, "vocab_size"),
+        hidden_size=integer(config, "hidden_size", "n_embd", "d_model"),
+        intermediate_size=integer(config, "intermediate_size"),
+        num_attention_heads=integer(config, "num_attention_heads", "n_head"),
+        num_key_value_heads=integer(config, "num_key_value_heads"),
+        num_hidden_layers=integer(config, "num_hidden_layers", "n_layer"),
         torch_dtype=_text(config, "torch_dtype", "dtype"),
     )
 
 
 def context_length(config: JsonObject) -> int | None:
     """The most tokens that prompt and answer may have together."""
-    return _integer(config, *_CONTEXT_KEYS)
+    return integer(config, *_CONTEXT_KEYS)
 
 
 def _quantization(config: JsonObject) -> JsonObject:
     """MLX's own `quantization`, else transformers' `quantization_config`."""
-    for level in (config, _nested(config)):
+    for level in levels(config):
         for key in ("quantization", "quantization_config"):
             value = level.get(key)
             if isinstance(value, dict):
@@ -77,17 +77,19 @@ def _quantization(config: JsonObject) -> JsonObject:
 
 def _quantization_word(quantization: JsonObject) -> str | None:
     """Such as `4bit`, or the method's name where no number of bits is given."""
-    bits = _integer(quantization, "bits")
+    bits = integer(quantization, "bits")
     return f"{bits}bit" if bits else _text(quantization, "quant_method", "mode")
 
 
-def _nested(config: JsonObject) -> JsonObject:
-    value = config.get("text_config")
-    return value if isinstance(value, dict) else {}
+def levels(config: JsonObject) -> tuple[JsonObject, JsonObject]:
+    """The config itself, and what it says of the language model alone."""
+    nested = config.get("text_config")
+    return config, nested if isinstance(nested, dict) else {}
 
 
-def _integer(config: JsonObject, *keys: str) -> int | None:
-    for level in (config, _nested(config)):
+def integer(config: JsonObject, *keys: str) -> int | None:
+    """The first of `keys` that has a whole number, on either level."""
+    for level in levels(config):
         for key in keys:
             value = level.get(key)
             if isinstance(value, int) and not isinstance(value, bool):
@@ -96,7 +98,7 @@ def _integer(config: JsonObject, *keys: str) -> int | None:
 
 
 def _text(config: JsonObject, *keys: str) -> str | None:
-    for level in (config, _nested(config)):
+    for level in levels(config):
         for key in keys:
             value = level.get(key)
             if isinstance(value, str):

@@ -60,6 +60,11 @@ def find_weights(snapshot: Snapshot) -> WeightSet | None:
     return None
 
 
+def loaded_bytes(snapshot: Snapshot) -> int:
+    """The bytes on disk of what mlx-lm loads."""
+    return sum(file.size for name, file in snapshot.files.items() if LOADER_GLOB.fullmatch(name))
+
+
 def _is_safetensors(name: str) -> bool:
     return bool(_SAFETENSORS.fullmatch(name)) and name not in _LORA
 

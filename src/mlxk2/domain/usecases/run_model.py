@@ -1,21 +1,29 @@
 """`run`: load one model and let it answer one prompt."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mlxk2.domain.admission import TicketId
 from mlxk2.domain.answer import Answer
+from mlxk2.domain.budget import MemoryPlan, check_fit, plan_memory
 from mlxk2.domain.compatibility import judge_runtime
 from mlxk2.domain.inspection import Inspector, Located, ModelSummary
+from mlxk2.domain.kv import row_bytes
+from mlxk2.domain.kv_estimate import expected_cost
 from mlxk2.domain.metadata import context_length
 from mlxk2.domain.names import DEMO_ALIAS, DEMO_NAME, parse_reference
 from mlxk2.domain.sampling import SamplingChoice, check_choice, decide
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.stopping import check_stops
 from mlxk2.domain.subject import Subject
+from mlxk2.domain.usecases.serve_requests import GateMaker, RequestGate
+from mlxk2.domain.weights import loaded_bytes
 from mlxk2.ports.cache import ModelCache
+from mlxk2.ports.checking import check_request
 from mlxk2.ports.conversation import Message, RenderOptions
-from mlxk2.ports.engine import Engine, EngineLoader, LoadOptions, RequestId, RuntimeCatalogue
+from mlxk2.ports.engine import Engine, EngineLoader, LoadOptions, RuntimeCatalogue
 from mlxk2.ports.errors import ModelNotFound, OperationError, ValidationError
 from mlxk2.ports.generation import GenerationRequest, Sampling, Sink
+from mlxk2.ports.system import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,43 +41,52 @@ class RunOptions:
     use_chat_template: bool = True
     thinking: bool | None = None
     trust_remote_code: bool = False
+    force_load: bool = False
 
 
 class RunSession:
     """A loaded model with one prompt ready to go. Close it when done."""
 
-    def __init__(self, name: str, engine: Engine, request: GenerationRequest, stops: tuple[str, ...]) -> None:
+    def __init__(self, name: str, gate: RequestGate, request: GenerationRequest, stops: tuple[str, ...]) -> None:
         self.name = name
         self.request = request
         self.answer = Answer(stops)
-        self._engine = engine
-        self._request_id: RequestId | None = None
+        self._gate = gate
+        self._ticket: TicketId | None = None
 
     def start(self, sink: Sink) -> None:
-        self._request_id = self._engine.start(self.request, sink)
+        self._ticket = self._gate.submit(self.request, sink)
 
     def cancel(self) -> None:
-        if self._request_id is not None:
-            self._engine.cancel(self._request_id)
+        if self._ticket is not None:
+            self._gate.cancel(self._ticket)
 
     def close(self) -> None:
-        self._engine.close()
+        self._gate.close()
 
 
 class RunModel:
     def __init__(
-        self, cache: ModelCache, inspector: Inspector, runtime: RuntimeCatalogue, loader: EngineLoader
+        self,
+        cache: ModelCache,
+        inspector: Inspector,
+        runtime: RuntimeCatalogue,
+        loader: EngineLoader,
+        machine: Machine,
+        gates: GateMaker,
     ) -> None:
         self._cache = cache
         self._inspector = inspector
         self._runtime = runtime
         self._loader = loader
+        self._machine = machine
+        self._gates = gates
 
     def open(self, reference: str, options: RunOptions) -> RunSession:
         """Everything that can be wrong is found here, before the first token.
 
-        Raises ValidationError, ModelNotFound, AmbiguousMatch, or OperationError with the reason why the model does not
-        run.
+        Raises ValidationError, ModelNotFound, AmbiguousMatch, ContextExceeded, NotEnoughMemory, or OperationError with
+        the reason why the model does not run.
         """
         _check(options)
         located = self._locate(reference)
@@ -78,13 +95,33 @@ class RunModel:
             raise OperationError(_unhealthy(summary, reference))
         self._check_runtime(summary, subject, options)
         snapshot = subject.snapshot
-        location = self._cache.location(located.repo.folder, snapshot.commit)
-        engine = self._loader.load(location, LoadOptions(options.trust_remote_code))
+        plan = self._plan(summary.name, snapshot, options)
+        engine = self._loader.load(
+            self._cache.location(located.repo.folder, snapshot.commit),
+            LoadOptions(
+                options.trust_remote_code,
+                context_length=context_length(snapshot.config),
+                prefix_cache_bytes=plan.prefix_cache,
+                memory_limit=plan.ceiling,
+                max_rows=1,
+            ),
+        )
         try:
-            return RunSession(summary.name, engine, _request(engine, snapshot, options), options.stops)
+            held = engine.info().weights_bytes or loaded_bytes(snapshot)
+            gate = self._gates(engine, plan.for_requests(held))
+            return RunSession(summary.name, gate, _request(engine, gate, snapshot, options), options.stops)
         except BaseException:
             engine.close()
             raise
+
+    def _plan(self, name: str, snapshot: Snapshot, options: RunOptions) -> MemoryPlan:
+        """No bounds at all with `force_load`: whoever asks for it takes the risk."""
+        if options.force_load:
+            return MemoryPlan()
+        weights = loaded_bytes(snapshot)
+        plan = plan_memory(self._machine, weights)
+        check_fit(name, plan, weights, _expected_kv(snapshot, options))
+        return plan
 
     def _locate(self, reference: str) -> Located:
         parsed = parse_reference(reference)
@@ -124,33 +161,40 @@ def _unhealthy(summary: ModelSummary, reference: str) -> str:
     return f"'{summary.name}' is unhealthy: {summary.health.reason}; repair it with: mlxk2 pull {name} --repair"
 
 
-def _request(engine: Engine, snapshot: Snapshot, options: RunOptions) -> GenerationRequest:
+def _expected_kv(snapshot: Snapshot, options: RunOptions) -> int:
+    """What the answer that was asked for will take at least, in bytes; 0 where nobody can tell before loading."""
+    cost = expected_cost(snapshot.config)
+    if cost is None or options.max_tokens is None:
+        return 0
+    return row_bytes(cost, min(options.max_tokens, context_length(snapshot.config) or options.max_tokens))
+
+
+def _request(engine: Engine, gate: RequestGate, snapshot: Snapshot, options: RunOptions) -> GenerationRequest:
     prompt = tuple(_prompt_tokens(engine, options))
     if not prompt:
         raise ValidationError("The prompt has no tokens for this model; write some text")
     limit = context_length(snapshot.config)
-    if limit is not None and len(prompt) >= limit:
-        raise ValidationError(
-            f"The prompt has {len(prompt)} tokens, and this model's context holds {limit} with the answer;"
-            " shorten the prompt"
-        )
+    check_request(GenerationRequest(prompt, 1), replace(engine.info(), context_length=limit))
     room = None if limit is None else limit - len(prompt)
     sampling = decide(options.sampling, snapshot.json_object("generation_config.json"))
-    return GenerationRequest(prompt, _token_limit(options.max_tokens, room), sampling)
+    request = GenerationRequest(prompt, _token_limit(gate, len(prompt), room, options.max_tokens), sampling)
+    gate.check(request)
+    return request
 
 
 _UNKNOWN_CONTEXT = 4096
 
 
-def _token_limit(asked: int | None, room: int | None) -> int:
-    """What the user asked for within the context's room; where the config names no context, 4,096 tokens."""
-    if room is None:
-        return asked or _UNKNOWN_CONTEXT
-    if asked is not None and asked > room:
+def _token_limit(gate: RequestGate, prompt_tokens: int, room: int | None, asked: int | None) -> int:
+    """What the user asked for, within the context's `room`; else as much as context and memory have room for.
+
+    Where the config names no context, 4,096 tokens.
+    """
+    if asked is not None and room is not None and asked > room:
         raise ValidationError(
             f"--max-tokens {asked} does not fit: beside the prompt this model's context has room for {room} tokens"
         )
-    return asked or room
+    return asked or max(gate.room(prompt_tokens, room or _UNKNOWN_CONTEXT), 1)
 
 
 def _prompt_tokens(engine: Engine, options: RunOptions) -> list[int]:

@@ -1,10 +1,18 @@
 """The JSON document that every command prints with `--json`."""
 
 import json
+from dataclasses import replace
 from math import isfinite, isnan
 
 from mlxk2.entrypoints.cli.records import Data, ErrorObject, LocksData, to_json
-from mlxk2.ports.errors import AmbiguousMatch, LocksPresent, Mlxk2Error, OperationError
+from mlxk2.ports.errors import (
+    AmbiguousMatch,
+    ContextExceeded,
+    LocksPresent,
+    Mlxk2Error,
+    NotEnoughMemory,
+    OperationError,
+)
 
 Document = dict[str, object]
 
@@ -35,15 +43,16 @@ def render(document: Document, *, pretty: bool) -> str:
 
 def error_object(error: Mlxk2Error) -> ErrorObject:
     """The error as scripts see it."""
-    matches = error.matches if isinstance(error, AmbiguousMatch) else ()
-    hashes = error.available_hashes if isinstance(error, AmbiguousMatch) else ()
-    return ErrorObject(
-        type=error.type,
-        message=error.message,
-        matches=list(matches) or None,
-        available_hashes=list(hashes) or None,
-        details=error.details,
-    )
+    plain = ErrorObject(type=error.type, message=error.message, details=error.details)
+    match error:
+        case AmbiguousMatch():
+            hashes = list(error.available_hashes) or None
+            return replace(plain, matches=list(error.matches) or None, available_hashes=hashes)
+        case ContextExceeded():
+            return replace(plain, prompt_tokens=error.prompt_tokens, context_length=error.context_length)
+        case NotEnoughMemory():
+            return replace(plain, needed_bytes=error.needed_bytes, limit_bytes=error.limit_bytes)
+    return plain
 
 
 def _error_data(error: Mlxk2Error) -> Data | None:

@@ -295,6 +295,7 @@ def _add_run(commands: Any) -> None:
         (
             ("--no-stream", "print the answer when it is complete"),
             ("--no-chat-template", "give the model the bare prompt, without its chat template"),
+            ("--force-load", "load the model even when this machine seems to have too little memory for it"),
             ("--trust-remote-code", "let the model run Python files of its own; only for authors you trust"),
             ("--verbose", "say on standard error how fast it was and why the answer ended"),
         ),

@@ -362,12 +362,19 @@ class VersionData:
 
 @dataclass(frozen=True)
 class ErrorObject:
-    """`matches` comes with `ambiguous_match`, `available_hashes` when a revision is ambiguous."""
+    """`matches` comes with `ambiguous_match`, `available_hashes` when a revision is ambiguous.
+
+    The numbers of tokens come with `context_length_exceeded`, those of bytes with `not_enough_memory`.
+    """
 
     type: str
     message: str
     matches: list[str] | None = field(default=None, metadata=LEFT_OUT)
     available_hashes: list[str] | None = field(default=None, metadata=LEFT_OUT)
+    prompt_tokens: int | None = field(default=None, metadata=LEFT_OUT)
+    context_length: int | None = field(default=None, metadata=LEFT_OUT)
+    needed_bytes: int | None = field(default=None, metadata=LEFT_OUT)
+    limit_bytes: int | None = field(default=None, metadata=LEFT_OUT)
     details: str | None = field(default=None, metadata=LEFT_OUT)
 
 

@@ -62,6 +62,7 @@ def _options(args: Namespace) -> RunOptions:
         use_chat_template=not args.no_chat_template,
         thinking=args.thinking,
         trust_remote_code=args.trust_remote_code,
+        force_load=args.force_load,
     )
 
 
