@@ -2,7 +2,7 @@
 
 
 class MemoryClock:
-    """Stands still at `now`."""
+    """Stands still at `now`, until it is told to advance."""
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self._now = now
@@ -10,16 +10,28 @@ class MemoryClock:
     def now(self) -> float:
         return self._now
 
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
 
 class MemoryMachine:
-    """A computer with this much memory, in bytes."""
+    """A computer with this much memory, of which this process takes some, in bytes."""
 
-    def __init__(self, total: int | None = 16 * 10**9, available: int | None = 8 * 10**9) -> None:
+    def __init__(
+        self,
+        total: int | None = 16 * 10**9,
+        available: int | None = 8 * 10**9,
+        resident: int | None = 100 * 10**6,
+    ) -> None:
         self._total = total
         self._available = available
+        self._resident = resident
 
     def total_memory(self) -> int | None:
         return self._total
 
     def available_memory(self) -> int | None:
         return self._available
+
+    def resident_memory(self) -> int | None:
+        return self._resident
