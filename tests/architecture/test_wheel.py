@@ -113,7 +113,16 @@ def test_tools_for_tests_are_not_required_by_users(wheel: Path) -> None:
         for line in metadata(wheel).get_all("Requires-Dist", [])
         if "extra ==" not in line
     }
-    assert required == {"dependency-injector", "hf-xet", "huggingface_hub", "mlx", "mlx-lm", "pathspec", "rich"}
+    assert required == {
+        "dependency-injector",
+        "hf-xet",
+        "huggingface_hub",
+        "llguidance",
+        "mlx",
+        "mlx-lm",
+        "pathspec",
+        "rich",
+    }
 
 
 def test_the_unpacked_wheel_runs(wheel: Path) -> None:

@@ -14,11 +14,13 @@ RequestId = int
 class LoadOptions:
     """`trust_remote_code` allows a model to run Python files of its own; off unless the user says so.
 
+    `context_length` is the most tokens that prompt and answer may have together, None when it is not known.
     `prefix_cache_bytes` bounds the prefix cache; 0 turns it off. `memory_limit` is what MLX may take in bytes, None for
     MLX's own default. `max_rows` is how many requests decode together.
     """
 
     trust_remote_code: bool = False
+    context_length: int | None = None
     prefix_cache_bytes: int = 0
     memory_limit: int | None = None
     max_rows: int = 32
@@ -48,7 +50,8 @@ class KvCost:
 class Markers:
     """The texts with which the model marks parts of its output; None where it has none.
 
-    `tool_format` names how a tool call is written (docs/tool-calls.md lists them).
+    `tool_format` names how a tool call is written (docs/tool-calls.md lists them). `special` holds (text, token id) of
+    the vocabulary's tokens that ordinary text does not spell: a grammar has to name them by their ids.
     """
 
     think_start: str | None = None
@@ -56,6 +59,7 @@ class Markers:
     tool_start: str | None = None
     tool_end: str | None = None
     tool_format: str | None = None
+    special: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

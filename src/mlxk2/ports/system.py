@@ -18,3 +18,6 @@ class Machine(Protocol):
 
     def available_memory(self) -> int | None:
         """Bytes that programs can still take without swapping, or None where the system does not tell."""
+
+    def resident_memory(self) -> int | None:
+        """Bytes of physical memory that this process takes now, or None where the system does not tell."""

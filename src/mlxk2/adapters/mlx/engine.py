@@ -1,164 +1,164 @@
-"""One loaded model in a thread of its own, which alone touches MLX (docs/ADR/0005).
+"""One loaded model in a thread of its own, which alone touches MLX (docs/ADR/0005, docs/ADR/0009).
 
-Requests wait in a queue and are served one after the other; only plain Python values cross the thread's border.
+Only plain Python values cross the thread's border. Chat templates and tokenizing run in the caller's thread, compiling
+a structure in a second one: neither holds up a step.
 """
 
 import itertools
 import queue
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
+from mlxk2.adapters.mlx.core import Core
 from mlxk2.adapters.mlx.loading import LoadedModel, end_streams, load_model, wired_memory
-from mlxk2.adapters.mlx.rendering import has_thinking_switch, render
-from mlxk2.adapters.mlx.sampling import make_processors, make_sampler
+from mlxk2.adapters.mlx.row import Row
+from mlxk2.adapters.mlx.structures import Matcher
+from mlxk2.ports.checking import check_request
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
-from mlxk2.ports.engine import EngineInfo, EngineStats, LoadOptions, RequestId, Watch, unwatched
-from mlxk2.ports.errors import Mlxk2Error, OperationError
-from mlxk2.ports.generation import Delta, Event, Failed, Finished, FinishReason, GenerationRequest, Sink
+from mlxk2.ports.engine import EngineInfo, EngineStats, Loading, LoadOptions, RequestId, Stepped, Watch, unwatched
+from mlxk2.ports.errors import EngineFailure, Mlxk2Error
+from mlxk2.ports.generation import Failed, FinishReason, GenerationRequest, Sink, Structure
 from mlxk2.ports.system import Machine
 
-T = TypeVar("T")
 Job = Callable[[], None]
+_CLOSED = "The engine is closed; load the model again"
 
 
 class MlxEngine:
     """The `Engine` port in this process. Made by `MlxEngineLoader`, which hands it the function that loads."""
 
-    def __init__(self, load: Callable[[], LoadedModel]) -> None:
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+    def __init__(
+        self, load: Callable[[], LoadedModel], options: LoadOptions, machine: Machine, watch: Watch = unwatched
+    ) -> None:
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._ids = itertools.count(1)
-        self._live: set[RequestId] = set()
+        self._closing = threading.Lock()
         self._closed = False
-        self._loaded: LoadedModel | None = None
-        self._thread = threading.Thread(target=self._work, name="mlx-engine", daemon=True)
+        self._compiling: dict[RequestId, Row] = {}
+        self._compiler = ThreadPoolExecutor(1, thread_name_prefix="mlx-engine-structures")
+        self._watch = watch
+        ready: Future[Core] = Future()
+        make = lambda: Core(load, options, machine, lambda stage: watch(Loading(stage)))  # noqa: E731 - for its thread
+        self._thread = threading.Thread(target=self._work, args=(make, ready), name="mlx-engine", daemon=True)
         self._thread.start()
         try:
-            self._info = self._call(lambda: self._adopt(load()))
-        except Exception:
+            self._core = ready.result()
+        except BaseException:
             self.close()
             raise
 
     def info(self) -> EngineInfo:
-        return self._info
+        return self._core.info
 
     def stats(self) -> EngineStats:
-        return EngineStats()
+        return self._core.stats()
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), options: RenderOptions = RenderOptions()
     ) -> RenderedPrompt:
-        del tools
-        return RenderedPrompt(
-            tuple(self._call(lambda: render(self._model.tokenizer, messages, thinking=options.thinking)))
-        )
-
-    def detokenize(self, tokens: Sequence[int]) -> str:
-        return self._call(lambda: str(self._model.tokenizer.decode(list(tokens))))
+        return self._core.text.render(messages, tools, options)
 
     def tokenize(self, text: str) -> list[int]:
-        return self._call(lambda: [int(token) for token in self._model.tokenizer.encode(text)])
+        return self._core.text.tokenize(text)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        return self._core.text.detokenize(tokens)
 
     def start(self, request: GenerationRequest, sink: Sink) -> RequestId:
         request_id = next(self._ids)
-        self._live.add(request_id)
-        started = time.perf_counter()
-        self._jobs.put(lambda: self._serve(request_id, request, sink, started))
+        try:
+            check_request(request, self._core.info)
+        except Mlxk2Error as error:
+            failed = Failed(error)  # the name of a caught exception does not outlive its block
+            self._post(lambda: _tell(sink, failed), otherwise=lambda: _tell(sink, failed))
+            return request_id
+        row = Row(request_id, request, sink, limit=self._core.limit(request))
+        self._post(lambda: self._begin(row), otherwise=lambda: row.fail(EngineFailure(_CLOSED)))
         return request_id
 
     def cancel(self, request_id: RequestId) -> None:
-        self._live.discard(request_id)
+        self._post(lambda: self._cancel(request_id))
 
     def close(self) -> None:
-        if self._closed:
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(lambda: None)  # wakes the thread, which then sees that it is the last job
+        if threading.current_thread() is not self._thread:  # a sink may close the engine
+            self._thread.join()
+
+    def _post(self, job: Job, otherwise: Job = lambda: None) -> None:
+        """Let the engine's thread do it; when that has ended or is about to, do the other thing here."""
+        with self._closing:
+            if not self._closed:
+                self._jobs.put(job)
+                return
+        otherwise()
+
+    def _work(self, make: Callable[[], Core], ready: "Future[Core]") -> None:
+        try:
+            core = make()
+        except BaseException as error:  # noqa: BLE001 - whoever waits for it gets it, whatever it is
+            ready.set_exception(error)
+            end_streams()
             return
-        self._closed = True
-        self._live.clear()
-        self._jobs.put(None)
-        self._thread.join()
-
-    @property
-    def _model(self) -> LoadedModel:
-        if self._loaded is None:
-            raise OperationError("The model is not loaded")
-        return self._loaded
-
-    def _adopt(self, loaded: LoadedModel) -> EngineInfo:
-        self._loaded = loaded
-        return EngineInfo(
-            has_chat_template=bool(loaded.tokenizer.has_chat_template),
-            has_thinking_switch=has_thinking_switch(loaded.tokenizer),
-            vocab_size=len(loaded.tokenizer),
-        )
-
-    def _call(self, work: Callable[[], T]) -> T:
-        """Run `work` in the engine's thread and wait for its result."""
-        future: Future[T] = Future()
-
-        def job() -> None:
-            try:
-                future.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - whoever waits gets it, whatever it is
-                future.set_exception(error)
-
-        self._jobs.put(job)
-        return future.result()
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
-        self._loaded = None
+        ready.set_result(core)
+        with wired_memory():
+            while self._do_jobs(core):
+                core.turn()
+                self._watch(Stepped(core.busy + len(self._compiling)))
+        for row in [*core.rows, *self._compiling.values()]:
+            row.finish(FinishReason.CANCELLED)
+        core.close()
+        self._compiler.shutdown(wait=False, cancel_futures=True)
         end_streams()
 
-    def _serve(self, request_id: RequestId, request: GenerationRequest, sink: Sink, started: float) -> None:
+    def _do_jobs(self, core: Core) -> bool:
+        """What was posted since the last turn; waits for something when there is no turn to take. False: the end."""
+        while True:
+            try:
+                job = self._jobs.get(block=not core.busy)
+            except queue.Empty:
+                return True
+            job()
+            if self._closed and self._jobs.empty():
+                return False
+
+    def _begin(self, row: Row) -> None:
+        structure = row.request.structure
+        if structure is None:
+            self._core.add(row)
+        else:
+            self._compiling[row.id] = row
+            self._compiler.submit(self._compile, row, structure)
+
+    def _compile(self, row: Row, structure: Structure) -> None:
+        result: Matcher | Mlxk2Error
         try:
-            for event in self._generate(request_id, request, started):
-                sink(event)
+            result = self._core.compile(structure)
         except Mlxk2Error as error:
-            sink(Failed(error))
-        except Exception as error:  # noqa: BLE001 - one request fails, the engine goes on
-            sink(Failed(OperationError(f"The engine failed: {error}", details=type(error).__name__)))
-        finally:
-            self._live.discard(request_id)
+            result = error
+        except Exception as error:  # noqa: BLE001 - one request's structure
+            result = EngineFailure(f"The structure could not be compiled: {error}", details=type(error).__name__)
+        self._post(lambda: self._compiled(row, result))
 
-    def _generate(self, request_id: RequestId, request: GenerationRequest, started: float) -> Iterator[Event]:
-        tokens = 0
-        first = 0.0
-        reason = FinishReason.LENGTH
-        detokenizer = self._model.tokenizer.detokenizer
-        for token in self._tokens(request) if request_id in self._live else ():
-            tokens += 1
-            first = first or time.perf_counter() - started
-            if token in self._model.tokenizer.eos_token_ids:
-                reason = FinishReason.STOP
-                break
-            detokenizer.add_token(token)
-            yield Delta(detokenizer.last_segment, tokens)
-            if request_id not in self._live:
-                break
-        if request_id not in self._live and reason is not FinishReason.STOP:
-            reason = FinishReason.CANCELLED
-        detokenizer.finalize()
-        if rest := detokenizer.last_segment:
-            yield Delta(rest, tokens)
-        yield Finished(reason, len(request.prompt), tokens, first, time.perf_counter() - started)
+    def _compiled(self, row: Row, result: Matcher | Mlxk2Error) -> None:
+        if self._compiling.pop(row.id, None) is None:
+            return
+        if isinstance(result, Mlxk2Error):
+            row.fail(result)
+        else:
+            row.matcher = result
+            self._core.add(row)
 
-    def _tokens(self, request: GenerationRequest) -> Iterator[int]:
-        import mlx.core as mx
-        from mlx_lm.generate import generate_step
-
-        steps = generate_step(
-            mx.array(request.prompt),
-            self._model.model,
-            max_tokens=request.max_tokens,
-            sampler=make_sampler(request.sampling, self._info.vocab_size),
-            logits_processors=make_processors(request.sampling),
-        )
-        with wired_memory():
-            for token, _ in steps:
-                yield int(token)
+    def _cancel(self, request_id: RequestId) -> None:
+        row = self._compiling.pop(request_id, None)
+        if row:
+            row.finish(FinishReason.CANCELLED)
+        else:
+            self._core.cancel(request_id)
 
 
 class MlxEngineLoader:
@@ -168,5 +168,9 @@ class MlxEngineLoader:
         self._machine = machine
 
     def load(self, location: str, options: LoadOptions, watch: Watch = unwatched) -> MlxEngine:
-        del watch
-        return MlxEngine(lambda: load_model(location, options, self._machine))
+        return MlxEngine(lambda: load_model(location, options, self._machine), options, self._machine, watch)
+
+
+def _tell(sink: Sink, event: Failed) -> None:
+    with suppress(Exception):  # a sink that raises harms nobody but itself, and this was its last event
+        sink(event)

@@ -1,6 +1,12 @@
-"""Memory of the computer, by POSIX sysconf and, on Linux, /proc/meminfo."""
+"""Memory of the computer and of this process: POSIX sysconf, /proc on Linux, libproc on macOS."""
 
+import ctypes
 import os
+import sys
+
+_PROC_PIDTASKINFO = 4
+"""libproc.h: virtual and resident size lead the answer, in 64-bit words."""
+_TASK_INFO_WORDS = 12
 
 
 class SystemMachine:
@@ -16,6 +22,25 @@ class SystemMachine:
             return int(rows["MemAvailable"].split()[0]) * 1024
         except (OSError, KeyError, ValueError, IndexError):
             return None
+
+    def resident_memory(self) -> int | None:
+        try:
+            if sys.platform == "darwin":
+                return _resident_on_macos()
+            with open("/proc/self/statm", encoding="ascii") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, ValueError, IndexError):
+            return None
+
+
+def _resident_on_macos() -> int | None:
+    """Not run on a Mac yet: proc_pidinfo fills a proc_taskinfo and returns its size, 96 bytes."""
+    words = (ctypes.c_uint64 * _TASK_INFO_WORDS)()
+    size = ctypes.sizeof(words)
+    filled = ctypes.CDLL("/usr/lib/libproc.dylib").proc_pidinfo(
+        os.getpid(), _PROC_PIDTASKINFO, ctypes.c_uint64(0), ctypes.byref(words), size
+    )
+    return int(words[1]) if filled == size else None
 
 
 def _pages(name: str) -> int | None:

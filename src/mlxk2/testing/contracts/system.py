@@ -26,6 +26,7 @@ class MachineContract:
         raise NotImplementedError(request)
 
     def test_memory_is_in_bytes_and_no_more_is_free_than_there_is(self, machine: Machine) -> None:
-        total, available = machine.total_memory(), machine.available_memory()
+        total, available, resident = machine.total_memory(), machine.available_memory(), machine.resident_memory()
         assert total is None or total > 10**8
         assert total is None or available is None or 0 < available <= total
+        assert total is None or resident is None or 0 < resident < total

@@ -1,0 +1,153 @@
+"""Rows whose prompts are being processed, in pieces.
+
+Short prompts go together, padded on the right to the longest of them; a long one goes alone, a piece at each turn, and
+does not hold the short ones up. While others decode, pieces are smaller, and smaller still when one took long.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from mlxk2.adapters.mlx import caches as kv
+from mlxk2.adapters.mlx.batch import Batch
+from mlxk2.adapters.mlx.caches import Caches
+from mlxk2.adapters.mlx.prefix_cache import PrefixStore
+from mlxk2.adapters.mlx.row import Row
+
+IDLE_PIECE = 2048
+"""Tokens in a piece while nobody else decodes: mlx-lm's default."""
+LARGEST_BUSY_PIECE = 512
+SMALLEST_BUSY_PIECE = 32
+LONGEST_PAUSE = 0.2
+"""Seconds that those who decode should wait for a piece, where its size can help it."""
+_KEPT_AT_ONCE = 64
+"""New tokens of a prompt that make it worth keeping before its answer is finished."""
+
+
+class Pace:
+    """How many tokens a piece has while others decode; it follows what the machine turns out to manage."""
+
+    def __init__(self) -> None:
+        self._busy = LARGEST_BUSY_PIECE
+
+    def piece(self, *, others_decode: bool) -> int:
+        return self._busy if others_decode else IDLE_PIECE
+
+    def took(self, tokens: int, seconds: float) -> None:
+        """Halve the piece after a slow one, double it after a quick one."""
+        if seconds > LONGEST_PAUSE and tokens >= self._busy // 2:
+            self._busy = max(SMALLEST_BUSY_PIECE, self._busy // 2)
+        elif seconds < LONGEST_PAUSE / 4 and tokens >= self._busy // 2:
+            self._busy = min(LARGEST_BUSY_PIECE, self._busy * 2)
+
+
+class Prefill:
+    """First come, first served within each kind, short and long."""
+
+    def __init__(self, model: Any, store: PrefixStore, *, can_batch: bool, can_cut: bool) -> None:
+        self.rows: list[Row] = []
+        self._model = model
+        self._store = store
+        self._can_batch = can_batch
+        self._can_cut = can_cut
+        self._pace = Pace()
+
+    def add(self, row: Row) -> None:
+        """Begin with what is kept of the row's tokens."""
+        prefix = self._store.find(row.tokens)
+        if prefix:
+            row.caches, row.position = prefix.caches, prefix.length
+            row.cached = min(prefix.length, row.prompt_length - 1)
+        else:
+            row.caches, row.position = kv.new_caches(self._model), 0
+        self.rows.append(row)
+        row.progress()
+
+    def next_groups(self, *, others_decode: bool) -> list[list[Row]]:
+        """The rows that the next pieces are for: short prompts that fit into one together, and one long prompt."""
+        piece = self._pace.piece(others_decode=others_decode)
+        short = [row for row in self.rows if self._next_stop(row) == row.unprocessed <= piece]
+        long = [row for row in self.rows if row not in short]
+        return [group for group in (self._fitting(short, piece), long[:1]) if group]
+
+    def _fitting(self, rows: Sequence[Row], piece: int) -> list[Row]:
+        """From the first on, as many as the padded piece has room for; a row that must go alone does."""
+        group: list[Row] = []
+        widest = 0
+        for row in rows:
+            widest_with = max(widest, row.unprocessed)
+            fits = self._can_batch and not row.alone and (len(group) + 1) * widest_with <= piece
+            if group and not fits:
+                continue
+            group.append(row)
+            widest = widest_with
+            if row.alone:
+                break
+        return group
+
+    def process(self, group: Sequence[Row], *, others_decode: bool) -> Batch | None:
+        """One piece for these rows; those that are ready for their first token come back as a batch."""
+        started = time.perf_counter()
+        tokens = sum(row.unprocessed for row in group)
+        if len(group) > 1:
+            batch = Batch(self._model, group, self._together(group))
+        else:
+            (row,) = group
+            tokens = min(self._next_stop(row), self._pace.piece(others_decode=others_decode))
+            self._advance(row, tokens)
+            if row.unprocessed:
+                self._pace.took(tokens, time.perf_counter() - started)
+                return None
+            batch = Batch(self._model, group, row.caches or [])
+        for row in group:
+            self.rows.remove(row)
+            row.caches = None
+        self._pace.took(tokens, time.perf_counter() - started)
+        return batch
+
+    def _next_stop(self, row: Row) -> int:
+        """Tokens up to where the caches are to be kept: the end, or a border where they cannot be cut later."""
+        borders = () if self._can_cut else row.request.borders
+        ahead = [border - row.position for border in borders if row.position < border <= row.position + row.unprocessed]
+        return min(ahead, default=row.unprocessed)
+
+    def _advance(self, row: Row, count: int) -> None:
+        import mlx.core as mx
+
+        if count:
+            piece = row.tokens[row.position : row.position + count]
+            self._model(mx.array([piece]), cache=row.caches)
+            kv.evaluate(row.caches or [])
+            row.position += count
+            row.progress()
+            if count >= LARGEST_BUSY_PIECE:
+                mx.clear_cache()
+        fresh = row.position - row.cached
+        at_border = not self._can_cut and row.position in row.request.borders
+        if count and (at_border or (not row.unprocessed and fresh >= _KEPT_AT_ONCE)) and row.caches:
+            self._store.put(row.tokens[: row.position], kv.copy_of(row.caches))
+
+    def _together(self, group: Sequence[Row]) -> Caches:
+        """The caches of the rows as one batch, with all but the last of their tokens processed."""
+        import mlx.core as mx
+
+        caches = kv.merge([row.caches or [] for row in group])
+        pieces = [row.tokens[row.position : -1] for row in group]
+        widest = max(len(piece) for piece in pieces)
+        if widest:
+            padding = [widest - len(piece) for piece in pieces]
+            inputs = mx.array([piece + [0] * pad for piece, pad in zip(pieces, padding, strict=True)])
+            if any(padding):
+                kv.prepare(caches, [len(piece) for piece in pieces], padding)
+            self._model(inputs, cache=caches)
+            if any(padding):
+                kv.finalize(caches)
+            kv.evaluate(caches)
+        for index, row in enumerate(group):
+            row.position = len(row.tokens) - 1
+            row.progress()
+            if len(pieces[index]) >= _KEPT_AT_ONCE:
+                kept = kv.extract(caches, index)
+                kv.evaluate(kept)
+                self._store.put(row.tokens[:-1], kept)
+        return caches

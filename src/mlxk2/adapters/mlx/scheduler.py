@@ -1,0 +1,180 @@
+"""The turns of an engine: who waits, whose prompt is processed, who decodes, and what becomes of them on a failure.
+
+Everything here runs in the thread that owns MLX. A turn is one step of those who decode and one piece of prompts, so
+that a newcomer waits for neither a quota of steps nor a long prompt. What is wrong with one row ends that row. A step
+that raises ends nobody at first: the caches are lost, the tokens are not, and each row's are processed again, alone,
+which finds the one at fault. If the next step raises as well, the engine begins anew.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mlxk2.adapters.mlx import caches as kv
+from mlxk2.adapters.mlx.batch import Batch
+from mlxk2.adapters.mlx.loading import LoadedModel
+from mlxk2.adapters.mlx.prefill import Prefill
+from mlxk2.adapters.mlx.prefix_cache import PrefixStore
+from mlxk2.adapters.mlx.row import Row
+from mlxk2.ports.engine import EngineInfo
+from mlxk2.ports.errors import EngineFailure
+
+
+class StepFailed(Exception):
+    """Two steps in a row raised: the model has to be loaded again."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What an engine has done since it was made, restarts included; tokens but for `steps`."""
+
+    steps: int = 0
+    generated: int = 0
+    prompt: int = 0
+    cached: int = 0
+
+
+class Scheduler:
+    """For one loaded model. `text` gives a token's text for log-probabilities."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        info: EngineInfo,
+        store: PrefixStore,
+        text: Callable[[int], str],
+        counters: Counters,
+    ) -> None:
+        caches = kv.new_caches(loaded.model)
+        self.waiting: deque[Row] = deque()
+        self.batch: Batch | None = None
+        self._counters = counters
+        self._model = loaded.model
+        self._tokenizer = loaded.tokenizer
+        self._ends = frozenset(int(token) for token in loaded.tokenizer.eos_token_ids)
+        self._store = store
+        self._text = text
+        self._max_rows = info.max_rows
+        self.prefill = Prefill(loaded.model, store, can_batch=kv.can_batch(caches), can_cut=kv.can_cut(caches))
+        self._failed_before = False
+
+    @property
+    def rows(self) -> list[Row]:
+        """Everyone who is not finished."""
+        return [*self.waiting, *self.prefill.rows, *(self.batch.rows if self.batch else ())]
+
+    @property
+    def busy(self) -> int:
+        return len(self.waiting) + len(self.prefill.rows) + (len(self.batch.rows) if self.batch else 0)
+
+    def at_work(self) -> tuple[int, int, int]:
+        """How many wait, have their prompts processed, and decode; for any thread that wants to know."""
+        decoding = self.batch.rows if self.batch else []
+        return tuple(sum(not row.done for row in list(rows)) for rows in (self.waiting, self.prefill.rows, decoding))  # type: ignore[return-value]
+
+    def turn(self) -> None:
+        """Raises StepFailed when the model must be loaded again; all but those who wait have failed then."""
+        self._drop_the_done()
+        self._decode()
+        self._admit()
+        self._process_prompts()
+        self._counters.steps += 1
+
+    def _drop_the_done(self) -> None:
+        if any(row.done for row in self.waiting):
+            self.waiting = deque(row for row in self.waiting if not row.done)
+        self.prefill.rows = [row for row in self.prefill.rows if not row.done]
+        if self.batch:
+            self.batch.keep(lambda row: not row.done)
+            if not self.batch.rows:
+                self.batch = None
+
+    def _decode(self) -> None:
+        if self.batch is None:
+            return
+        try:
+            taken = self.batch.step(self._text)
+        except Exception as error:  # noqa: BLE001 - whatever MLX raises, the rows are worth saving
+            self._save_rows(error)
+            return
+        self._failed_before = False
+        for row, token, logprobs in taken:
+            if not row.done:
+                self._take(row, token, logprobs)
+        for row in self.batch.rows:
+            if row.done:
+                self._keep_prefix(row)
+        self._drop_the_done()
+
+    def _take(self, row: Row, token: int, logprobs: Any) -> None:
+        self._counters.generated += 1
+        try:
+            row.take(token, logprobs, lambda: self._tokenizer.detokenizer, is_end=token in self._ends)
+        except Exception as error:  # noqa: BLE001 - a tokenizer that cannot decode its own token
+            row.fail(_failure("The text of the answer could not be decoded", error))
+        if row.matcher and (problem := row.matcher.problem):
+            row.fail(EngineFailure(f"The answer could not be held to its structure: {problem}; try it again"))
+
+    def _keep_prefix(self, row: Row) -> None:
+        """A later request may go on from where this one ended."""
+        if self.batch and row.generated and row.tokens:
+            caches = self.batch.extract(row)
+            kv.evaluate(caches)
+            self._store.put(row.tokens, caches)
+
+    def _admit(self) -> None:
+        room = self._max_rows - len(self.prefill.rows) - (len(self.batch.rows) if self.batch else 0)
+        while room > 0 and self.waiting:
+            row = self.waiting.popleft()
+            room -= 1
+            try:
+                self.prefill.add(row)
+            except Exception as error:  # noqa: BLE001 - this row's caches, nobody else's
+                row.fail(_failure("The request could not be begun", error))
+                continue
+            self._counters.prompt += row.prompt_length
+            self._counters.cached += row.cached
+
+    def _process_prompts(self) -> None:
+        others = self.batch is not None
+        for group in self.prefill.next_groups(others_decode=others):
+            try:
+                newcomers = self.prefill.process(group, others_decode=others)
+                if newcomers and self.batch:
+                    self.batch.join(newcomers)
+                elif newcomers:
+                    self.batch = newcomers
+            except Exception as error:  # noqa: BLE001 - the rows are told
+                self._retry_alone(group, error)
+
+    def _retry_alone(self, group: list[Row], error: Exception) -> None:
+        """One of these rows cannot be processed; those that were not alone get another try, alone."""
+        for row in group:
+            if row not in self.prefill.rows:
+                self.prefill.rows.append(row)
+            if len(group) == 1 and row.alone:
+                row.fail(_failure("The prompt could not be processed", error))
+            row.alone = True
+            row.begin_again()
+            row.caches = kv.new_caches(self._model)
+        self._drop_the_done()
+
+    def _save_rows(self, error: Exception) -> None:
+        rows = [row for row in self.batch.rows if not row.done] if self.batch else []
+        self.batch = None
+        self._store.clear()
+        if self._failed_before:
+            for row in [*rows, *self.prefill.rows]:
+                row.fail(_failure("The engine failed twice in a row", error))
+            raise StepFailed from error
+        self._failed_before = True
+        for row in rows:
+            row.alone = True
+            row.begin_again()
+            row.caches = kv.new_caches(self._model)
+        self.prefill.rows[:0] = rows
+
+
+def _failure(what: str, error: Exception) -> EngineFailure:
+    return EngineFailure(f"{what}: {error}; try it again", details=type(error).__name__)

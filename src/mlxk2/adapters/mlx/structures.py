@@ -1,0 +1,106 @@
+"""Output that is held to a form: llguidance says which tokens may come next, plain MLX operations rule the others out.
+
+llguidance's own MLX kernel runs on Metal only. Compiling takes a millisecond or so for an ordinary schema, and a second
+or so once per model for its vocabulary: neither belongs into the thread that steps.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlxk2.ports.errors import OperationError, ValidationError
+from mlxk2.ports.generation import Structure
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher, LLTokenizer
+
+_NAMES = {"json_schema": "JSON schema", "regex": "regular expression", "lark": "grammar"}
+
+
+class Matcher:
+    """Follows one request's output through its structure. Nothing here raises: what goes wrong is seen in `problem`."""
+
+    def __init__(self, matcher: "LLMatcher") -> None:
+        self._matcher = matcher
+
+    @property
+    def complete(self) -> bool:
+        """Nothing may follow any more."""
+        return bool(self._matcher.is_stopped()) and not self._matcher.is_error()
+
+    @property
+    def problem(self) -> str | None:
+        return self._matcher.get_error() if self._matcher.is_error() else None
+
+    def consume(self, token: int) -> None:
+        self._matcher.consume_token(token)
+
+    def begin_again(self, tokens: Sequence[int]) -> None:
+        self._matcher.reset()
+        self._matcher.consume_tokens(list(tokens))
+
+    def allowed(self) -> bytes:
+        """One bit per token of the vocabulary, in little-endian words of 32."""
+        return bytes(self._matcher.compute_bitmask())
+
+
+class StructureCompiler:
+    """Makes matchers for one model's vocabulary; `vocab_size` is that of its logits."""
+
+    def __init__(self, tokenizer: Any, vocab_size: int) -> None:
+        self._tokenizer = tokenizer
+        self._vocab_size = vocab_size
+        self._vocabulary: LLTokenizer | None = None
+
+    def compile(self, structure: Structure) -> Matcher:
+        """Raises ValidationError with llguidance's reason when it cannot be compiled."""
+        try:
+            import llguidance
+
+            grammar = _grammar(structure, llguidance.LLMatcher)
+            matcher = llguidance.LLMatcher(self._known_vocabulary(), grammar, log_level=0)
+            problem = matcher.get_error() if matcher.is_error() else ""
+        except (ValueError, TypeError, RecursionError) as error:
+            problem = str(error)
+        if problem:
+            raise ValidationError(f"The {_NAMES[structure.kind]} cannot be used: {_first_line(problem)}")
+        return Matcher(matcher)
+
+    def _known_vocabulary(self) -> "LLTokenizer":
+        if self._vocabulary is None:
+            import llguidance.hf
+
+            ends = sorted(int(token) for token in self._tokenizer.eos_token_ids)
+            try:
+                self._vocabulary = llguidance.hf.from_tokenizer(
+                    self._tokenizer._tokenizer, n_vocab=self._vocab_size, eos_token=ends or None
+                )
+            except Exception as error:
+                raise OperationError(f"This model's tokenizer cannot be held to a structure: {error}") from error
+        return self._vocabulary
+
+
+def forbid(logits: Any, allowed: Sequence[bytes]) -> Any:
+    """The logits (rows by vocabulary) with minus infinity wherever a row's mask says no."""
+    import mlx.core as mx
+
+    vocab_size = logits.shape[-1]
+    words = mx.array(memoryview(b"".join(allowed)).cast("I"))  # type: ignore[arg-type]
+    words = words.reshape(len(allowed), -1)
+    bits = (words[:, :, None] >> mx.arange(32, dtype=mx.uint32)) & 1
+    bits = bits.reshape(len(allowed), -1)[:, :vocab_size]
+    if bits.shape[-1] < vocab_size:
+        bits = mx.pad(bits, [(0, 0), (0, vocab_size - bits.shape[-1])])
+    return mx.where(bits == 1, logits, -float("inf"))
+
+
+def _grammar(structure: Structure, matcher: Any) -> str:
+    writers: dict[str, Callable[[str], str]] = {
+        "json_schema": matcher.grammar_from_json_schema,
+        "regex": matcher.grammar_from_regex,
+        "lark": matcher.grammar_from_lark,
+    }
+    return writers[structure.kind](structure.text)
+
+
+def _first_line(problem: str) -> str:
+    return problem.strip().splitlines()[0].rstrip(".") if problem.strip() else "it is empty"

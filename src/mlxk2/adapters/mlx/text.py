@@ -1,0 +1,50 @@
+"""Between text and tokens: what the callers' threads do with a model's tokenizer, one at a time."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from mlxk2.adapters.mlx.rendering import render
+from mlxk2.ports.checking import check_tokens
+from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
+from mlxk2.ports.engine import EngineInfo
+from mlxk2.ports.errors import OperationError, ValidationError
+
+
+class TextSide:
+    """`with_borders`: the places where messages end are wanted along with a rendered conversation."""
+
+    def __init__(self, tokenizer: Any, info: EngineInfo, *, with_borders: bool) -> None:
+        self._tokenizer = tokenizer
+        self._info = info
+        self._with_borders = with_borders
+        self._one_at_a_time = threading.Lock()
+        self._texts: dict[int, str] = {}
+
+    def render(self, messages: Sequence[Message], tools: Sequence[Tool], options: RenderOptions) -> RenderedPrompt:
+        with self._one_at_a_time:
+            return render(self._tokenizer, messages, tools, options, with_borders=self._with_borders)
+
+    def tokenize(self, text: str) -> list[int]:
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            raise ValidationError("The text holds half a character (a lone surrogate); send valid Unicode")
+        try:
+            with self._one_at_a_time:
+                return [int(token) for token in self._tokenizer.encode(text)]
+        except Exception as error:
+            raise OperationError(f"The model's tokenizer does not accept this text: {error}") from error
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        check_tokens("tokens", list(tokens), self._info.vocab_size)
+        try:
+            with self._one_at_a_time:
+                return str(self._tokenizer.decode(list(tokens)))
+        except Exception as error:
+            raise OperationError(f"The model's tokenizer does not know these tokens: {error}") from error
+
+    def of_token(self, token: int) -> str:
+        """A token's text alone; remembered, for the same few come again and again."""
+        text = self._texts.get(token)
+        if text is None:
+            text = self._texts[token] = str(self._tokenizer.decode([token]))
+        return text
