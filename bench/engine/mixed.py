@@ -1,0 +1,59 @@
+"""A mixed load, 32 at once: seeds, schemas, log-probabilities, temperatures; requests completed a minute.
+
+Every answer runs to its token limit, also the schema-bound ones, whose shortest value is longer: all servers make the
+same number of tokens. `mlx_lm.server` is sent `response_format` too and ignores it.
+"""
+
+import random
+from collections import defaultdict
+
+from bench.engine.contests import Contest, Entry, Place, Report, Target
+from bench.engine.exchanges import Errand
+from bench.engine.models import BenchModel, both_models
+from bench.engine.prompts import Prompts
+from bench.engine.requests import Body, chat
+from bench.engine.servers import IN_PROCESS, PEER, WORKER, Arena
+
+_REQUESTS, _AT_ONCE, _TOKENS = 96, 32, 48
+_TARGET = Target(3.0, at_least=True)
+_LONG_LIST = {"type": "array", "items": {"type": "integer"}, "minItems": 60, "maxItems": 80}
+_SCHEMA = {"type": "object", "properties": {"numbers": _LONG_LIST}, "required": ["numbers"]}
+_FORMAT = {"type": "json_schema", "json_schema": {"name": "numbers", "schema": _SCHEMA, "strict": True}}
+
+Options = dict[str, object]
+
+
+def mixed_load(place: Place) -> Report:
+    contests = tuple(_race(model, place) for model in both_models(place.base))
+    remark = (
+        f"{_REQUESTS} requests a round, {_TOKENS} tokens each: a quarter seeded, a quarter bound to a JSON schema, a"
+        " quarter with five log-probabilities a token (not streamed), a quarter with other temperatures and filters."
+    )
+    return Report(contests, (remark,))
+
+
+def _race(model: BenchModel, place: Place) -> Contest:
+    rates: dict[str, list[float]] = defaultdict(list)
+    with Arena(place.home) as arena:
+        servers = [arena.start(label, model) for label in (IN_PROCESS, WORKER, PEER)]
+        for turn in range(place.rounds):
+            for server in servers:
+                outcome = arena.ask(server, Errand(server.port, mixed_bodies(arena.prompts, turn), _AT_ONCE))
+                rates[server.label].append(60 * len(outcome.answers) / outcome.seconds)
+    entries = [Entry(label, tuple(values), None if label == PEER else _TARGET) for label, values in rates.items()]
+    return Contest(f"{model.key}, 32 at once", "requests/min", tuple(entries), PEER)
+
+
+def mixed_bodies(prompts: Prompts, seed: int) -> list[Body]:
+    """The same mixture for everyone in a round, in an order drawn from `seed`."""
+    draw = random.Random(seed)  # noqa: S311 - an order of requests
+    options: list[Options] = []
+    for number in range(_REQUESTS // 4):
+        options += [
+            {"seed": number, "temperature": 0.8, "top_p": 0.95},
+            {"response_format": _FORMAT, "temperature": 0.7},
+            {"logprobs": True, "top_logprobs": 5, "stream": False},
+            {"temperature": 0.3 + number / 20, "top_k": 40, "min_p": 0.02},
+        ]
+    draw.shuffle(options)
+    return [chat(prompts.take(draw.randint(6, 40)), _TOKENS, **chosen) for chosen in options]

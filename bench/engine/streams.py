@@ -1,0 +1,108 @@
+"""1, 8 and 32 streams of equal length: tokens per second, in process and over HTTP."""
+
+from collections import defaultdict
+from dataclasses import asdict
+
+from bench.engine.children import Child, module
+from bench.engine.contests import Contest, Entry, Place, Report, Target
+from bench.engine.exchanges import Errand
+from bench.engine.models import BenchModel, both_models
+from bench.engine.prompts import Prompts
+from bench.engine.requests import chat
+from bench.engine.servers import IN_PROCESS, PEER, STOCK, WORKER, Arena, Server
+from bench.engine.volleys import Volley, Volleyed
+
+STREAMS = (1, 8, 32)
+_WORDS = 12
+_TOKENS = {"demo": 128, "30M": 64}
+_STOCK_TOKENS = 16
+_OWN, _BARE = "mlxk2 engine", "BatchGenerator loop"
+_BARE_TARGET = Target(0.9, at_least=True)
+_SERVER_TARGETS = {1: Target(1.0, at_least=True), 8: Target(1.2, at_least=True), 32: Target(1.2, at_least=True)}
+_UNIT = "tokens/s"
+
+
+def in_process(place: Place) -> Report:
+    """Our engine through its port against a bare loop, in turn."""
+    contests = tuple(contest for model in both_models(place.base) for contest in _against_bare(model, place))
+    return Report(contests, (f"Answers of {_lengths()} tokens.",))
+
+
+def _against_bare(model: BenchModel, place: Place) -> list[Contest]:
+    prompts = Prompts()
+    rates: dict[tuple[int, str], list[float]] = defaultdict(list)
+    with (
+        Child(f"{_OWN} {model.key}", module("inprocess", str(model.folder)), place.home) as own,
+        Child(f"{_BARE} {model.key}", module("bare", str(model.folder)), place.home) as bare,
+    ):
+        for turn in range(-1, place.rounds):  # one to warm up
+            for streams in STREAMS:
+                tokens = _TOKENS[model.key] if turn >= 0 else _STOCK_TOKENS
+                for label, child in ((_OWN, own), (_BARE, bare)):
+                    volley = Volley(tuple(prompts.several(streams, _WORDS)), tokens, streams)
+                    volleyed = Volleyed.parse(child.ask(asdict(volley)))
+                    if turn >= 0:
+                        rates[streams, label].append(volleyed.tokens / volleyed.seconds)
+    return [
+        Contest(
+            _title(model, streams),
+            _UNIT,
+            (
+                Entry(_OWN, tuple(rates[streams, _OWN]), _BARE_TARGET),
+                Entry(_BARE, tuple(rates[streams, _BARE])),
+            ),
+            _BARE,
+        )
+        for streams in STREAMS
+    ]
+
+
+def over_http(place: Place) -> Report:
+    """Servers with the same transport in turn; the stock peer, which is many times slower, once and briefly."""
+    contests: list[Contest] = []
+    remarks = [f"Answers of {_lengths()} tokens; stock once, {_STOCK_TOKENS} tokens."]
+    for model in both_models(place.base):
+        found, share = _against_server(model, place)
+        contests += found
+        remarks.append(f"The client took {share:.1%} of one core with {model.name}.")
+    return Report(tuple(contests), tuple(remarks))
+
+
+def _against_server(model: BenchModel, place: Place) -> tuple[list[Contest], float]:
+    rates: dict[tuple[int, str], list[float]] = defaultdict(list)
+    processor = seconds = 0.0
+    with Arena(place.home) as arena:
+        servers = [arena.start(label, model) for label in (IN_PROCESS, WORKER, PEER)]
+        stock = arena.start(STOCK, model)
+        for _ in range(place.rounds):
+            for streams in STREAMS:
+                for server in servers:
+                    outcome = arena.ask(server, _errand(arena, server, streams, _TOKENS[model.key]))
+                    rates[streams, server.label].append(outcome.tokens / outcome.seconds)
+                    processor, seconds = processor + outcome.processor, seconds + outcome.seconds
+        for streams in STREAMS:
+            outcome = arena.ask(stock, _errand(arena, stock, streams, _STOCK_TOKENS))
+            rates[streams, STOCK].append(outcome.tokens / outcome.seconds)
+    contests = [_contest(model, streams, rates) for streams in STREAMS]
+    return contests, processor / seconds
+
+
+def _errand(arena: Arena, server: Server, streams: int, tokens: int) -> Errand:
+    bodies = [chat(prompt, tokens) for prompt in arena.prompts.several(streams, _WORDS)]
+    return Errand(server.port, bodies, streams)
+
+
+def _contest(model: BenchModel, streams: int, rates: dict[tuple[int, str], list[float]]) -> Contest:
+    entries = [
+        Entry(label, tuple(rates[streams, label]), _SERVER_TARGETS[streams] if label in (IN_PROCESS, WORKER) else None)
+        for label in (IN_PROCESS, WORKER, PEER, STOCK)
+    ]
+    return Contest(_title(model, streams), _UNIT, tuple(entries), PEER)
+
+
+def _title(model: BenchModel, streams: int) -> str:
+    return f"{model.key}, {streams} stream{'s' if streams > 1 else ''}"
+
+
+def _lengths() -> str:
+    return " and ".join(f"{count} ({key})" for key, count in _TOKENS.items())
