@@ -120,6 +120,7 @@ def test_tools_for_tests_are_not_required_by_users(wheel: Path) -> None:
         "llguidance",
         "mlx",
         "mlx-lm",
+        "msgspec",
         "pathspec",
         "rich",
     }

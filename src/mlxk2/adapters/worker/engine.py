@@ -1,0 +1,95 @@
+"""The `Engine` and `EngineLoader` ports over a child process: what callers see of a supervisor."""
+
+import itertools
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TypeVar
+
+from mlxk2.adapters.worker import protocol
+from mlxk2.adapters.worker.protocol import Call
+from mlxk2.adapters.worker.supervisor import Supervisor
+from mlxk2.adapters.worker.watchdog import ORDINARY_LIMITS, Limits
+from mlxk2.adapters.worker.wire import Unsendable, frame
+from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
+from mlxk2.ports.engine import EngineInfo, EngineStats, LoadOptions, RequestId, Watch, unwatched
+from mlxk2.ports.errors import EngineFailure, ValidationError
+from mlxk2.ports.generation import GenerationRequest, Sink
+
+T = TypeVar("T")
+
+
+class WorkerEngine:
+    """A model in a process of its own. Made by `WorkerLoader`.
+
+    When the process dies, requests and calls fail with `EngineFailure`; the next request or call loads the model again,
+    and waits for it without blocking its caller.
+    """
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._numbers = itertools.count(1)
+        self._info = supervisor.open()
+
+    def info(self) -> EngineInfo:
+        return self._info
+
+    def stats(self) -> EngineStats:
+        """The worker's numbers; while none runs, nothing but how many requests wait. Starts no worker."""
+        future: Future[EngineStats | None] = Future()
+        self._supervisor.look(next(self._numbers), future)
+        try:
+            stats = future.result() or EngineStats(waiting=self._supervisor.requests)
+        except EngineFailure:  # it died over the question
+            stats = EngineStats(waiting=self._supervisor.requests)
+        return replace(stats, restarts=stats.restarts + self._supervisor.restarts)
+
+    def render(
+        self, messages: Sequence[Message], tools: Sequence[Tool] = (), options: RenderOptions = RenderOptions()
+    ) -> RenderedPrompt:
+        return self._ask(protocol.RENDER, protocol.Render(list(messages), list(tools), options))
+
+    def tokenize(self, text: str) -> list[int]:
+        return self._ask(protocol.TOKENIZE, text)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        return self._ask(protocol.DETOKENIZE, list(tokens))
+
+    def start(self, request: GenerationRequest, sink: Sink) -> RequestId:
+        request_id = next(self._numbers)
+        self._supervisor.start(request_id, request, sink)
+        return request_id
+
+    def cancel(self, request_id: RequestId) -> None:
+        self._supervisor.cancel(request_id)
+
+    def close(self) -> None:
+        self._supervisor.close()
+
+    def _ask(self, call: Call[T], arguments: object) -> T:
+        call_id = next(self._numbers)
+        try:
+            packet = frame(call.kind, call_id, arguments)
+        except Unsendable as error:
+            raise ValidationError(f"This cannot be passed on to the model: {error}") from None
+        future: Future[T] = Future()
+        self._supervisor.ask(call_id, packet, call.answer, future)
+        return future.result()
+
+
+class WorkerLoader:
+    """The `EngineLoader` port. `command` starts a program that serves a model on the socket that `--fd` names."""
+
+    def __init__(self, command: Sequence[str], limits: Limits = ORDINARY_LIMITS) -> None:
+        self._command = command
+        self._limits = limits
+
+    def load(self, location: str, options: LoadOptions, watch: Watch = unwatched) -> WorkerEngine:
+        wanted = protocol.Load(os.fsencode(location), options)
+        supervisor = Supervisor(self._command, wanted, self._limits, watch)
+        try:
+            return WorkerEngine(supervisor)
+        except BaseException:
+            supervisor.close()
+            raise

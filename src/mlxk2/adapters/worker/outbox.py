@@ -1,0 +1,85 @@
+"""The worker's side of the socket that leads to the parent: events are gathered and go out as one frame a step.
+
+There is no queue: whoever sends waits until the system has taken the bytes. A parent that does not read therefore holds
+up the engine at the end of its step, and memory does not grow. A parent that is gone ends the process.
+"""
+
+import os
+import socket
+import threading
+from collections import deque
+
+from mlxk2.adapters.worker import protocol
+from mlxk2.adapters.worker.wire import Unsendable, frame
+from mlxk2.ports.engine import RequestId
+from mlxk2.ports.errors import EngineFailure
+from mlxk2.ports.generation import Event, Failed
+
+_MOST_GATHERED = 4096
+"""Events; an engine that hands out so many without saying that its step is over is made to wait, too."""
+
+
+class Outbox:
+    """Every method may be called from any thread."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._sending = threading.Lock()
+        self._events: deque[tuple[RequestId, Event]] = deque()
+        self.steps = 0
+        self.flushes = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all events have gone out."""
+        return not self._events
+
+    def add(self, request_id: RequestId, event: Event) -> None:
+        """Keep an event for the frame of its step."""
+        self._events.append((request_id, event))
+        if len(self._events) >= _MOST_GATHERED:
+            self.flush()
+
+    def end_step(self, busy: int) -> None:
+        """Send the step's events; `busy` requests are still in the engine."""
+        self.steps += 1
+        self.flush(busy)
+
+    def flush(self, busy: int | None = None) -> None:
+        """Send what was gathered, if there is anything to be told."""
+        with self._sending:
+            self.flushes += 1
+            gathered = []
+            while self._events:
+                gathered.append(self._events.popleft())
+            if gathered or busy is not None:
+                self._write(_frames(gathered, busy))
+
+    def send(self, kind: str, packet_id: int, body: object = None) -> None:
+        """Send one packet at once. Raises Unsendable."""
+        packet = frame(kind, packet_id, body)
+        with self._sending:
+            self._write(packet)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._socket.sendall(data)
+        except OSError:
+            os._exit(1)
+
+
+def _frames(events: list[tuple[RequestId, Event]], busy: int | None) -> bytes:
+    """One frame; if an event cannot be sent, one for each of them, with a failure in that one's place."""
+    try:
+        return frame(protocol.EVENTS, 0, protocol.write_events(events, busy))
+    except Unsendable:
+        frames = [_frame_alone(request_id, event) for request_id, event in events]
+        return b"".join([*frames, frame(protocol.EVENTS, 0, protocol.write_events((), busy))])
+
+
+def _frame_alone(request_id: RequestId, event: Event) -> bytes:
+    try:
+        return frame(protocol.EVENTS, 0, protocol.write_events([(request_id, event)], None))
+    except Unsendable as error:
+        failed = Failed(EngineFailure(f"A part of the answer could not be passed on: {error}; ask again"))
+        return frame(protocol.EVENTS, 0, protocol.write_events([(request_id, failed)], None))

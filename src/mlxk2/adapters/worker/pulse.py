@@ -1,0 +1,47 @@
+"""The worker's pulse: a beat every second, and the events that no step's end sends on their way."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from mlxk2.adapters.worker import protocol
+from mlxk2.adapters.worker.outbox import Outbox
+
+_PATIENCE = 0.01
+"""Seconds that an event may lie in the outbox before it is sent without waiting for the end of a step."""
+
+
+class Pulse:
+    """`busy` tells how many requests the worker has."""
+
+    def __init__(self, outbox: Outbox, busy: Callable[[], int], beat_seconds: float) -> None:
+        self._outbox = outbox
+        self._busy = busy
+        self._beat_seconds = beat_seconds
+        self._wake = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="worker-pulse", daemon=True).start()
+
+    def hurry(self) -> None:
+        """There is a request: look after its events from now on."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        next_beat = time.monotonic()
+        flushes = 0
+        while True:
+            if (now := time.monotonic()) >= next_beat:
+                self._outbox.send(protocol.BEAT, 0, protocol.Beat(self._outbox.steps, self._busy()))
+                next_beat = now + self._beat_seconds
+            if not self._outbox.is_empty and self._outbox.flushes == flushes:
+                self._outbox.flush()
+            flushes = self._outbox.flushes
+            self._wait(next_beat - now)
+
+    def _wait(self, seconds: float) -> None:
+        if self._busy() or not self._outbox.is_empty:
+            time.sleep(_PATIENCE)
+        else:
+            self._wake.wait(seconds)
+            self._wake.clear()

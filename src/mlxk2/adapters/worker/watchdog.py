@@ -1,0 +1,63 @@
+"""When a worker counts as hung: it is silent, or it is busy and nothing comes of it.
+
+No clock is read here: every method is told the time, in seconds of any steady clock.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long, in seconds, a worker may do what.
+
+    Say nothing at all, though it should send a beat every second; make no step while it has requests, or leave a call
+    unanswered; make no progress while it loads; take its time after it was asked to close.
+    """
+
+    silence: float = 10.0
+    hang: float = 60.0
+    load: float = 600.0
+    close: float = 5.0
+
+
+ORDINARY_LIMITS = Limits()
+
+
+class Watchdog:
+    """Watches one worker from the moment it was started."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._heard = self._progressed = now
+        self._steps = 0
+
+    def heard(self, now: float) -> None:
+        """It sent something, whatever it was."""
+        self._heard = now
+
+    def progressed(self, now: float) -> None:
+        """It got on with its work."""
+        self._progressed = now
+
+    def beat(self, steps: int, now: float) -> None:
+        """So many steps it says that it has made."""
+        if steps != self._steps:
+            self._steps = steps
+            self.progressed(now)
+
+    def verdict(self, now: float, *, loading: bool, busy: bool, asked: float | None) -> str | None:
+        """What is wrong, in words that follow "the process"; None while all is well.
+
+        `asked` is when the oldest call that is still unanswered was made.
+        """
+        if now - self._heard > self._limits.silence:
+            return f"gave no sign of life for {self._limits.silence:g} seconds and was stopped"
+        if loading:
+            stuck = now - self._progressed > self._limits.load
+            return f"made no progress for {self._limits.load:g} seconds and was stopped" if stuck else None
+        if not busy:
+            self.progressed(now)
+        since = self._progressed if asked is None else min(self._progressed, asked)
+        if now - since > self._limits.hang:
+            return f"made no step for {self._limits.hang:g} seconds, though it had work, and was stopped"
+        return None
