@@ -107,7 +107,12 @@ class MemoryEngine:
             self._thread.join()
 
     def _open(self, options: LoadOptions, watch: Watch) -> None:
-        self._info = replace(self._model, max_rows=min(self._model.max_rows, options.max_rows))
+        lengths = [length for length in (self._model.context_length, options.context_length) if length is not None]
+        self._info = replace(
+            self._model,
+            max_rows=min(self._model.max_rows, options.max_rows),
+            context_length=min(lengths, default=None),
+        )
         prefixes = PrefixBook(options.prefix_cache_bytes, sum(layer.bytes_per_token for layer in self._info.kv.layers))
         self._batch = Batch(self._scripts, self._info, prefixes, self._manner)
         self._watch = watch

@@ -1,0 +1,55 @@
+"""Following an engine: while it loads, and turn by turn."""
+
+import threading
+
+from mlxk2.ports.engine import Loading, LoadOptions, Stepped
+from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest
+from mlxk2.testing.contracts.engine.fixtures import EngineFixtures, Load
+
+
+class _Log:
+    """Everything that an engine tells, in one order."""
+
+    def __init__(self) -> None:
+        self.told: list[Loading | Stepped | Event] = []
+        self._condition = threading.Condition()
+
+    def note(self, what: Loading | Stepped | Event) -> None:
+        with self._condition:
+            self.told.append(what)
+            self._condition.notify_all()
+
+    def wait_until_idle(self) -> None:
+        """A turn after which nothing is left to do."""
+        with self._condition:
+            assert self._condition.wait_for(lambda: self.told[-1:] == [Stepped(0)], 60)
+
+
+class Watching(EngineFixtures):
+    def test_loading_is_told_before_anything_else(self, load: Load) -> None:
+        log = _Log()
+        load(LoadOptions(), log.note)
+        assert log.told
+        assert all(isinstance(what, Loading) and what.stage for what in log.told)
+
+    def test_every_turn_is_told_after_its_events(self, load: Load, mixed: list[GenerationRequest]) -> None:
+        log = _Log()
+        load(LoadOptions(), log.note).start(mixed[0], log.note)
+        log.wait_until_idle()
+        kinds = [type(what) for what in log.told if not isinstance(what, Loading)]
+        assert kinds[-2:] == [Finished, Stepped]
+        first = kinds.index(Delta)
+        assert Stepped in kinds[first:-2]
+
+    def test_a_turn_tells_how_many_requests_are_left(self, load: Load, mixed: list[GenerationRequest]) -> None:
+        log = _Log()
+        engine = load(LoadOptions(), log.note)
+        for request in mixed[:3]:
+            engine.start(request, log.note)
+        log.wait_until_idle()
+        ended = 0
+        for what in log.told:
+            ended += isinstance(what, Finished)
+            if isinstance(what, Stepped):
+                assert what.busy <= 3 - ended
+        assert ended == 3
