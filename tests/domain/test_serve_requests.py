@@ -254,6 +254,87 @@ def test_who_has_waited_too_long_is_out_when_an_event_passes(make: Make) -> None
     assert bench.started == ["a"]
 
 
+def test_when_somebody_has_waited_too_long_the_others_move_up_at_once(make: Make) -> None:
+    bench = make()
+    ear = Ear()
+
+    def sink(event: Event) -> None:
+        if not ear.events:
+            bench.clock.advance(31)
+        ear(event)
+
+    bench.gate.submit(request("a"), sink)
+    _, second = bench.ask("b")
+    bench.clock.advance(30)
+    _, third = bench.ask("c")
+    bench.go()
+    assert isinstance(second.error, Overloaded)
+    assert third.reason is FinishReason.STOP
+    assert third.places == [2, 1]
+
+
+def test_when_the_first_in_line_has_waited_too_long_whoever_fits_begins(make: Make) -> None:
+    bench = make(rows=8, budget=100)
+    bench.ask("a", max_tokens=49)
+    _, large = bench.ask("b", max_tokens=99)
+    bench.clock.advance(30)
+    bench.ask("c")
+    bench.clock.advance(31)
+    bench.ask("d" * 90)
+    assert isinstance(large.error, Overloaded)
+    assert bench.started == ["a", "c"]
+
+
+def test_places_and_ends_come_in_order_also_from_several_threads(make: Make) -> None:
+    bench = make()
+    bench.ask("a")
+    inside, goes_on = threading.Event(), threading.Event()
+    ear = Ear()
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Queued):
+            inside.set()
+            assert goes_on.wait(WAIT_SECONDS)
+        ear(event)
+
+    asking = threading.Thread(target=bench.gate.submit, args=(request("b"), sink))
+    asking.start()
+    assert inside.wait(WAIT_SECONDS)
+    bench.gate.cancel(2)  # returns although the sink is still busy with its place
+    goes_on.set()
+    asking.join()
+    assert [type(event) for event in ear.events] == [Queued, Finished]
+
+
+class SlowToReturn(MemoryEngine):
+    """Returns from `start` when the request's sink has heard something."""
+
+    def start(self, request: GenerationRequest, sink: Sink) -> int:
+        heard = threading.Event()
+
+        def hear(event: Event) -> None:
+            sink(event)
+            heard.set()
+
+        request_id = super().start(request, hear)
+        assert heard.wait(WAIT_SECONDS)
+        return request_id
+
+
+def test_a_request_can_be_cancelled_before_its_start_has_returned() -> None:
+    engine = SlowToReturn(lambda _: "x" * 10**6)
+    gate = RequestGate(engine, Admission(MEMORY_INFO.kv, Limits(1, None)), MemoryClock(), threading.RLock())
+    ear = Ear()
+
+    def sink(event: Event) -> None:
+        ear(event)
+        gate.cancel(1)
+
+    gate.submit(request("a", 10**6), sink)
+    assert ear.reason is FinishReason.CANCELLED
+    gate.close()
+
+
 def test_a_sink_that_raises_ends_its_own_request_and_no_other(make: Make) -> None:
     bench = make()
     heard: list[Event] = []
@@ -312,15 +393,33 @@ def test_a_request_cancelled_by_its_own_first_place_never_reaches_the_engine(mak
     assert "c" not in bench.started
 
 
+def test_a_request_cancelled_when_its_turn_has_come_never_reaches_the_engine(make: Make) -> None:
+    bench = make(rows=8, budget=100)
+    bench.ask("a", max_tokens=49)
+    ear = Ear()
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Finished):
+            bench.gate.cancel(3)
+
+    large = bench.gate.submit(request("b", 99), sink)
+    small = bench.gate.submit(request("c"), ear)
+    assert (large, small) == (2, 3)
+    bench.gate.cancel(large)
+    assert ear.reason is FinishReason.CANCELLED
+    assert bench.started == ["a"]
+
+
 def test_closing_ends_everyone_as_cancelled_and_lets_nobody_begin(make: Make) -> None:
-    bench = make()
-    ears = [bench.ask(text)[1] for text in ("a", "b", "c")]
+    bench = make(rows=8, budget=100)
+    _, running = bench.ask("a", max_tokens=49)
+    ears = [bench.ask(text, most)[1] for text, most in (("b", 99), ("c", 9))]
     closing = threading.Thread(target=bench.gate.close)
     closing.start()
-    assert [ear.reason for ear in ears[1:]] == [FinishReason.CANCELLED] * 2
+    assert [ear.reason for ear in ears] == [FinishReason.CANCELLED] * 2
     bench.go()
     closing.join()
-    ears[0].last()
+    running.last()
     assert bench.started == ["a"]
     assert bench.engine.closed
     assert isinstance(bench.ask("d")[1].error, EngineFailure)

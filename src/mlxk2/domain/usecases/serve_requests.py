@@ -19,7 +19,7 @@ from itertools import count
 from mlxk2.domain.admission import Admission, Demand, Limits, TicketId, waited_too_long
 from mlxk2.ports.checking import check_request
 from mlxk2.ports.engine import Engine, RequestId
-from mlxk2.ports.errors import EngineFailure, Mlxk2Error
+from mlxk2.ports.errors import Mlxk2Error
 from mlxk2.ports.generation import Event, Failed, Finished, FinishReason, GenerationRequest, Queued, Sink
 from mlxk2.ports.system import Clock
 
@@ -66,7 +66,6 @@ class RequestGate:
         self._visits: dict[TicketId, _Visit] = {}
         self._outbox: deque[Callable[[], object]] = deque()
         self._delivering = False
-        self._closed = False
 
     def check(self, request: GenerationRequest) -> None:
         """Raises ValidationError, ContextExceeded or NotEnoughMemory for what is refused whatever else goes on."""
@@ -111,9 +110,8 @@ class RequestGate:
             return waiting.index(ticket) + 1 if ticket in waiting else None
 
     def close(self) -> None:
-        """Drop the model. Whoever waits, and whatever runs, finishes as cancelled."""
+        """Drop the model. Whoever waits, and whatever runs, finishes as cancelled; later requests fail."""
         with self._lock:
-            self._closed = True
             for ticket in reversed(self._admission.waiting):  # from the end, so that nobody moves up and begins
                 self._dismiss(ticket, self._visits[ticket])
         self._deliver()
@@ -127,8 +125,6 @@ class RequestGate:
     def _enter(self, ticket: TicketId, visit: _Visit, demand: Demand) -> None:
         """Raises what `Admission.arrive` raises; who has waited too long goes first, and makes room in the line."""
         with self._lock:
-            if self._closed:
-                raise EngineFailure("The model was unloaded before the request began; send it again")
             self._pass_time(visit.since)
             begins = self._admission.arrive(ticket, demand, visit.since)
             self._visits[ticket] = visit
