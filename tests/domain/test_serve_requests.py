@@ -328,7 +328,8 @@ def test_a_request_can_be_cancelled_before_its_start_has_returned() -> None:
 
     def sink(event: Event) -> None:
         ear(event)
-        gate.cancel(1)
+        if len(ear.events) == 1:
+            gate.cancel(1)
 
     gate.submit(request("a", 10**6), sink)
     assert ear.reason is FinishReason.CANCELLED
