@@ -1,8 +1,12 @@
 """An answer assembled from events."""
 
 from mlxk2.domain.answer import Answer
+from mlxk2.domain.text.outputs import CallMade, ReasoningDelta, TextDelta
+from mlxk2.domain.text.reader import Reading
+from mlxk2.ports.conversation import Tool, ToolCall
+from mlxk2.ports.engine import Markers
 from mlxk2.ports.errors import OperationError
-from mlxk2.ports.generation import Delta, Failed, Finished, FinishReason
+from mlxk2.ports.generation import Delta, Failed, Finished, FinishReason, PromptProgress, Queued
 
 
 def test_text_and_counts_are_those_of_the_events() -> None:
@@ -44,3 +48,23 @@ def test_one_token_has_no_speed() -> None:
     assert (answer.tokens_per_second, answer.completion_tokens, answer.done) == (0.0, 0, False)
     answer.feed(Finished(FinishReason.LENGTH, 1, 1, 0.1, 0.1))
     assert answer.tokens_per_second == 0.0
+
+
+def test_reasoning_and_calls_stand_beside_the_text() -> None:
+    reading = Reading(Markers("<think>", "</think>", tool_format="json_tools"), (Tool("f"),))
+    answer = Answer((), reading)
+    events = (
+        Delta("<think>hm", 1),
+        Delta('</think>Look: <tool_call>{"name": "f"}', 2),
+        Finished(FinishReason.STOP, 7, 3, 1.0, 2.0, cached_tokens=4),
+    )
+    outputs = [output for event in events for output in answer.read(event)]
+    call = ToolCall("f", "{}", "call_0")
+    assert outputs == [ReasoningDelta("hm"), TextDelta("Look:"), CallMade(0, call)]
+    assert (answer.reasoning, answer.text, answer.tool_calls, answer.cached_tokens) == ("hm", "Look:", (call,), 4)
+
+
+def test_waiting_and_the_prompt_s_progress_add_nothing_to_the_answer() -> None:
+    answer = Answer(())
+    assert [answer.feed(Queued(3)), answer.feed(PromptProgress(5, 9, cached=5))] == ["", ""]
+    assert (answer.done, answer.cached_tokens) == (False, 5)

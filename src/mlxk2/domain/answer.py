@@ -2,35 +2,47 @@
 
 from collections.abc import Sequence
 
-from mlxk2.domain.stopping import StopMatcher
+from mlxk2.domain.text.outputs import CallMade, Output, ReasoningDelta, TextDelta
+from mlxk2.domain.text.reader import OutputReader, Reading
+from mlxk2.ports.conversation import ToolCall
 from mlxk2.ports.errors import Mlxk2Error
-from mlxk2.ports.generation import Delta, Event, Failed, Finished, FinishReason
+from mlxk2.ports.generation import Delta, Event, Failed, Finished, FinishReason, PromptProgress, Queued
 
 
 class Answer:
-    """`feed` every event in order; `text` is what was let through so far. Tokens after a stop are not counted."""
+    """`feed` or `read` every event in order; `text` is what was let through so far. Without a `reading` all is text.
 
-    def __init__(self, stops: Sequence[str]) -> None:
-        self._matcher = StopMatcher(stops)
-        self._pieces: list[str] = []
+    Tokens after a stop are not counted.
+    """
+
+    def __init__(self, stops: Sequence[str], reading: Reading | None = None) -> None:
+        self._reader = OutputReader(reading or Reading(), stops)
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._tool_calls: list[ToolCall] = []
+        self._cached_tokens = 0
         self._tokens_at_stop: int | None = None
         self._finished: Finished | None = None
         self.error: Mlxk2Error | None = None
 
     def feed(self, event: Event) -> str:
         """The new text to show, possibly empty."""
-        if isinstance(event, Delta):
-            return self._keep(self._on_delta(event))
-        if isinstance(event, Finished):
-            self._finished = event
-        else:
-            self.error = event.error if isinstance(event, Failed) else None
-        return self._keep(self._matcher.finish())
+        return "".join(output.text for output in self.read(event) if isinstance(output, TextDelta))
+
+    def read(self, event: Event) -> list[Output]:
+        """What the event adds to the answer, possibly nothing."""
+        if isinstance(event, Queued | PromptProgress):
+            self._cached_tokens = event.cached if isinstance(event, PromptProgress) else 0
+            return []
+        outputs = self._on_delta(event) if isinstance(event, Delta) else self._on_end(event)
+        for output in outputs:
+            self._keep(output)
+        return outputs
 
     @property
     def stopped(self) -> bool:
         """A stop string was found: the engine may be told to cancel."""
-        return self._matcher.stopped
+        return self._reader.stopped
 
     @property
     def done(self) -> bool:
@@ -38,7 +50,15 @@ class Answer:
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces)
+        return "".join(self._text)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(self._reasoning)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(self._tool_calls)
 
     @property
     def finish_reason(self) -> FinishReason:
@@ -57,6 +77,11 @@ class Answer:
         return self._finished.prompt_tokens if self._finished else 0
 
     @property
+    def cached_tokens(self) -> int:
+        """How many tokens of the prompt were not computed again."""
+        return self._finished.cached_tokens if self._finished else self._cached_tokens
+
+    @property
     def first_token_seconds(self) -> float:
         return self._finished.first_token_seconds if self._finished else 0.0
 
@@ -71,15 +96,25 @@ class Answer:
         elapsed = self.total_seconds - self.first_token_seconds
         return made / elapsed if made > 0 and elapsed > 0 else 0.0
 
-    def _on_delta(self, delta: Delta) -> str:
+    def _on_delta(self, delta: Delta) -> list[Output]:
         if self.stopped:
-            return ""
-        text = self._matcher.feed(delta.text)
+            return []
+        outputs = self._reader.feed(delta.text)
         if self.stopped:
             self._tokens_at_stop = delta.generated_tokens
-        return text
+        return outputs
 
-    def _keep(self, text: str) -> str:
-        if text:
-            self._pieces.append(text)
-        return text
+    def _on_end(self, event: Finished | Failed) -> list[Output]:
+        if isinstance(event, Finished):
+            self._finished = event
+        else:
+            self.error = event.error
+        return self._reader.finish()
+
+    def _keep(self, output: Output) -> None:
+        if isinstance(output, TextDelta):
+            self._text.append(output.text)
+        elif isinstance(output, ReasoningDelta):
+            self._reasoning.append(output.text)
+        elif isinstance(output, CallMade):
+            self._tool_calls.append(output.call)

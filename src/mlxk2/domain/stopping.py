@@ -1,12 +1,13 @@
 """Stop strings in streamed text.
 
-The stop that completes first ends the text, at its first character. Text that might still become a stop is held back,
-as long as needed and no longer, so that no part of a stop string ever gets out; the result does not depend on how the
-text was cut into pieces.
+The stop that completes first ends the text, at its first character; of several that complete at the same character the
+one that began first. Text that might still become a stop is held back, as long as needed and no longer, so that no part
+of a stop string ever gets out; the result does not depend on how the text was cut into pieces.
 """
 
 from collections.abc import Sequence
 
+from mlxk2.domain.text.matching import first_complete, unfinished
 from mlxk2.ports.errors import ValidationError
 
 
@@ -30,23 +31,15 @@ class StopMatcher:
         if self.stopped:
             return ""
         self._held += text
-        found = [(position + len(stop), position) for stop in self._stops if (position := self._held.find(stop)) >= 0]
+        found = first_complete(self._held, self._stops)
         if found:
             self.stopped = True
-            return self._release(min(found)[1])
-        return self._release(len(self._held) - self._possible_start())
+            return self._release(found[0])
+        return self._release(len(self._held) - unfinished(self._held, self._stops))
 
     def finish(self) -> str:
-        """What was held back, now that no more text follows."""
+        """What was held back, now that no more text follows; the next text is matched afresh."""
         return "" if self.stopped else self._release(len(self._held))
-
-    def _possible_start(self) -> int:
-        """Length of the longest end of the held text that could begin a stop string."""
-        longest = min(len(self._held), max((len(stop) - 1 for stop in self._stops), default=0))
-        for length in range(longest, 0, -1):
-            if any(stop.startswith(self._held[-length:]) for stop in self._stops):
-                return length
-        return 0
 
     def _release(self, length: int) -> str:
         released, self._held = self._held[:length], self._held[length:]

@@ -1,0 +1,114 @@
+"""Calls whose arguments are tagged texts without a JSON type: the tool's schema says what each value is.
+
+Values are read as they stand: the line breaks that the templates put around them are cut off, one on each side.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlxk2.domain.text.calls.form import CallForm, Malformed
+from mlxk2.domain.text.calls.jsons import write_json
+from mlxk2.domain.text.calls.schemas import ToolSchemas
+from mlxk2.ports.conversation import ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class _Tags:
+    """How one family writes a call: patterns of its head (group 1: the tool's name), of one argument (its name and its
+    value), and of what closes the call."""
+
+    head: re.Pattern[str]
+    argument: re.Pattern[str]
+    foot: re.Pattern[str]
+
+    def read(self, text: str, schemas: ToolSchemas) -> tuple[ToolCall, ...]:
+        calls: list[ToolCall] = []
+        at = 0
+        while not calls or text[at:].strip():
+            call, at = self._one(text, at, schemas)
+            calls.append(call)
+        return tuple(calls)
+
+    def _one(self, text: str, at: int, schemas: ToolSchemas) -> tuple[ToolCall, int]:
+        head = self.head.match(text, at)
+        if head is None:
+            raise Malformed("no name")
+        at = head.end()
+        values: dict[str, object] = {}
+        while argument := self.argument.match(text, at):
+            values[argument[1]] = schemas.typed(head[1], argument[1], _bare(argument[2]))
+            at = argument.end()
+        foot = self.foot.match(text, at)
+        if foot is None:
+            raise Malformed("not closed")
+        return ToolCall(head[1], write_json(values)), foot.end()
+
+
+_CDATA = re.compile(r"\s*<!\[CDATA\[(.*)\]\]>\s*", re.DOTALL)
+
+
+def _bare(value: str) -> str:
+    if cdata := _CDATA.fullmatch(value):
+        return cdata[1]
+    return value.removeprefix("\n").removesuffix("\n")
+
+
+def _open_value(begin: str, end: str) -> Callable[[str], bool]:
+    """Whether a text breaks off between the texts that begin and end a value."""
+    return lambda text: text.rfind(begin) > text.rfind(end)
+
+
+def _pattern(source: str) -> re.Pattern[str]:
+    return re.compile(source, re.DOTALL)
+
+
+_QWEN = _Tags(
+    _pattern(r"\s*<function=([^\s<>]+)>"),
+    _pattern(r"\s*<parameter=([^\s<>]+)>(.*?)</parameter>"),
+    _pattern(r"\s*</function>\s*"),
+)
+_MINIMAX = _Tags(
+    _pattern(r"\s*<invoke name=\"([^\"<>]+)\">"),
+    _pattern(r"\s*<parameter name=\"([^\"<>]+)\">(.*?)</parameter>"),
+    _pattern(r"\s*</invoke>\s*"),
+)
+_MUSE = _Tags(
+    _pattern(r"\s*<atem:invoke\s+name=\"([^\"<>]+)\">"),
+    _pattern(r"\s*<atem:parameter\s+name=\"([^\"<>]+)\"(?:\s+\w+=\"[^\"<>]*\")*>(.*?)</atem:parameter>"),
+    _pattern(r"\s*</atem:invoke>\s*"),
+)
+_MINICPM = _Tags(
+    _pattern(r"\s*\"?([^\"<>\s]+)\"?\s*>"),
+    _pattern(r"\s*<param name=\"([^\"<>]+)\">(\s*<!\[CDATA\[.*?\]\]>\s*|.*?)</param>"),
+    _pattern(r"\s*\Z"),
+)
+_GLM = _Tags(
+    _pattern(r"\s*([^\s<>]+)\s*"),
+    _pattern(r"\s*<arg_key>\s*([^<>]+?)\s*</arg_key>\s*<arg_value>(.*?)</arg_value>"),
+    _pattern(r"\s*\Z"),
+)
+_LONGCAT = _Tags(
+    _pattern(r"\s*([^\s<>]+)\s*"),
+    _pattern(r"\s*<longcat_arg_key>\s*([^<>]+?)\s*</longcat_arg_key>\s*<longcat_arg_value>(.*?)</longcat_arg_value>"),
+    _pattern(r"\s*\Z"),
+)
+
+QWEN3_CODER = CallForm("<tool_call>", "</tool_call>", _QWEN.read, _open_value("<parameter=", "</parameter>"))
+MINIMAX_M2 = CallForm(
+    "<minimax:tool_call>", "</minimax:tool_call>", _MINIMAX.read, _open_value("<parameter name=", "</parameter>")
+)
+MUSE_SPARK = CallForm(
+    "<atem:function_calls>", "</atem:function_calls>", _MUSE.read, _open_value("<atem:parameter", "</atem:parameter>")
+)
+MINICPM5 = CallForm(
+    "<function name=", "</function>", _MINICPM.read, _open_value("<param name=", "</param>"), must_close=True
+)
+GLM47 = CallForm("<tool_call>", "</tool_call>", _GLM.read, _open_value("<arg_value>", "</arg_value>"), must_close=True)
+LONGCAT = CallForm(
+    "<longcat_tool_call>",
+    "</longcat_tool_call>",
+    _LONGCAT.read,
+    _open_value("<longcat_arg_value>", "</longcat_arg_value>"),
+    must_close=True,
+)

@@ -1,0 +1,132 @@
+"""Reads an answer as it streams: from the engine's text to visible text, reasoning and tool calls.
+
+- Space next to a marker is layout of the template and left out: at both ends of reasoning, at the beginning of visible
+  text after reasoning or a call, at its end before a call. An answer without reasoning and calls stays as it is.
+- Stop strings look at visible text only. Reasoning and arguments may hold what would end an answer, and a call is not
+  cut in half; a stop is never completed across reasoning or a call. After a stop nothing more comes out.
+- The events, joined, do not depend on how the text was cut into pieces.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from mlxk2.domain.stopping import StopMatcher
+from mlxk2.domain.text.calls.schemas import ToolSchemas
+from mlxk2.domain.text.harmony import HarmonySegments
+from mlxk2.domain.text.outputs import CallMade, Output, ReasoningDelta, TextDelta
+from mlxk2.domain.text.segments import Called, MarkedSegments, Reasoned, Segmenter, Visible
+from mlxk2.ports.conversation import Tool
+from mlxk2.ports.engine import Markers
+
+
+def numbered(index: int) -> str:
+    """An id that counts the calls of one answer."""
+    return f"call_{index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How an answer is to be read.
+
+    Without `tools` a call is text like any other. `opens_reasoning` as in `RenderedPrompt`. `call_id` gives the id of
+    the call with that index, where the model writes none itself.
+    """
+
+    markers: Markers = field(default_factory=Markers)
+    tools: tuple[Tool, ...] = ()
+    opens_reasoning: bool = False
+    call_id: Callable[[int], str] = numbered
+
+
+class OutputReader:
+    """Feed the engine's text piece by piece; `stopped` turns true when a stop string was found."""
+
+    def __init__(self, reading: Reading, stops: Sequence[str] = ()) -> None:
+        self._segments = _segmenter(reading)
+        self._call_id = reading.call_id
+        self._matcher = StopMatcher(stops)
+        self._visible = _Space(drop_leading=False, hold=self._segments.ends_in_calls)
+        self._reasoning = _Space(drop_leading=True, hold=True)
+        self._calls = 0
+
+    @property
+    def stopped(self) -> bool:
+        return self._matcher.stopped
+
+    def feed(self, text: str) -> list[Output]:
+        return self._outputs(self._segments.feed(text))
+
+    def finish(self) -> list[Output]:
+        """What was held back, now that no more text follows."""
+        outputs = self._outputs(self._segments.finish())
+        rest = self._visible.feed(self._matcher.finish()) + self._visible.rest()
+        return [*outputs, TextDelta(rest)] if rest else outputs
+
+    def _outputs(self, segments: Iterator[Visible | Reasoned | Called]) -> list[Output]:
+        outputs: list[Output] = []
+        for segment in segments:
+            if self.stopped:
+                break
+            outputs += self._read(segment)
+        return outputs
+
+    def _read(self, segment: Visible | Reasoned | Called) -> Iterator[Output]:
+        if isinstance(segment, Visible):
+            yield from self._say(segment.text)
+            return
+        yield from self._end_of_visible()
+        if isinstance(segment, Reasoned):
+            text = self._reasoning.feed(segment.text)
+            if text:
+                yield ReasoningDelta(text)
+            return
+        for call in segment.calls:
+            yield CallMade(self._calls, replace(call, id=call.id or self._call_id(self._calls)))
+            self._calls += 1
+
+    def _say(self, text: str) -> Iterator[Output]:
+        text = self._visible.feed(self._matcher.feed(self._visible.begin(text)))
+        if self.stopped:
+            text += self._visible.rest()
+        if text:
+            yield TextDelta(text)
+
+    def _end_of_visible(self) -> Iterator[Output]:
+        """Reasoning or a call comes next: the space before it is dropped, and so is that after it."""
+        text = self._visible.feed(self._matcher.finish())
+        self._visible = _Space(drop_leading=True, hold=self._segments.ends_in_calls)
+        if text:
+            yield TextDelta(text)
+
+
+class _Space:
+    """Drops space at the beginning of a text, and holds space at its end until more follows."""
+
+    def __init__(self, *, drop_leading: bool, hold: bool) -> None:
+        self._leading = drop_leading
+        self._hold = hold
+        self._held = ""
+
+    def begin(self, text: str) -> str:
+        """The text without the space that begins the whole, as long as nothing else has come."""
+        if self._leading:
+            text = text.lstrip()
+            self._leading = not text
+        return text
+
+    def feed(self, text: str) -> str:
+        whole = self._held + self.begin(text)
+        certain = len(whole.rstrip()) if self._hold else len(whole)
+        self._held = whole[certain:]
+        return whole[:certain]
+
+    def rest(self) -> str:
+        held, self._held = self._held, ""
+        return held
+
+
+def _segmenter(reading: Reading) -> Segmenter:
+    schemas = ToolSchemas(reading.tools) if reading.tools else None
+    if reading.markers.tool_format == "harmony":
+        return HarmonySegments(schemas)
+    return MarkedSegments(reading.markers, schemas, opens_reasoning=reading.opens_reasoning)

@@ -1,0 +1,176 @@
+"""An answer's text cut into what is visible, what is reasoning and what is a tool call: the rules of ordinary markers.
+
+- Reasoning begins where nothing visible has been said yet: at the beginning, after other reasoning, after a tool call.
+  Later the marker is only text, so that a model can write about markers. It lasts to its end marker, whatever stands in
+  it, or to the end of the output.
+- A tool call begins at its start marker anywhere in the visible text, and only when the request has tools. It ends at
+  the first end marker that is not inside a value. What is not a call from start to end is visible text, all of it, and
+  nothing in it is looked at again: what a model quotes in an argument must not become a call.
+- Only what might still become a marker is held back, and a call until it is complete.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from mlxk2.domain.text.calls import CALL_FORMS
+from mlxk2.domain.text.calls.form import CallForm, Malformed
+from mlxk2.domain.text.calls.schemas import ToolSchemas
+from mlxk2.domain.text.matching import first_complete, unfinished
+from mlxk2.ports.conversation import ToolCall
+from mlxk2.ports.engine import Markers
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoned:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    calls: tuple[ToolCall, ...]
+
+
+Segment = Visible | Reasoned | Called
+
+
+class Segmenter(Protocol):
+    """Cuts a stream of text into segments. `ends_in_calls`: a call may follow on visible text."""
+
+    ends_in_calls: bool
+
+    def feed(self, text: str) -> Iterator[Segment]: ...
+
+    def finish(self) -> Iterator[Segment]: ...
+
+
+class _Mode(Enum):
+    OPENING = auto()
+    VISIBLE = auto()
+    REASONING_OPENED = auto()
+    REASONING = auto()
+    CALL = auto()
+
+
+class MarkedSegments:
+    """The segments of an answer with these markers. `schemas` None: the request has no tools."""
+
+    def __init__(self, markers: Markers, schemas: ToolSchemas | None, *, opens_reasoning: bool) -> None:
+        self._think_start = markers.think_start if markers.think_end else None
+        self._think_end = markers.think_end or ""
+        self._schemas = schemas
+        self._form = CALL_FORMS.get(markers.tool_format or "") if schemas else None
+        self._held = ""
+        self._looked = 0
+        opened = opens_reasoning and self._think_end
+        self._mode = _Mode.REASONING_OPENED if opened else _Mode.OPENING
+        self.ends_in_calls = self._form is not None
+
+    def feed(self, text: str) -> Iterator[Segment]:
+        self._held += text
+        steps = {
+            _Mode.OPENING: self._opening,
+            _Mode.VISIBLE: self._visible,
+            _Mode.REASONING_OPENED: self._reasoning_opened,
+            _Mode.REASONING: self._reasoning,
+            _Mode.CALL: self._call,
+        }
+        while self._held:
+            before = (self._mode, len(self._held))
+            yield from steps[self._mode]()
+            if before == (self._mode, len(self._held)):
+                return
+
+    def finish(self) -> Iterator[Segment]:
+        if self._mode is _Mode.CALL and not self._known_form().must_close:
+            yield self._called(len(self._held), len(self._held))
+        if self._held:
+            reasoning = self._mode in (_Mode.REASONING, _Mode.REASONING_OPENED)
+            yield Reasoned(self._held) if reasoning else Visible(self._held)
+            self._held = ""
+
+    def _opening(self) -> Iterator[Segment]:
+        """Nothing visible yet: reasoning may begin, or a call that only an opening can hold."""
+        openers = [(self._think_start or "", _Mode.REASONING)]
+        openers += [(start, _Mode.CALL) for start in self._bare_starts()]
+        lead = self._held.lstrip()
+        for opener, mode in openers:
+            if opener and lead.startswith(opener):
+                self._mode = mode
+                self._held = lead.removeprefix(opener) if mode is _Mode.REASONING else self._held
+                self._looked = 0
+                return
+        if not any(opener.startswith(lead) for opener, _ in openers if opener):
+            self._mode = _Mode.VISIBLE
+        yield from ()
+
+    def _reasoning_opened(self) -> Iterator[Segment]:
+        """The template has written the start marker; a model that repeats it does not mean it as text."""
+        lead = self._held.lstrip()
+        marker = self._think_start or ""
+        if marker.startswith(lead) and lead != marker:
+            return
+        self._held = lead.removeprefix(marker)
+        self._mode = _Mode.REASONING
+        yield from ()
+
+    def _reasoning(self) -> Iterator[Segment]:
+        at = self._held.find(self._think_end)
+        certain = at if at >= 0 else len(self._held) - unfinished(self._held, (self._think_end,))
+        if certain:
+            yield Reasoned(self._held[:certain])
+        self._held = self._held[certain:]
+        if at >= 0:
+            self._held = self._held.removeprefix(self._think_end)
+            self._mode = _Mode.OPENING
+
+    def _visible(self) -> Iterator[Segment]:
+        starts = (self._form.start,) if self._form else ()
+        found = first_complete(self._held, starts)
+        certain = found[0] if found else len(self._held) - unfinished(self._held, starts)
+        if certain:
+            yield Visible(self._held[:certain])
+            self._held = self._held[certain:]
+        if found:
+            self._mode = _Mode.CALL
+            self._looked = len(found[1])
+
+    def _call(self) -> Iterator[Segment]:
+        """`_looked` is how far the held text has been searched for the end in vain."""
+        form = self._known_form()
+        mark = form.start if form.end is None else form.end
+        while (at := self._held.find(mark, self._looked)) >= 0:
+            self._looked = at + len(mark)
+            if not form.quoted(self._inside(at)):
+                yield self._called(at, at if form.end is None else self._looked)
+                return
+        self._looked = max(self._looked, len(self._held) - unfinished(self._held[self._looked :], (mark,)))
+
+    def _called(self, inside: int, length: int) -> Segment:
+        """The call whose inside ends at `inside`; the whole of it as visible text if it is none."""
+        whole = self._held[:length]
+        try:
+            read: Segment = Called(self._known_form().read(self._inside(inside), self._schemas or ToolSchemas(())))
+            self._mode = _Mode.OPENING
+        except (Malformed, RecursionError):
+            read = Visible(whole)
+            self._mode = _Mode.VISIBLE
+        self._held = self._held[length:]
+        return read
+
+    def _inside(self, end: int) -> str:
+        return self._held[:end].removeprefix(self._known_form().start)
+
+    def _bare_starts(self) -> tuple[str, ...]:
+        return self._form.bare_starts if self._form else ()
+
+    def _known_form(self) -> CallForm:
+        if self._form is None:
+            raise AssertionError("a call without a form")
+        return self._form
