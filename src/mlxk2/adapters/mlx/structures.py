@@ -13,6 +13,8 @@ from mlxk2.ports.generation import Structure
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
+_WHITESPACE = r" |\n[ \t]{0,20}"
+"""Between the parts of JSON: a space or an indented new line. Left to itself, a small model fills its limit with it."""
 _NAMES = {"json_schema": "JSON schema", "regex": "regular expression", "lark": "grammar"}
 
 
@@ -95,7 +97,9 @@ def forbid(logits: Any, allowed: Sequence[bytes]) -> Any:
 
 def _grammar(structure: Structure, matcher: Any) -> str:
     writers: dict[str, Callable[[str], str]] = {
-        "json_schema": matcher.grammar_from_json_schema,
+        "json_schema": lambda text: matcher.grammar_from_json_schema(
+            text, defaults={"whitespace_pattern": _WHITESPACE}
+        ),
         "regex": matcher.grammar_from_regex,
         "lark": matcher.grammar_from_lark,
     }
