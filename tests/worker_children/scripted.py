@@ -1,0 +1,87 @@
+"""A worker without a model: serves a MemoryEngine whose script does what the prompt says, good or bad.
+
+The location says how loading goes: a word of `LOADING`, with a file name after a colon where one is needed. With a
+second argument, the worker's process id is added to that file at the start.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from mlxk2.adapters.memory import MemoryEngine, MemoryEngineLoader
+from mlxk2.adapters.worker.parent_death import end_with_parent
+from mlxk2.adapters.worker.serving import serve
+from mlxk2.ports.engine import Engine, Loading, LoadOptions, Watch, unwatched
+from mlxk2.ports.errors import NotEnoughMemory
+
+
+def obey(prompt: str) -> str:
+    """The script: the answer, or what the prompt demands in its place."""
+    word, _, rest = prompt.strip().rpartition("user: ")[2].partition(" ")
+    match word:
+        case "!signal":
+            os.kill(os.getpid(), getattr(signal, rest))
+        case "!exit":
+            os._exit(int(rest))
+        case "!hang":
+            threading.Event().wait()
+        case "!endless":
+            return "x" * 10**6
+        case "!long":
+            return rest * 10**6
+        case "!print":
+            for stream in (sys.stdout, sys.stderr):
+                stream.write("blah " * 200_000 + rest + "\n")
+                stream.flush()
+        case "!fail":
+            raise RuntimeError(rest)
+    return f"You asked: {prompt}"
+
+
+class Loader:
+    """`EngineLoader`, obeying the location."""
+
+    def load(self, location: str, options: LoadOptions, watch: Watch = unwatched) -> Engine:
+        word, _, rest = os.path.basename(location).partition(":")
+        match word:
+            case "refuse":
+                raise NotEnoughMemory("Too large: take a smaller one", needed_bytes=9, limit_bytes=4)
+            case "break":
+                raise RuntimeError("no such luck")
+            case "exit":
+                sys.stderr.write("about to exit\n")
+                os._exit(7)
+            case "hang":
+                watch(Loading("thinking about it"))
+                threading.Event().wait()
+            case "exit-from":
+                if _count(Path(os.environ["WORKER_COUNTS"])) >= int(rest):
+                    os._exit(7)
+            case "exit-at":
+                if _count(Path(os.environ["WORKER_COUNTS"])) == int(rest):
+                    os._exit(7)
+        return MemoryEngineLoader(MemoryEngine(obey)).load(location, options, watch)
+
+
+def _count(file: Path) -> int:
+    """How many workers have begun to load, this one included."""
+    with file.open("a", encoding="ascii") as lines:
+        lines.write(f"{os.getpid()}\n")
+    return len(file.read_text("ascii").splitlines())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fd", type=int, required=True)
+    descriptor: int = parser.parse_args().fd
+    end_with_parent()
+    with socket.socket(fileno=descriptor) as sock:
+        serve(sock, Loader(), beat_seconds=0.05)
+
+
+if __name__ == "__main__":
+    main()
