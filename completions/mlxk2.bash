@@ -14,7 +14,7 @@ _shtab_mlxk2_pull_option_strings=(-h --help --json --json-spec --revision --incl
 _shtab_mlxk2_rm_option_strings=(-h --help --json --json-spec --force --dry-run)
 _shtab_mlxk2_push_option_strings=(-h --help --json --json-spec --private --public --branch --commit --create --delete --check-only --dry-run --verbose)
 _shtab_mlxk2_search_option_strings=(-h --help --json --json-spec --limit --all)
-_shtab_mlxk2_run_option_strings=(-h --help --json --json-spec -p --prompt --system --max-tokens --temperature --top-p --top-k --min-p --repetition-penalty --seed --stop --thinking --no-thinking --no-stream --no-chat-template --trust-remote-code --verbose)
+_shtab_mlxk2_run_option_strings=(-h --help --json --json-spec -p --prompt --system --max-tokens --temperature --top-p --top-k --min-p --repetition-penalty --seed --stop --thinking --no-thinking --no-stream --no-chat-template --force-load --trust-remote-code --verbose)
 _shtab_mlxk2_version_option_strings=(-h --help --json --json-spec)
 _shtab_mlxk2_option_strings=(-h --help --json --json-spec --version)
 
@@ -87,6 +87,7 @@ _shtab_mlxk2_run___thinking_nargs=0
 _shtab_mlxk2_run___no_thinking_nargs=0
 _shtab_mlxk2_run___no_stream_nargs=0
 _shtab_mlxk2_run___no_chat_template_nargs=0
+_shtab_mlxk2_run___force_load_nargs=0
 _shtab_mlxk2_run___trust_remote_code_nargs=0
 _shtab_mlxk2_run___verbose_nargs=0
 _shtab_mlxk2_version__h_nargs=0

@@ -45,7 +45,12 @@ def test_json_holds_the_answer_and_its_true_numbers(cli: CommandLine) -> None:
     data = json.loads(run.out)["data"]
     assert list(data) == ["model", "prompt", "response", "usage", "finish_reason", "timings"]
     assert (data["model"], data["prompt"], data["response"]) == ("mlx-community/tiny-4bit", "hi", "Hello")
-    assert data["usage"] == {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15}
+    assert data["usage"] == {
+        "prompt_tokens": 9,
+        "completion_tokens": 6,
+        "total_tokens": 15,
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
     assert data["finish_reason"] == "stop"
     assert set(data["timings"]) == {"load_seconds", "first_token_seconds", "total_seconds", "tokens_per_second"}
 

@@ -55,14 +55,13 @@ def plan_memory(machine: Machine, weights: int, *, keeps_prefixes: bool = False)
 
 def check_fit(name: str, plan: MemoryPlan, weights: int, kv: int) -> None:
     """Raises NotEnoughMemory when the model, with `kv` bytes of keys and values, needs more than it may take."""
-    if plan.grant is None:
-        return
     needed = _needed(weights, kv)
-    if needed <= plan.grant:
+    if plan.grant is None or needed <= plan.grant:
         return
-    steps = ["take a smaller quantization"] if _needed(weights, 0) > plan.grant else []
-    steps += ["ask for less with --max-tokens"] if not steps else []
-    steps += ["close other programs"] if plan.ceiling is None or needed <= plan.ceiling else []
+    loads = _needed(weights, 0) <= plan.grant
+    steps = ["ask for less with --max-tokens" if loads else "take a smaller quantization"]
+    if plan.ceiling is None or needed <= plan.ceiling:
+        steps.append("close other programs")
     raise NotEnoughMemory(
         f"'{name}' needs about {size(needed)} of memory, {size(weights)} of them for its weights, and this machine has"
         f" {size(plan.grant)} for it; {', '.join(steps)}, or try it anyway with --force-load",

@@ -271,10 +271,18 @@ class LocksData:
 
 
 @dataclass(frozen=True)
+class PromptTokensObject:
+    """`cached_tokens` of the prompt were not computed again."""
+
+    cached_tokens: int
+
+
+@dataclass(frozen=True)
 class UsageObject:
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
+    prompt_tokens_details: PromptTokensObject
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from mlxk2.domain.usecases.run_model import RunOptions, RunSession, describe
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records import RunData, TimingsObject, UsageObject
+from mlxk2.entrypoints.cli.records import PromptTokensObject, RunData, TimingsObject, UsageObject
 from mlxk2.entrypoints.cli.streaming import events
 from mlxk2.ports.errors import UsageError, ValidationError
 from mlxk2.ports.generation import FinishReason
@@ -115,7 +115,10 @@ def _data(session: RunSession, options: RunOptions, loaded: float) -> RunData:
         prompt=options.prompt,
         response=answer.text,
         usage=UsageObject(
-            answer.prompt_tokens, answer.completion_tokens, answer.prompt_tokens + answer.completion_tokens
+            answer.prompt_tokens,
+            answer.completion_tokens,
+            answer.prompt_tokens + answer.completion_tokens,
+            PromptTokensObject(answer.cached_tokens),
         ),
         finish_reason="length" if answer.finish_reason is FinishReason.LENGTH else "stop",
         timings=TimingsObject(
