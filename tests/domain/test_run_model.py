@@ -19,14 +19,17 @@ from mlxk2.domain.inspection import Inspector
 from mlxk2.domain.sampling import SamplingChoice
 from mlxk2.domain.usecases.run_model import RunModel, RunOptions
 from mlxk2.domain.usecases.serve_requests import RequestGate, gate_before
-from mlxk2.ports.engine import Engine, EngineInfo
-from mlxk2.ports.errors import Mlxk2Error, OperationError, ValidationError
+from mlxk2.ports.engine import Engine, EngineInfo, LoadOptions
+from mlxk2.ports.errors import ContextExceeded, Mlxk2Error, NotEnoughMemory, OperationError, ValidationError
 from mlxk2.testing import Pathology, gguf_model, healthy_model, sick_model, with_files
 from mlxk2.testing.contracts.engine import collect
-from mlxk2.testing.files import document
+from mlxk2.testing.files import document, safetensors
 from mlxk2.testing.models import CONFIG
 
 NAME = "tiny-4bit"
+GB = 10**9
+WEIGHTS = len(safetensors())
+"""Bytes of the weights of a healthy model, as these tests have it."""
 
 
 class Bench:
@@ -177,3 +180,75 @@ def test_an_unhealthy_model_is_met_with_its_repair(revision: str) -> None:
     message = Bench(model).refusal(RunOptions("hi"), reference).message
     pinned = f"@{commit[:12]}" if revision else ""
     assert message.endswith(f"repair it with: mlxk2 pull mlx-community/tiny-4bit{pinned} --repair")
+
+
+def test_a_prompt_over_the_context_has_an_error_of_its_own() -> None:
+    error = Bench(healthy_model()).refusal(RunOptions("x" * 2048, use_chat_template=False))
+    assert isinstance(error, ContextExceeded)
+    assert (error.prompt_tokens, error.context_length) == (2048, 2048)
+
+
+def test_the_engine_is_told_its_bounds() -> None:
+    bench = Bench(healthy_model(), machine=MemoryMachine(16 * GB, 8 * GB))
+    bench.ask(RunOptions("hi"))
+    ((_, options),) = bench.loader.loaded
+    assert options == LoadOptions(context_length=2048, memory_limit=12 * GB, max_rows=1)
+
+
+def test_a_model_that_does_not_fit_is_not_loaded_unless_it_is_forced() -> None:
+    bench = Bench(healthy_model(), machine=MemoryMachine(100, None))
+    error = bench.refusal(RunOptions("hi"))
+    assert isinstance(error, NotEnoughMemory)
+    assert (error.needed_bytes, error.limit_bytes) == (round(WEIGHTS * 1.1), 75)
+    assert error.message.startswith("'mlx-community/tiny-4bit' needs about ")
+    assert bench.loader.loaded == []
+    assert bench.ask(RunOptions("hi", use_chat_template=False, force_load=True)) == "<hi>"
+    assert bench.loader.loaded[0][1].memory_limit is None
+
+
+CONFIG_WITH_HEADS = {**CONFIG, "num_key_value_heads": 4}
+EACH_TOKEN = 2 * 2 * 4 * 16 * 2
+"""Bytes of such a model: keys and values, 2 layers, 4 heads of 16 numbers, 16 bits."""
+
+
+def test_the_answer_that_is_asked_for_counts_before_loading() -> None:
+    model = with_files(healthy_model(), {"config.json": document(CONFIG_WITH_HEADS)})
+    machine = MemoryMachine(None, WEIGHTS + round(1355 * EACH_TOKEN / 0.8))
+    bench = Bench(model, machine=machine)
+    error = bench.refusal(RunOptions("hi", max_tokens=1101))  # and room for a block of 256 tokens but one
+    assert isinstance(error, NotEnoughMemory)
+    assert "--max-tokens" in error.message
+    assert bench.loader.loaded == []
+    bench.ask(RunOptions("hi", max_tokens=1100))
+    bench.ask(RunOptions("hi"))
+
+
+def test_without_a_limit_the_answer_may_be_as_long_as_memory_allows() -> None:
+    bench = Bench(healthy_model(), machine=MemoryMachine(None, WEIGHTS + 1000))  # 800 of them for requests
+    bench.ask(RunOptions("hi", use_chat_template=False))
+    assert bench.engine.requests[0].max_tokens == 798
+
+
+def test_a_limit_that_memory_has_no_room_for_is_refused_and_the_engine_closed() -> None:
+    bench = Bench(healthy_model(), machine=MemoryMachine(None, WEIGHTS + 1000))
+    error = bench.refusal(RunOptions("hi", use_chat_template=False, max_tokens=799))
+    assert isinstance(error, NotEnoughMemory)
+    assert "ask for at most 798 tokens" in error.message
+    assert bench.engine.closed
+
+
+def test_a_prompt_that_memory_has_no_room_for_is_refused() -> None:
+    bench = Bench(healthy_model(), machine=MemoryMachine(None, WEIGHTS + 1000))
+    error = bench.refusal(RunOptions("x" * 900, use_chat_template=False))
+    assert isinstance(error, NotEnoughMemory)
+    assert "shorten it to fewer than 800" in error.message
+
+
+def test_weights_count_as_the_engine_holds_them() -> None:
+    bench = Bench(
+        healthy_model(),
+        info=replace(MEMORY_INFO, weights_bytes=WEIGHTS + 500),
+        machine=MemoryMachine(None, WEIGHTS + 1000),
+    )
+    bench.ask(RunOptions("hi", use_chat_template=False))
+    assert bench.engine.requests[0].max_tokens == 398
