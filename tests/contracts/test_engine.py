@@ -10,7 +10,7 @@ from mlxk2.ports.engine import EngineLoader
 from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import GenerationRequest, Structure
 from mlxk2.testing.contracts import EngineContract
-from mlxk2.testing.contracts.engine import GRAMMAR, PATTERN, SCHEMA
+from mlxk2.testing.contracts.engine import GRAMMAR, PATTERN, SCHEMA, SNOWMEN
 
 
 class TestMlxEngine(EngineContract):
@@ -37,7 +37,12 @@ class TestMlxEngine(EngineContract):
         return (0, 2)
 
 
-HELD = {SCHEMA: '{"command": "list", "count": 3}', PATTERN: "2026-11", GRAMMAR: "the answer is yes"}
+HELD = {
+    SCHEMA: '{"command": "list", "count": 3}',
+    PATTERN: "2026-11",
+    GRAMMAR: "the answer is yes",
+    SNOWMEN: "☃☃☃",
+}
 
 
 def answer(prompt: str) -> str:

@@ -28,11 +28,14 @@ SCHEMA = Structure(
 )
 PATTERN = Structure("regex", r"[0-9]{4}-[0-9]{2}")
 GRAMMAR = Structure("lark", 'start: "the answer is " ("yes" | "no")')
+SNOWMEN = Structure("regex", "☃{3}")
+"""Most vocabularies have no token for a snowman: it takes several, none of which is a character."""
 
 IMPOSSIBLE = [
     Structure("json_schema", "{this is not JSON"),
     Structure("json_schema", '{"type": "banana"}'),
     Structure("json_schema", '{"type": "string", "pattern": "("}'),
+    Structure("json_schema", '{"type": "integer", "minimum": 5, "maximum": 3}'),
     Structure("regex", "("),
     Structure("lark", "start: nobody_knows"),
     Structure("lark", "start: ("),
@@ -68,6 +71,11 @@ class Structures(EngineFixtures):
         answer = answered(engine, GenerationRequest(prompt, 200, structure=GRAMMAR))
         assert answer.finished().reason is FinishReason.STOP
         assert answer.text in ("the answer is yes", "the answer is no")
+
+    def test_a_character_of_several_tokens_arrives_whole(self, engine: Engine, prompt: tuple[int, ...]) -> None:
+        answer = answered(engine, GenerationRequest(prompt, 200, structure=SNOWMEN))
+        assert answer.text == "☃☃☃" == engine.detokenize(answer.tokens)
+        assert {char for delta in answer.deltas for char in delta.text} == {"☃"}
 
     def test_a_limit_comes_before_the_structure(self, engine: Engine, prompt: tuple[int, ...]) -> None:
         last = answered(engine, GenerationRequest(prompt, 2, structure=SCHEMA)).finished()

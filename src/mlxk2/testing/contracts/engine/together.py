@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import Engine, LoadOptions, unwatched
 from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest, Sampling
 from mlxk2.testing.contracts.engine.fixtures import EngineFixtures, Load
@@ -65,6 +66,19 @@ class Together(EngineFixtures):
         for thread in threads:
             thread.join()
         assert texts == {place: quiet[place::4] for place in range(4)}
+
+    def test_a_question_to_the_engine_does_not_wait_for_the_answers_of_others(
+        self, engine: Engine, endless: GenerationRequest, question: str
+    ) -> None:
+        running = Listener(engine, endless)
+        running.wait_for(Delta)
+        assert engine.detokenize(engine.render([Message("user", question)]).tokens)
+        assert engine.tokenize(question)
+        assert engine.stats().steps > 0
+        assert engine.info() == engine.info()
+        assert not running.has_ended
+        engine.cancel(running.request_id)
+        running.end()
 
     def test_a_request_may_be_started_from_a_sink(self, engine: Engine, mixed: list[GenerationRequest]) -> None:
         later: list[Listener] = []

@@ -19,10 +19,13 @@ class _Log:
             self.told.append(what)
             self._condition.notify_all()
 
-    def wait_until_idle(self) -> None:
-        """A turn after which nothing is left to do."""
+    def wait_for_the_end_of(self, requests: int) -> None:
+        """The turn in which the last of so many requests has ended, told whole."""
         with self._condition:
-            assert self._condition.wait_for(lambda: self.told[-1:] == [Stepped(0)], 60)
+            assert self._condition.wait_for(lambda: self.told[-1:] == [Stepped(0)] and self._ended() == requests, 60)
+
+    def _ended(self) -> int:
+        return sum(isinstance(what, Finished) for what in self.told)
 
 
 class Watching(EngineFixtures):
@@ -35,7 +38,7 @@ class Watching(EngineFixtures):
     def test_every_turn_is_told_after_its_events(self, load: Load, mixed: list[GenerationRequest]) -> None:
         log = _Log()
         load(LoadOptions(), log.note).start(mixed[0], log.note)
-        log.wait_until_idle()
+        log.wait_for_the_end_of(1)
         kinds = [type(what) for what in log.told if not isinstance(what, Loading)]
         assert kinds[-2:] == [Finished, Stepped]
         first = kinds.index(Delta)
@@ -46,10 +49,9 @@ class Watching(EngineFixtures):
         engine = load(LoadOptions(), log.note)
         for request in mixed[:3]:
             engine.start(request, log.note)
-        log.wait_until_idle()
+        log.wait_for_the_end_of(3)
         ended = 0
         for what in log.told:
             ended += isinstance(what, Finished)
             if isinstance(what, Stepped):
                 assert what.busy <= 3 - ended
-        assert ended == 3
