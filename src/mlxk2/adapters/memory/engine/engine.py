@@ -130,14 +130,19 @@ class MemoryEngine:
         self._condition.notify_all()
 
     def _serve(self) -> None:
-        while not self.closed:
+        while self._has_work():
             with self._condition:
-                self._condition.wait_for(lambda: self._arrivals or self._batch.busy or self.closed)
                 arrivals, self._arrivals = self._arrivals, []
                 cancelled, self._cancelled = self._cancelled, set()
             self._batch.step(arrivals, cancelled)
             self._watch(Stepped(self._batch.busy))
         self._batch.end(self._arrivals)
+
+    def _has_work(self) -> bool:
+        """Waits until there is some, or until the engine is closed, which ends it all."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._arrivals or self._batch.busy or self.closed)
+            return not self.closed
 
 
 class MemoryEngineLoader:
