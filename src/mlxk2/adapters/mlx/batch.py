@@ -39,8 +39,14 @@ class Batch:
     def step(self, text: Callable[[int], str]) -> list[Taken]:
         """Set the next step going and return the tokens of the last, one for each row."""
         tokens, chances = self._tokens, self._chances
-        self._chances = []
         self._compute(first=False)
+        return self._read(tokens, chances, text)
+
+    def rescue(self, text: Callable[[int], str]) -> list[Taken]:
+        """After a step that raised, the tokens of the one before; raises if these are lost as well."""
+        return self._read(self._tokens, self._chances, text)
+
+    def _read(self, tokens: Any, chances: Sequence[Chances], text: Callable[[int], str]) -> list[Taken]:
         values: Any = tokens.tolist()
         known: dict[Row, TokenLogprobs] = {}
         for block in chances:
@@ -104,7 +110,6 @@ class Batch:
                     matcher.consume(int(values[i]))
         drawn = self._sampler(logits, inputs, first=first)
         self._tokens = drawn.tokens
-        if drawn.chances:
-            self._chances.append(drawn.chances)
+        self._chances = [drawn.chances] if drawn.chances else []
         arrays = drawn.chances.arrays() if drawn.chances else []
         mx.async_eval(drawn.tokens, *arrays)  # type: ignore[no-untyped-call]

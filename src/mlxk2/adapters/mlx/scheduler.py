@@ -3,16 +3,18 @@
 Everything here runs in the thread that owns MLX. A turn is one step of those who decode and one piece of prompts, so
 that a newcomer waits for neither a quota of steps nor a long prompt. What is wrong with one row ends that row. A step
 that raises ends nobody at first: the caches are lost, the tokens are not, and each row's are processed again, alone,
-which finds the one at fault. If the next step raises as well, the engine begins anew.
+which finds the one at fault. If the next step raises as well, or two rows in a row that are alone, then the rows are
+not to blame, and the model is loaded again.
 """
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from mlxk2.adapters.mlx import caches as kv
-from mlxk2.adapters.mlx.batch import Batch
+from mlxk2.adapters.mlx.batch import Batch, Taken
 from mlxk2.adapters.mlx.loading import LoadedModel
 from mlxk2.adapters.mlx.prefill import Prefill
 from mlxk2.adapters.mlx.prefix_cache import PrefixStore
@@ -57,7 +59,8 @@ class Scheduler:
         self._text = text
         self._max_rows = info.max_rows
         self.prefill = Prefill(loaded.model, store, can_batch=kv.can_batch(caches), can_cut=kv.can_cut(caches))
-        self._failed_before = False
+        self._step_failed = False
+        self._failed_alone = 0
 
     @property
     def rows(self) -> list[Row]:
@@ -98,14 +101,18 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001 - whatever MLX raises, the rows are worth saving
             self._save_rows(error)
             return
-        self._failed_before = False
-        for row, token, logprobs in taken:
-            if not row.done:
-                self._take(row, token, logprobs)
+        self._step_failed = False
+        self._failed_alone = 0
+        self._take_all(taken)
         for row in self.batch.rows:
             if row.done:
                 self._keep_prefix(row)
         self._drop_the_done()
+
+    def _take_all(self, taken: list[Taken]) -> None:
+        for row, token, logprobs in taken:
+            if not row.done:
+                self._take(row, token, logprobs)
 
     def _take(self, row: Row, token: int, logprobs: Any) -> None:
         self._counters.generated += 1
@@ -141,6 +148,7 @@ class Scheduler:
         for group in self.prefill.next_groups(others_decode=others):
             try:
                 newcomers = self.prefill.process(group, others_decode=others)
+                self._failed_alone = 0
                 if newcomers and self.batch:
                     self.batch.join(newcomers)
                 elif newcomers:
@@ -155,20 +163,32 @@ class Scheduler:
                 self.prefill.rows.append(row)
             if len(group) == 1 and row.alone:
                 row.fail(_failure("The prompt could not be processed", error))
+                self._failed_alone += 1
             row.alone = True
             row.begin_again()
             row.caches = kv.new_caches(self._model)
         self._drop_the_done()
+        if self._failed_alone > 1:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> NoReturn:
+        for row in [*(self.batch.rows if self.batch else ()), *self.prefill.rows]:
+            row.fail(_failure("The engine failed twice in a row", error))
+        raise StepFailed from error
+
+    def _rescued(self, batch: Batch) -> list[Row]:
+        """The rows that go on. What was drawn before the failure is good, and may be what the failure is due to."""
+        with suppress(Exception):
+            self._take_all(batch.rescue(self._text))
+        return [row for row in batch.rows if not row.done]
 
     def _save_rows(self, error: Exception) -> None:
-        rows = [row for row in self.batch.rows if not row.done] if self.batch else []
+        if self._step_failed:
+            self._give_up(error)
+        rows = self._rescued(self.batch) if self.batch else []
         self.batch = None
         self._store.clear()
-        if self._failed_before:
-            for row in [*rows, *self.prefill.rows]:
-                row.fail(_failure("The engine failed twice in a row", error))
-            raise StepFailed from error
-        self._failed_before = True
+        self._step_failed = True
         for row in rows:
             row.alone = True
             row.begin_again()
