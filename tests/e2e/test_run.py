@@ -116,6 +116,40 @@ def test_a_prompt_over_the_context_names_both_numbers(program: Program) -> None:
     assert run.stderr.count("\n") == 1
 
 
+def test_a_prompt_over_the_context_is_an_error_type_of_its_own(program: Program) -> None:
+    run = program("run", "demo", "--json", stdin="many words " * 3000)
+    error = json.loads(run.stdout)["error"]
+    assert (run.returncode, error["type"], error["context_length"]) == (1, "context_length_exceeded", 2048)
+    assert error["prompt_tokens"] > 2048
+
+
+def test_a_model_that_is_too_large_for_the_machine_is_refused_before_it_is_loaded(
+    program: Program, demo_cache: Path, tmp_path: Path
+) -> None:
+    cache = changed_demo(demo_cache, tmp_path / "hub", {})
+    memory = json.loads(program("version", "--json").stdout)["data"]["system"]["memory_total_bytes"]
+    _pretend_weights(cache, memory)
+    run = program("run", "demo", "hello", "--json", cache=cache)
+    error = json.loads(run.stdout)["error"]
+    assert (run.returncode, error["type"]) == (1, "not_enough_memory")
+    assert error["needed_bytes"] > memory > error["limit_bytes"] > 0
+    assert "--force-load" in error["message"]
+
+
+def _pretend_weights(cache: Path, count: int) -> None:
+    """One more weight file, with a tensor of so many bytes that take no room on the disk."""
+    (snapshot,) = (cache / "models--mlxk2--demo" / "snapshots").iterdir()
+    header = json.dumps({"large": {"dtype": "U8", "shape": [count], "data_offsets": [0, count]}}).encode()
+    with (snapshot / "model-large.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + count)
+
+
+def test_force_load_runs_a_model_as_ever_when_it_fits(program: Program) -> None:
+    forced = program("run", "demo", "How do I list my models?", "--force-load")
+    assert (forced.returncode, forced.stdout) == (0, program("run", "demo", "How do I list my models?").stdout)
+
+
 def test_the_answer_is_streamed(demo_cache: Path) -> None:
     with subprocess.Popen(
         [MLXK2, "run", "demo", "How do I list my models?"], env=environment(demo_cache), stdout=subprocess.PIPE

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlxk2.adapters.memory import MemoryCache, MemoryEngine, MemorySource
+from mlxk2.adapters.memory import MemoryCache, MemoryEngine, MemoryMachine, MemorySource
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.ports.errors import OperationError
 from mlxk2.testing import healthy_model, memory_program, safetensors
@@ -114,6 +114,34 @@ def test_an_engine_that_fails_is_an_error_and_what_came_before_is_kept(cli: Comm
     program = memory_program(MemoryCache([healthy_model()]), MemoryEngine(fail))
     run = cli("run", "tiny", "hi", "--json", services=program)
     assert (run.code, json.loads(run.out)["error"]["message"]) == (1, "The engine failed")
+
+
+def small_machine() -> Callable[[], Services]:
+    cache = MemoryCache([healthy_model()])
+    return memory_program(cache, MemoryEngine(lambda _: "Hello"), machine=MemoryMachine(100, None))
+
+
+def test_a_model_that_does_not_fit_is_refused_with_both_numbers(cli: CommandLine) -> None:
+    run = cli("run", "tiny", "hi", services=small_machine())
+    assert (run.code, run.out) == (1, "")
+    assert run.err == (
+        "mlxk2: 'mlx-community/tiny-4bit' needs about 139 B of memory, 126 B of them for its weights, and this machine"
+        " has 75 B for it; take a smaller quantization, or try it anyway with --force-load\n"
+    )
+    error = json.loads(cli("run", "tiny", "hi", "--json", services=small_machine()).out)["error"]
+    assert (error["type"], error["needed_bytes"], error["limit_bytes"]) == ("not_enough_memory", 139, 75)
+    assert set(error) == {"type", "message", "needed_bytes", "limit_bytes"}
+
+
+def test_force_load_tries_it_anyway(cli: CommandLine) -> None:
+    assert cli("run", "tiny", "hi", "--force-load", services=small_machine()).out == "Hello\n"
+
+
+def test_a_prompt_over_the_context_is_refused_with_both_numbers(cli: CommandLine) -> None:
+    run = cli("run", "tiny", "x" * 3000, "--no-chat-template", "--json", services=echoing())
+    error = json.loads(run.out)["error"]
+    assert (run.code, error["type"]) == (1, "context_length_exceeded")
+    assert (error["prompt_tokens"], error["context_length"]) == (3000, 2048)
 
 
 DEMO = MemorySource(

@@ -33,6 +33,7 @@ def memory_program(
     bundled: MemorySource | None = None,
     clock: MemoryClock | None = None,
     hub: MemoryHub | None = None,
+    machine: MemoryMachine | None = None,
 ) -> Callable[[], Services]:
     """The container's services with every adapter replaced by its twin in memory."""
     services = services_on(
@@ -42,7 +43,7 @@ def memory_program(
         workspace=FolderWorkspace(),
         runtime=MemoryCatalogue(),
         clock=clock or MemoryClock(),
-        machine=MemoryMachine(),
+        machine=machine or MemoryMachine(),
         loader=MemoryEngineLoader(engine or MemoryEngine(lambda prompt: prompt)),
     )
     return lambda: services
