@@ -12,7 +12,9 @@ from mlxk2.ports.errors import ValidationError
 
 
 def check_stops(stops: Sequence[str]) -> tuple[str, ...]:
-    """Raises ValidationError for an empty stop string, which would end every answer at once."""
+    """Raises ValidationError for what is no list of texts, and for an empty text, which would end every answer."""
+    if isinstance(stops, str) or not isinstance(stops, Sequence) or not all(isinstance(stop, str) for stop in stops):
+        raise ValidationError("--stop must be a list of texts; write the text that should end the answer")
     if any(not stop for stop in stops):
         raise ValidationError("--stop must not be empty; write the text that should end the answer")
     return tuple(stops)

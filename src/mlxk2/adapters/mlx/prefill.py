@@ -14,31 +14,34 @@ from mlxk2.adapters.mlx.caches import Caches
 from mlxk2.adapters.mlx.prefix_cache import PrefixStore
 from mlxk2.adapters.mlx.row import Row
 
+SMALLEST_PIECE = 32
 IDLE_PIECE = 2048
-"""Tokens in a piece while nobody else decodes: mlx-lm's default."""
-LARGEST_BUSY_PIECE = 512
-SMALLEST_BUSY_PIECE = 32
-LONGEST_PAUSE = 0.2
-"""Seconds that those who decode should wait for a piece, where its size can help it."""
+"""Tokens in a piece while nobody decodes: mlx-lm's default."""
+BUSY_PIECE = 512
+IDLE_SECONDS = 4.0
+"""So long a piece may take while nobody decodes: it cannot be cancelled half-way, nor give a sign of life."""
+BUSY_SECONDS = 0.2
+"""So long those who decode should wait for a piece."""
 _KEPT_AT_ONCE = 64
 """New tokens of a prompt that make it worth keeping before its answer is finished."""
 
 
 class Pace:
-    """How many tokens a piece has while others decode; it follows what the machine turns out to manage."""
+    """How many tokens a piece has: at most `most`, and fewer where the machine needs longer than `seconds` for it."""
 
-    def __init__(self) -> None:
-        self._busy = LARGEST_BUSY_PIECE
-
-    def piece(self, *, others_decode: bool) -> int:
-        return self._busy if others_decode else IDLE_PIECE
+    def __init__(self, most: int, seconds: float) -> None:
+        self.piece = most
+        self._most = most
+        self._seconds = seconds
 
     def took(self, tokens: int, seconds: float) -> None:
-        """Halve the piece after a slow one, double it after a quick one."""
-        if seconds > LONGEST_PAUSE and tokens >= self._busy // 2:
-            self._busy = max(SMALLEST_BUSY_PIECE, self._busy // 2)
-        elif seconds < LONGEST_PAUSE / 4 and tokens >= self._busy // 2:
-            self._busy = min(LARGEST_BUSY_PIECE, self._busy * 2)
+        """Halve the piece after a slow one, double it after a quick one; small pieces say nothing of larger ones."""
+        if tokens < self.piece // 2:
+            return
+        if seconds > self._seconds:
+            self.piece = max(SMALLEST_PIECE, self.piece // 2)
+        elif seconds < self._seconds / 4:
+            self.piece = min(self._most, self.piece * 2)
 
 
 class Prefill:
@@ -50,7 +53,8 @@ class Prefill:
         self._store = store
         self._can_batch = can_batch
         self._can_cut = can_cut
-        self._pace = Pace()
+        self._idle = Pace(IDLE_PIECE, IDLE_SECONDS)
+        self._busy = Pace(BUSY_PIECE, BUSY_SECONDS)
 
     def add(self, row: Row) -> None:
         """Begin with what is kept of the row's tokens."""
@@ -65,7 +69,7 @@ class Prefill:
 
     def next_groups(self, *, others_decode: bool) -> list[list[Row]]:
         """The rows that the next pieces are for: short prompts that fit into one together, and one long prompt."""
-        piece = self._pace.piece(others_decode=others_decode)
+        piece = self._pace(others_decode=others_decode).piece
         short = [row for row in self.rows if self._next_stop(row) == row.unprocessed <= piece]
         long = [row for row in self.rows if row not in short]
         return [group for group in (self._fitting(short, piece), long[:1]) if group]
@@ -87,23 +91,27 @@ class Prefill:
 
     def process(self, group: Sequence[Row], *, others_decode: bool) -> Batch | None:
         """One piece for these rows; those that are ready for their first token come back as a batch."""
+        pace = self._pace(others_decode=others_decode)
         started = time.perf_counter()
         tokens = sum(row.unprocessed for row in group)
         if len(group) > 1:
             batch = Batch(self._model, group, self._together(group))
         else:
             (row,) = group
-            tokens = min(self._next_stop(row), self._pace.piece(others_decode=others_decode))
+            tokens = min(self._next_stop(row), pace.piece)
             self._advance(row, tokens)
             if row.unprocessed:
-                self._pace.took(tokens, time.perf_counter() - started)
+                pace.took(tokens, time.perf_counter() - started)
                 return None
             batch = Batch(self._model, group, row.caches or [])
         for row in group:
             self.rows.remove(row)
             row.caches = None
-        self._pace.took(tokens, time.perf_counter() - started)
+        pace.took(tokens, time.perf_counter() - started)
         return batch
+
+    def _pace(self, *, others_decode: bool) -> Pace:
+        return self._busy if others_decode else self._idle
 
     def _next_stop(self, row: Row) -> int:
         """Tokens up to where the caches are to be kept: the end, or a border where they cannot be cut later."""
@@ -120,7 +128,7 @@ class Prefill:
             kv.evaluate(row.caches or [])
             row.position += count
             row.progress()
-            if count >= LARGEST_BUSY_PIECE:
+            if count >= BUSY_PIECE:
                 mx.clear_cache()
         fresh = row.position - row.cached
         at_border = not self._can_cut and row.position in row.request.borders

@@ -116,12 +116,13 @@ class Scheduler:
 
     def _take(self, row: Row, token: int, logprobs: Any) -> None:
         self._counters.generated += 1
+        if row.matcher and (problem := row.matcher.problem):
+            row.fail(EngineFailure(f"The answer could not be held to its structure: {problem}; try it again"))
+            return
         try:
             row.take(token, logprobs, lambda: self._tokenizer.detokenizer, is_end=token in self._ends)
         except Exception as error:  # noqa: BLE001 - a tokenizer that cannot decode its own token
             row.fail(_failure("The text of the answer could not be decoded", error))
-        if row.matcher and (problem := row.matcher.problem):
-            row.fail(EngineFailure(f"The answer could not be held to its structure: {problem}; try it again"))
 
     def _keep_prefix(self, row: Row) -> None:
         """A later request may go on from where this one ended."""

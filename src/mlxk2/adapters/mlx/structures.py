@@ -5,6 +5,7 @@ or so once per model for its vocabulary: neither belongs into the thread that st
 """
 
 from collections.abc import Callable, Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from mlxk2.ports.errors import OperationError, ValidationError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _WHITESPACE = r" |\n[ \t]{0,20}"
 """Between the parts of JSON: a space or an indented new line. Left to itself, a small model fills its limit with it."""
+_LONGEST_REASON = 200
 _NAMES = {"json_schema": "JSON schema", "regex": "regular expression", "lark": "grammar"}
 
 
@@ -60,6 +62,7 @@ class StructureCompiler:
 
             grammar = _grammar(structure, llguidance.LLMatcher)
             matcher = llguidance.LLMatcher(self._known_vocabulary(), grammar, log_level=0)
+            matcher.compute_bitmask()  # some of what nothing can satisfy is only noticed at the first token
             problem = matcher.get_error() if matcher.is_error() else ""
         except (ValueError, TypeError, RecursionError) as error:
             problem = str(error)
@@ -107,4 +110,5 @@ def _grammar(structure: Structure, matcher: Any) -> str:
 
 
 def _first_line(problem: str) -> str:
-    return problem.strip().splitlines()[0].rstrip(".") if problem.strip() else "it is empty"
+    line = problem.strip().splitlines()[0].rstrip(".") if problem.strip() else ""
+    return shorten(line, _LONGEST_REASON, placeholder=" …") or "nothing satisfies it"
