@@ -28,9 +28,10 @@ from mlxk2.ports.system import Machine
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the user asked for. `max_tokens` None means: until the model ends or the context is full.
+    """What the user asked for. `max_tokens` None means: until the model ends, or context or memory have no more room.
 
-    `thinking` None leaves it to the model's chat template whether it reasons before it answers.
+    `thinking` None leaves it to the model's chat template whether it reasons before it answers. `force_load` lifts all
+    bounds of memory.
     """
 
     prompt: str

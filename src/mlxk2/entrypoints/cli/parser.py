@@ -305,7 +305,7 @@ def _add_run(commands: Any) -> None:
 def _add_sampling(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sampling", "Without these, what the model recommends, else greedy decoding.")
     options: tuple[tuple[str, type, str, str], ...] = (
-        ("--max-tokens", int, "N", "most tokens to generate (default: until the model ends or its context is full)"),
+        ("--max-tokens", int, "N", "most tokens to generate (default: as many as context and memory have room for)"),
         ("--temperature", float, "T", "0 takes the most probable token, higher is more varied"),
         ("--top-p", float, "P", "draw from the smallest set of tokens with this total probability"),
         ("--top-k", int, "K", "draw from the K most probable tokens; 0 is off"),
