@@ -1,5 +1,7 @@
 """Our engine as the benchmarks' children load it: in their own process, or in a worker."""
 
+import sys
+
 from mlxk2.ports.engine import Engine, EngineLoader, LoadOptions
 
 KINDS = ("in-process", "worker")
@@ -12,9 +14,11 @@ def load_engine(kind: str, folder: str, prefix_cache_bytes: int = PREFIX_CACHE_B
 
 
 def _loader(kind: str) -> EngineLoader:
+    if kind == "worker":
+        from mlxk2.adapters.worker.engine import WorkerLoader
+
+        return WorkerLoader([sys.executable, "-P", "-m", "mlxk2.worker_main"])
     from mlxk2.adapters.mlx.engine import MlxEngineLoader
     from mlxk2.adapters.system import SystemMachine
 
-    if kind != "in-process":
-        raise ValueError(f"no such kind of engine: {kind}")
     return MlxEngineLoader(SystemMachine())

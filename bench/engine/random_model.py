@@ -1,6 +1,6 @@
 """Makes a Qwen3 model of 30 million random float32 parameters: `python -m bench.engine.random_model FOLDER`.
 
-What it says means nothing, what it costs is that of a real model of its size: 7 layers of width 512, 8 heads on 4 pairs
+What it says means nothing, what it costs is that of a real model of its size: 4 layers of width 640, 4 heads on 2 pairs
 of keys and values, a vocabulary of 16,384 byte-level tokens, a context of 32,768. Everything comes from fixed seeds.
 Layers speak louder than embeddings, so that answers wander instead of repeating the last token. The end token's
 embedding is zero: among 16,384 others it is practically never drawn, and every answer has the length that was asked.
@@ -19,10 +19,10 @@ import numpy.typing as npt
 from bench.engine.prompts import words
 
 Matrix = npt.NDArray[np.float32]
-VERSION = "1"
+VERSION = "2"
 """Changes when the model changes, so that older ones are made anew."""
 _SEED = 20_260
-_VOCABULARY, _WIDTH, _INNER, _LAYERS, _HEADS, _KV_HEADS, _HEAD = 16_384, 512, 1_536, 7, 8, 4, 64
+_VOCABULARY, _WIDTH, _INNER, _LAYERS, _HEADS, _KV_HEADS, _HEAD = 16_384, 640, 2_048, 4, 4, 2, 128
 _END, _START = "<|im_end|>", "<|im_start|>"
 _SPECIAL = (_END, _START)
 """The trainer numbers them from 0."""
