@@ -5,7 +5,14 @@ from dataclasses import replace
 
 from mlxk2.adapters.mlx.caches import can_cut, new_caches
 from mlxk2.adapters.mlx.loading import LoadedModel
-from mlxk2.adapters.mlx.measuring import active_bytes, describe, limit_memory, peak_bytes, release_memory
+from mlxk2.adapters.mlx.measuring import (
+    active_bytes,
+    describe,
+    limit_memory,
+    peak_bytes,
+    release_buffers,
+    release_memory,
+)
 from mlxk2.adapters.mlx.prefix_cache import PrefixCache
 from mlxk2.adapters.mlx.row import Row
 from mlxk2.adapters.mlx.scheduler import Counters, Scheduler, StepFailed
@@ -18,6 +25,10 @@ from mlxk2.ports.system import Machine
 
 _TURNS_BETWEEN_LOOKS = 32
 """So many turns pass before memory is looked at again while the same number of requests is at work."""
+
+
+_TURNS_BETWEEN_RELEASES = 512
+"""Arrays of every length that a step has had stay with MLX for reuse until they are released."""
 
 
 class Core:
@@ -74,12 +85,18 @@ class Core:
                 row.finish(FinishReason.CANCELLED)
 
     def turn(self) -> None:
-        if self._scheduler is None:
+        """Does nothing while nobody is at work."""
+        if self._scheduler is None or not self._scheduler.busy:
             return
+        failed = False
         try:
             self._scheduler.turn()
         except StepFailed:
-            self._restart(self._scheduler.waiting)
+            failed = True
+        if failed:  # the exception is gone by now, and with it the last that held on to the old model
+            self._restart(list(self._scheduler.waiting))
+        if self._counters.steps % _TURNS_BETWEEN_RELEASES == 0:
+            release_buffers()
         self._look()
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """What a loaded model is like, found by letting it compute one token; and memory, as MLX counts it."""
 
+import gc
 from typing import Any
 
 from mlxk2.adapters.mlx.caches import can_batch, cost_of, evaluate, new_caches
@@ -43,14 +44,17 @@ def limit_memory(limit: int | None) -> None:
         mx.set_cache_limit(limit // _CACHE_SHARE)
 
 
-def release_memory() -> None:
+def release_buffers() -> None:
     """Give back what MLX keeps of freed memory."""
-    import gc
-
     import mlx.core as mx
 
-    gc.collect()
     mx.clear_cache()
+
+
+def release_memory() -> None:
+    """Free a model that nothing refers to any more but itself, and give its memory back."""
+    gc.collect()
+    release_buffers()
 
 
 def active_bytes() -> int:

@@ -78,11 +78,11 @@ class Scheduler:
 
     def turn(self) -> None:
         """Raises StepFailed when the model must be loaded again; all but those who wait have failed then."""
+        self._counters.steps += 1
         self._drop_the_done()
         self._decode()
         self._admit()
         self._process_prompts()
-        self._counters.steps += 1
 
     def _drop_the_done(self) -> None:
         if any(row.done for row in self.waiting):
