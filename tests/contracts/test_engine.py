@@ -7,10 +7,9 @@ import pytest
 from mlxk2.adapters.memory import MemoryEngine, MemoryEngineLoader
 from mlxk2.adapters.system import SystemMachine
 from mlxk2.ports.engine import EngineLoader
-from mlxk2.ports.errors import ValidationError
-from mlxk2.ports.generation import GenerationRequest, Structure
+from mlxk2.ports.generation import GenerationRequest
 from mlxk2.testing.contracts import EngineContract
-from mlxk2.testing.contracts.engine import GRAMMAR, PATTERN, SCHEMA, SNOWMEN
+from mlxk2.testing.contracts.engine import scripts
 
 
 class TestMlxEngine(EngineContract):
@@ -37,30 +36,11 @@ class TestMlxEngine(EngineContract):
         return (0, 2)
 
 
-HELD = {
-    SCHEMA: '{"command": "list", "count": 3}',
-    PATTERN: "2026-11",
-    GRAMMAR: "the answer is yes",
-    SNOWMEN: "☃☃☃",
-}
-
-
-def answer(prompt: str) -> str:
-    return "on and on, " * 20_000 if "forever" in prompt else f"You asked: {prompt}"[:150]
-
-
-def held(structure: Structure, prompt: str) -> str:
-    del prompt
-    if structure not in HELD:
-        raise ValidationError("This structure cannot be understood: correct it and ask again")
-    return HELD[structure]
-
-
 class TestMemoryEngine(EngineContract):
     @pytest.fixture(scope="class")
     @classmethod
     def loader(cls) -> EngineLoader:
-        return MemoryEngineLoader(lambda _: MemoryEngine(answer, structured=held))
+        return MemoryEngineLoader(lambda _: MemoryEngine(scripts.free, structured=scripts.held))
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -75,4 +55,4 @@ class TestMemoryEngine(EngineContract):
     @pytest.fixture(scope="class")
     @classmethod
     def endless(cls) -> GenerationRequest:
-        return GenerationRequest(tuple(map(ord, "forever")), 10**6)
+        return scripts.ENDLESS

@@ -8,6 +8,8 @@ root = write_cache(tmp_path, [healthy_model("mlx-community/good-4bit"), sick_mod
 """
 
 from mlxk2.adapters.memory import (
+    MEMORY_INFO,
+    Manner,
     MemoryCache,
     MemoryCatalogue,
     MemoryClock,
@@ -29,6 +31,8 @@ from mlxk2.testing.pathologies import Pathology, sick_model
 from mlxk2.testing.program import Run, memory_program
 
 __all__ = [
+    "MEMORY_INFO",
+    "Manner",
     "MemoryCache",
     "MemoryCatalogue",
     "MemoryClock",

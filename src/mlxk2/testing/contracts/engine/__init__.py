@@ -12,11 +12,11 @@ from mlxk2.testing.contracts.engine.prefixes import Prefixes
 from mlxk2.testing.contracts.engine.probabilities import Probabilities
 from mlxk2.testing.contracts.engine.refusing import Refusing
 from mlxk2.testing.contracts.engine.sampling import Samples
-from mlxk2.testing.contracts.engine.structures import GRAMMAR, PATTERN, SCHEMA, SNOWMEN, Structures
+from mlxk2.testing.contracts.engine.structures import Structures
 from mlxk2.testing.contracts.engine.together import Together
 from mlxk2.testing.contracts.engine.watching import Watching
 
-__all__ = ["GRAMMAR", "PATTERN", "SCHEMA", "SNOWMEN", "EngineContract", "Listener", "collect", "text_of"]
+__all__ = ["EngineContract", "Listener", "collect", "text_of"]
 
 
 class EngineContract(
