@@ -1,10 +1,10 @@
-"""JSON as models write it: raw line breaks in strings are let through, numbers that are none or too large are not."""
+"""JSON as models write it: raw line breaks in strings are let through, NaN and Infinity are not."""
 
 import json
-import math
 from typing import NoReturn
 
 _SPACE = " \t\r\n"
+_LARGEST = 1.7976931348623157e308
 
 
 class NotJson(ValueError):
@@ -16,8 +16,8 @@ def _refuse(word: str) -> NoReturn:
 
 
 def _finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _refuse(digits)
+    """A number as near as it can be held: JSON's grammar allows those for which there is no room."""
+    return max(-_LARGEST, min(float(digits), _LARGEST))
 
 
 _DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse, parse_float=_finite)
