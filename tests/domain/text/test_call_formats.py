@@ -199,6 +199,11 @@ MALFORMED = [
     ("json_tools", "<tool_call></tool_call>"),
     ("qwen3_coder", "<tool_call><function=f><parameter=a>1</function></tool_call>"),
     ("qwen3_coder", "<tool_call><function=f>stray</function></tool_call>"),
+    (
+        "qwen3_coder",
+        "<tool_call><function=f><parameter=a>1</parameter><parameter=a>2</parameter></function></tool_call>",
+    ),
+    ("pythonic", "<|tool_call_start|>[f(a=1, a=2)]<|tool_call_end|>"),
     ("glm47", "<tool_call>f<arg_key>a</arg_key></tool_call>"),
     ("minimax_m2", '<minimax:tool_call><invoke name="f"></minimax:tool_call>'),
     ("pythonic", "<|tool_call_start|>[f(1)]<|tool_call_end|>"),

@@ -78,6 +78,8 @@ class Literals:
             quoted = self._quoted()
             key = self.name() if quoted is None else quoted
             self.expect(colon)
+            if key in values and depth == 0:
+                raise Malformed("the same argument twice")
             values[key] = self.value(depth)
         return values
 

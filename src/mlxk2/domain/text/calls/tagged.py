@@ -41,6 +41,8 @@ class _Tags:
         at = head.end()
         values: dict[str, object] = {}
         while key := self.key.match(text, at):
+            if key[1] in values:
+                raise Malformed("the same parameter twice")
             end, at = self._value_end(text, key.end())
             values[key[1]] = schemas.typed(head[1], key[1], _bare(text[key.end() : end]))
         foot = self.foot.match(text, at)
