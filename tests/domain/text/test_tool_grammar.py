@@ -145,6 +145,15 @@ def test_a_call_may_follow_text_and_reasoning_holds_none() -> None:
     assert not words("json_tools").takes(structure, "<think>so</think><tool_call>so")
 
 
+def test_reasoning_between_marks_that_are_ordinary_text_may_stay_open_or_end() -> None:
+    markers = Markers("[THINK]", "[/THINK]", tool_format="json_tools", special=words("json_tools").special)
+    structure = tool_structure(markers, TOOLS, ToolChoice(), opens_reasoning=True)
+    assert structure is not None
+    for text in ("Hm.", "Hm.[/THINK]Hi.", f"Hm.[/THINK]\n{CALLS['json_tools']}"):
+        assert words("json_tools").takes(structure, text)
+    assert not words("json_tools").takes(structure, "Hm.[/THINK]<tool_call>so")
+
+
 def test_a_trigger_that_is_no_special_token_holds_the_call_too() -> None:
     structure = held("longcat", ToolChoice())
     assert words("longcat").takes(structure, f"I look: {CALLS['longcat']} Done.")
@@ -198,6 +207,7 @@ PALETTE = Tool(
                 "colour": {"enum": ["red", "light blue"]},
                 "layers": {"type": "array", "items": {"$ref": "#/$defs/layer"}},
                 "note": {"type": ["string", "null"]},
+                "price": {"anyOf": [{"type": "number"}, {"enum": [0, True]}]},
                 "width": {"type": "integer", "maximum": 9},
             },
             "required": ["colour", "layers"],
