@@ -1,10 +1,11 @@
 """A worker without a model: serves a MemoryEngine whose script does what the prompt says, good or bad.
 
-The location says how loading goes: a word of `LOADING`, with a file name after a colon where one is needed. With a
-second argument, the worker's process id is added to that file at the start.
+The location says how loading goes: well, or as its name says, which may be for a certain worker only, or from a certain
+one on: `exit-at:2` lets the second worker exit. A prompt that demands something leaves the file that WORKER_MARK names.
 """
 
 import argparse
+import ctypes
 import os
 import signal
 import socket
@@ -21,18 +22,21 @@ from mlxk2.ports.errors import NotEnoughMemory
 
 def obey(prompt: str) -> str:
     """The script: the answer, or what the prompt demands in its place."""
-    word, _, rest = prompt.strip().rpartition("user: ")[2].partition(" ")
+    word, _, rest = prompt.partition(" ")
+    if word.startswith("!") and "WORKER_MARK" in os.environ:
+        Path(os.environ["WORKER_MARK"]).touch()
     match word:
         case "!signal":
             os.kill(os.getpid(), getattr(signal, rest))
+            threading.Event().wait()
         case "!exit":
             os._exit(int(rest))
         case "!hang":
             threading.Event().wait()
         case "!endless":
             return "x" * 10**6
-        case "!long":
-            return rest * 10**6
+        case "!native":
+            ctypes.PyDLL(None).sleep(3600)
         case "!print":
             for stream in (sys.stdout, sys.stderr):
                 stream.write("blah " * 200_000 + rest + "\n")
@@ -58,17 +62,18 @@ class Loader:
             case "hang":
                 watch(Loading("thinking about it"))
                 threading.Event().wait()
-            case "exit-from":
-                if _count(Path(os.environ["WORKER_COUNTS"])) >= int(rest):
-                    os._exit(7)
-            case "exit-at":
-                if _count(Path(os.environ["WORKER_COUNTS"])) == int(rest):
-                    os._exit(7)
+            case "hang-from" if _count() >= int(rest):
+                threading.Event().wait()
+            case "exit-from" if _count() >= int(rest):
+                os._exit(7)
+            case "exit-at" if _count() == int(rest):
+                os._exit(7)
         return MemoryEngineLoader(MemoryEngine(obey)).load(location, options, watch)
 
 
-def _count(file: Path) -> int:
-    """How many workers have begun to load, this one included."""
+def _count() -> int:
+    """How many workers have begun to load, this one included; written down in the file that WORKER_COUNTS names."""
+    file = Path(os.environ["WORKER_COUNTS"])
     with file.open("a", encoding="ascii") as lines:
         lines.write(f"{os.getpid()}\n")
     return len(file.read_text("ascii").splitlines())

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from mlxk2.adapters.worker.wire import Packet, Reader
 
@@ -25,7 +25,8 @@ class Child:
 
     def __init__(self, command: Sequence[str]) -> None:
         self.socket, theirs = socket.socketpair()
-        with theirs:
+        with theirs, ExitStack() as on_failure:
+            on_failure.enter_context(self.socket)
             self._process = subprocess.Popen(  # noqa: S603 - the program's own command, not a user's
                 [*command, "--fd", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
@@ -34,6 +35,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            on_failure.pop_all()
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
         self.output = self._process.stdout
         self.socket.settimeout(0)

@@ -32,6 +32,11 @@ class WorkerEngine:
         self._numbers = itertools.count(1)
         self._info = supervisor.open()
 
+    @property
+    def process_id(self) -> int | None:
+        """The system's number for the worker, as the worker says it; None while there is none."""
+        return self._supervisor.process_id
+
     def info(self) -> EngineInfo:
         return self._info
 

@@ -42,6 +42,7 @@ class Session:
         except OSError as error:
             raise Refused(OperationError(f"The model's process cannot be started: {error}")) from error
         self.info: EngineInfo | None = None
+        self.process_id: int | None = None
         self._load = load
         self._ledger = ledger
         self._watch = watch
@@ -105,6 +106,7 @@ class Session:
                 )
             )
         self._stage = "loading"
+        self.process_id = hello.pid
         self.child.send(frame(protocol.LOAD, 0, self._load))
 
     def _on_loading(self, packet: Packet) -> None:

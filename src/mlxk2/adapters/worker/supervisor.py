@@ -80,6 +80,11 @@ class Supervisor:
         return max(0, self._launches - 1)
 
     @property
+    def process_id(self) -> int | None:
+        session = self._session
+        return None if session is None else session.process_id
+
+    @property
     def requests(self) -> int:
         """How many requests are not over yet."""
         return self._ledger.requests

@@ -1,0 +1,450 @@
+"""A model in a child process: whatever happens to the process, callers meet a typed error in time and a new worker."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from mlxk2.adapters.worker.engine import WorkerEngine, WorkerLoader
+from mlxk2.adapters.worker.watchdog import Limits
+from mlxk2.ports.engine import Loading, LoadOptions, Stepped, Watch, unwatched
+from mlxk2.ports.errors import EngineFailure, NotEnoughMemory, OperationError
+from mlxk2.ports.generation import Delta, Event, Finished, FinishReason, GenerationRequest
+from mlxk2.testing.contracts.engine import Listener, text_of
+
+CHILDREN = Path(__file__).parents[1] / "worker_children"
+SCRIPTED = [sys.executable, str(CHILDREN / "scripted.py")]
+QUICK = Limits(silence=1.5, hang=1.5, load=1.5, close=1.5)
+PATIENT = Limits()
+
+Load = Callable[..., WorkerEngine]
+
+
+@pytest.fixture
+def load() -> Iterator[Load]:
+    """Loads "a model" with the scripted worker unless told otherwise; closes everything afterwards."""
+    with ExitStack() as opened:
+
+        def load(
+            location: str = "a model",
+            *,
+            command: list[str] = SCRIPTED,
+            limits: Limits = PATIENT,
+            watch: Watch = unwatched,
+        ) -> WorkerEngine:
+            engine = WorkerLoader(command, limits).load(location, LoadOptions(), watch)
+            return opened.enter_context(closing(engine))
+
+        yield load
+
+
+@pytest.fixture
+def counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the scripted worker counts the loads, when the location tells it to."""
+    monkeypatch.setenv("WORKER_COUNTS", str(tmp_path / "counts"))
+    return tmp_path / "counts"
+
+
+def misbehaving(manner: str) -> list[str]:
+    return [sys.executable, str(CHILDREN / "misbehaving.py"), manner]
+
+
+def request(prompt: str, max_tokens: int = 200) -> GenerationRequest:
+    return GenerationRequest(tuple(map(ord, prompt)), max_tokens)
+
+
+def endless(engine: WorkerEngine) -> Listener:
+    """A request that runs."""
+    listener = Listener(engine, request("!endless", 10**6))
+    listener.wait_for(Delta)
+    return listener
+
+
+def answers(engine: WorkerEngine) -> bool:
+    listener = Listener(engine, request("hello"))
+    return isinstance(listener.end(), Finished) and listener.text == "You asked: hello"
+
+
+def state(process_id: int) -> str:
+    """As `ps` shows it, Z for a process that is over and that nobody has waited for; empty when there is none."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(process_id)], capture_output=True, text=True, check=False)
+    return shown.stdout.strip()
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether it becomes true within a minute."""
+    deadline = time.monotonic() + 60
+    while not (true := holds()) and time.monotonic() < deadline:
+        threading.Event().wait(0.02)
+    return true
+
+
+@pytest.fixture
+def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that the scripted worker makes when it begins to do what a prompt demands."""
+    monkeypatch.setenv("WORKER_MARK", str(tmp_path / "mark"))
+    return tmp_path / "mark"
+
+
+# Death while it works.
+
+
+@pytest.mark.parametrize(
+    ("order", "how"),
+    [
+        ("!signal SIGKILL", "was killed by the system, probably out of memory"),
+        ("!signal SIGSEGV", "crashed with SIGSEGV"),
+        ("!signal SIGTERM", "crashed with SIGTERM"),
+        ("!exit 3", "ended with exit code 3"),
+        ("!exit 0", "ended with exit code 0"),
+    ],
+)
+def test_the_death_of_a_worker_fails_its_requests_and_says_how_it_died(load: Load, order: str, how: str) -> None:
+    engine = load()
+    bystander = endless(engine)
+    fatal = Listener(engine, request(order))
+    for listener in (fatal, bystander):
+        error = listener.failure()
+        assert isinstance(error, EngineFailure)
+        assert error.message == f"The model's process {how}: send the request again, and a new process loads the model"
+
+
+def test_a_worker_killed_from_outside_is_noticed_without_waiting_for_its_silence(load: Load) -> None:
+    engine = load()
+    running = [endless(engine) for _ in range(3)]
+    assert engine.process_id is not None
+    os.kill(engine.process_id, signal.SIGKILL)
+    assert all("killed by the system" in listener.failure().message for listener in running)
+
+
+def test_the_next_request_starts_a_new_worker_and_loads_the_model_again(load: Load) -> None:
+    seen: queue.SimpleQueue[Loading | Stepped] = queue.SimpleQueue()
+    engine = load(watch=seen.put)
+    Listener(engine, request("!exit 1")).failure()
+    assert engine.process_id is None
+    assert answers(engine)
+    assert engine.stats().restarts == 1
+    stages = [seen.get() for _ in range(seen.qsize())].count(Loading("reading the script"))
+    assert stages == 2
+
+
+def test_a_call_starts_a_new_worker_too(load: Load) -> None:
+    engine = load()
+    Listener(engine, request("!exit 1")).failure()
+    assert engine.tokenize("ab") == [97, 98]
+
+
+def test_looking_at_the_numbers_starts_none(load: Load) -> None:
+    engine = load()
+    Listener(engine, request("!exit 1")).failure()
+    assert engine.stats().restarts == 0
+    assert engine.process_id is None
+
+
+def test_what_is_started_while_the_model_loads_again_waits_without_blocking(load: Load) -> None:
+    engine = load()
+    Listener(engine, request("!exit 1")).failure()
+    listeners = [Listener(engine, request(f"question {number}")) for number in range(5)]
+    assert [listener.finished() and listener.text for listener in listeners] == [
+        f"You asked: question {number}" for number in range(5)
+    ]
+    assert engine.stats().restarts == 1
+
+
+def test_a_dead_worker_leaves_no_zombie(load: Load) -> None:
+    engine = load()
+    first = engine.process_id
+    assert first is not None
+    Listener(engine, request("!exit 1")).failure()
+    assert answers(engine)
+    assert state(first) == ""
+
+
+def test_the_details_are_the_end_of_what_the_worker_printed_and_nothing_else_shows_it(
+    load: Load, capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine = load()
+    assert isinstance(Listener(engine, request("!print the last words")).end(), Finished)
+    error = Listener(engine, request("!exit 1")).failure()
+    assert error.details is not None
+    assert error.details.endswith("the last words")
+    assert len(error.details) <= 8192
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_failure_of_one_request_is_no_death(load: Load) -> None:
+    engine = load()
+    bystander = endless(engine)
+    before = engine.process_id
+    assert "no luck" in Listener(engine, request("!fail no luck")).failure().message
+    assert engine.process_id == before
+    assert not bystander.has_ended
+
+
+# Hangs.
+
+
+def test_a_worker_whose_engine_hangs_is_killed_and_its_requests_fail(load: Load) -> None:
+    engine = load(limits=QUICK)
+    hung = engine.process_id
+    assert hung is not None
+    listeners = [Listener(engine, request("!hang")), Listener(engine, request("hello"))]
+    for listener in listeners:
+        assert "made no step for 1.5 seconds" in listener.failure().message
+    assert answers(engine)
+    assert state(hung) == ""
+
+
+def test_a_stopped_worker_is_killed_and_its_requests_fail(load: Load) -> None:
+    engine = load(limits=Limits(silence=1))
+    assert "no sign of life for 1 seconds" in Listener(engine, request("!signal SIGSTOP")).failure().message
+    assert answers(engine)
+
+
+def test_an_idle_worker_is_left_alone(load: Load) -> None:
+    engine = load(limits=QUICK)
+    before = engine.process_id
+    threading.Event().wait(2 * QUICK.hang)
+    assert engine.process_id == before
+    assert answers(engine)
+
+
+def test_a_call_that_is_never_answered_ends_in_a_failure(load: Load) -> None:
+    engine = load(command=misbehaving("deaf"), limits=QUICK)
+    with pytest.raises(EngineFailure, match="though it had work"):
+        engine.tokenize("hello")
+
+
+def test_the_death_of_the_worker_wakes_whoever_waits_for_a_call(load: Load) -> None:
+    engine = load(command=misbehaving("deaf"))
+    process_id = engine.process_id
+    assert process_id is not None
+    threading.Timer(0.1, os.kill, (process_id, signal.SIGKILL)).start()
+    with pytest.raises(EngineFailure, match="killed"):
+        engine.detokenize([1])
+
+
+# Loading.
+
+
+def test_the_loaders_own_error_comes_out_as_it_is(load: Load) -> None:
+    with pytest.raises(NotEnoughMemory) as refused:
+        load("refuse")
+    assert (refused.value.needed_bytes, refused.value.limit_bytes) == (9, 4)
+
+
+def test_an_unexpected_exception_of_the_loader_is_told_with_its_place(load: Load) -> None:
+    with pytest.raises(EngineFailure, match="RuntimeError: no such luck") as failed:
+        load("break")
+    assert "scripted.py" in str(failed.value.details)
+
+
+def test_a_worker_that_dies_over_the_first_load_is_an_error_at_once(load: Load, counts: Path) -> None:
+    with pytest.raises(EngineFailure, match="ended with exit code 7 while it loaded the model"):
+        load("exit-from:1")
+    assert len(counts.read_text().split()) == 1
+
+
+def test_the_reason_that_a_dying_loader_printed_is_in_the_details(load: Load) -> None:
+    with pytest.raises(EngineFailure) as failed:
+        load("exit")
+    assert failed.value.details == "about to exit"
+
+
+def test_a_load_without_progress_is_ended(load: Load) -> None:
+    with pytest.raises(EngineFailure, match=r"made no progress for 1\.5 seconds"):
+        load("hang", limits=QUICK)
+
+
+def test_a_worker_that_dies_once_while_it_loads_again_gets_a_second_try(load: Load, counts: Path) -> None:
+    engine = load("exit-at:2")
+    Listener(engine, request("!exit 1")).failure()
+    assert answers(engine)
+    assert len(counts.read_text().split()) == 3
+
+
+def test_a_worker_that_dies_twice_while_it_loads_again_fails_what_waits(load: Load, counts: Path) -> None:
+    engine = load("exit-from:2")
+    Listener(engine, request("!exit 1")).failure()
+    waiting = [Listener(engine, request("hello")) for _ in range(3)]
+    for listener in waiting:
+        error = listener.failure()
+        assert isinstance(error, EngineFailure)
+        assert "ended with exit code 7 while it loaded the model" in error.message
+    assert len(counts.read_text().split()) in (3, 5)  # a request that came after the failure has two tries of its own
+
+
+@pytest.mark.usefixtures("counts")
+def test_a_request_can_be_cancelled_while_the_model_loads_again(load: Load) -> None:
+    engine = load("hang-from:2")
+    Listener(engine, request("!exit 1")).failure()
+    waiting = Listener(engine, request("hello"))
+    engine.cancel(waiting.request_id)
+    end = waiting.finished()
+    assert (end.reason, end.prompt_tokens, end.generated_tokens) == (FinishReason.CANCELLED, 5, 0)
+
+
+@pytest.mark.usefixtures("counts")
+def test_closing_ends_a_load_that_is_under_way(load: Load) -> None:
+    engine = load("hang-from:2")
+    Listener(engine, request("!exit 1")).failure()
+    waiting = Listener(engine, request("hello"))
+    engine.close()
+    assert waiting.finished().reason is FinishReason.CANCELLED
+
+
+def test_a_location_that_is_no_utf8_arrives_as_it_is(load: Load) -> None:
+    assert answers(load("snapshot-\udcff"))
+
+
+# Workers that are none.
+
+
+@pytest.mark.parametrize(
+    ("manner", "how"),
+    [
+        ("garbage", "said something that is no message"),
+        ("impolite", "said something that is no message"),
+        ("hangs_up", "closed its connection"),
+        ("silent", "gave no sign of life"),
+    ],
+)
+def test_a_program_that_is_no_worker_is_told_apart(load: Load, manner: str, how: str) -> None:
+    with pytest.raises(EngineFailure, match=how):
+        load(command=misbehaving(manner), limits=QUICK)
+
+
+@pytest.mark.parametrize("manner", ["other_protocol", "other_version"])
+def test_a_worker_of_another_version_is_refused_with_the_next_step(load: Load, manner: str) -> None:
+    with pytest.raises(OperationError, match="updated meanwhile; start it again") as refused:
+        load(command=misbehaving(manner))
+    assert not isinstance(refused.value, EngineFailure)
+
+
+def test_a_program_that_does_not_exist_is_an_error(load: Load) -> None:
+    with pytest.raises(OperationError, match="cannot be started"):
+        load(command=["/no/such/program"])
+
+
+@pytest.mark.parametrize("manner", ["wrong_answers", "wrong_events"])
+def test_nonsense_in_mid_conversation_ends_the_worker_and_not_the_parent(load: Load, manner: str) -> None:
+    engine = load(command=misbehaving(manner))
+    running = Listener(engine, GenerationRequest((1,), 5))
+    assert "no message" in running.failure().message if manner == "wrong_events" else True
+    with pytest.raises(EngineFailure, match="no message"):
+        engine.tokenize("hello")
+
+
+# The end.
+
+
+def test_closing_cancels_what_runs_and_leaves_no_process(load: Load) -> None:
+    engine = load()
+    running = [endless(engine) for _ in range(3)]
+    process_id = engine.process_id
+    assert process_id is not None
+    engine.close()
+    ends_ = [listener.finished() for listener in running]
+    assert {end.reason for end in ends_} == {FinishReason.CANCELLED}
+    assert all(end.generated_tokens > 0 for end in ends_)
+    assert state(process_id) == ""
+
+
+def test_a_worker_that_does_not_close_is_killed_and_its_requests_are_cancelled(load: Load, mark: Path) -> None:
+    engine = load(limits=Limits(close=0.3))
+    hung = Listener(engine, request("!hang"))
+    assert eventually(mark.exists)
+    process_id = engine.process_id
+    assert process_id is not None
+    engine.close()
+    assert hung.finished().reason is FinishReason.CANCELLED
+    assert state(process_id) == ""
+
+
+def test_a_sink_may_close_the_engine(load: Load) -> None:
+    engine = load()
+    heard: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def sink(event: Event) -> None:
+        heard.put(event)
+        engine.close()
+
+    engine.start(request("!endless", 10**6), sink)
+    engine.close()
+    last = [heard.get() for _ in range(heard.qsize())][-1]
+    assert isinstance(last, Finished)
+    assert last.reason is FinishReason.CANCELLED
+
+
+def test_a_worker_outlives_the_thread_that_asked_for_it(load: Load) -> None:
+    loaded: queue.SimpleQueue[WorkerEngine] = queue.SimpleQueue()
+    asking = threading.Thread(target=lambda: loaded.put(load()))
+    asking.start()
+    asking.join()
+    engine = loaded.get()
+    assert answers(engine)
+    assert engine.stats().restarts == 0
+
+
+def test_the_worker_has_a_session_of_its_own_where_no_ctrl_c_of_the_terminal_reaches_it(load: Load) -> None:
+    engine = load()
+    assert engine.process_id is not None
+    assert os.getsid(engine.process_id) == engine.process_id != os.getsid(0)
+
+
+def test_a_worker_ends_when_its_parent_is_killed(mark: Path) -> None:
+    assert _is_killed_with_its_parent("!endless", mark)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel ends a stuck worker on Linux only")
+@pytest.mark.parametrize("prompt", ["!signal SIGSTOP", "!native"])
+def test_even_a_worker_that_cannot_run_python_ends_when_its_parent_is_killed(mark: Path, prompt: str) -> None:
+    assert _is_killed_with_its_parent(prompt, mark)
+
+
+def _is_killed_with_its_parent(prompt: str, mark: Path) -> bool:
+    command = [sys.executable, str(CHILDREN / "parent.py"), SCRIPTED[1], prompt]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        assert eventually(mark.exists)
+        assert state(worker)[:1] not in ("Z", "")
+        parent.kill()
+    return eventually(lambda: state(worker)[:1] in ("Z", ""))
+
+
+# Many requests and slow readers.
+
+
+def test_events_keep_their_order_and_none_is_lost_when_the_parent_is_slow_to_read(load: Load) -> None:
+    engine = load()
+    may_go_on = threading.Event()
+    heard: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def sink(event: Event) -> None:
+        heard.put(event)
+        may_go_on.wait()
+
+    engine.start(request("!endless", 50_000), sink)
+    heard.get()
+    may_go_on.set()
+    events: list[Event] = []
+    while not events or not isinstance(events[-1], Finished):
+        events.append(heard.get(timeout=60))
+    assert [event.generated_tokens for event in events if isinstance(event, Delta)] == list(range(1, 50_001))
+    assert text_of(events) == "x" * 50_000
+
+
+def test_a_prompt_larger_than_any_buffer_reaches_the_worker(load: Load) -> None:
+    engine = load()
+    text = "word " * 200_000
+    assert engine.detokenize(engine.tokenize(text)) == text
+    assert Listener(engine, request(text, 15)).finished().prompt_tokens == len(text)
