@@ -11,6 +11,13 @@ REPETITION_WINDOW = 20
 """How many of the last tokens, prompt included, the repetition penalty looks at: mlx-lm's default."""
 
 
+JSON_WHITESPACE = r" |\n[ \t]{0,20}"
+"""What may stand between the parts of JSON that is held to a schema: a space, or an indented new line.
+
+Left to itself, a small model fills its limit with blanks.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is drawn.

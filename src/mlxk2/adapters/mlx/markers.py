@@ -33,5 +33,7 @@ def _format(tokenizer: Any) -> str | None:
 
 
 def _special(tokenizer: Any) -> tuple[tuple[str, int], ...]:
+    """Those that llguidance counts as special: what is marked so, and what stands in angle brackets."""
     added = getattr(tokenizer, "added_tokens_decoder", {})
-    return tuple((str(token.content), int(index)) for index, token in sorted(added.items()) if token.special)
+    known = [(str(token.content), int(index), bool(token.special)) for index, token in sorted(added.items())]
+    return tuple((text, index) for text, index, special in known if special or (text[:1], text[-1:]) == ("<", ">"))

@@ -9,13 +9,11 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from mlxk2.ports.errors import OperationError, ValidationError
-from mlxk2.ports.generation import Structure
+from mlxk2.ports.generation import JSON_WHITESPACE, Structure
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
-_WHITESPACE = r" |\n[ \t]{0,20}"
-"""Between the parts of JSON: a space or an indented new line. Left to itself, a small model fills its limit with it."""
 _LONGEST_REASON = 200
 _NAMES = {"json_schema": "JSON schema", "regex": "regular expression", "lark": "grammar"}
 
@@ -101,7 +99,7 @@ def forbid(logits: Any, allowed: Sequence[bytes]) -> Any:
 def _grammar(structure: Structure, matcher: Any) -> str:
     writers: dict[str, Callable[[str], str]] = {
         "json_schema": lambda text: matcher.grammar_from_json_schema(
-            text, defaults={"whitespace_pattern": _WHITESPACE}
+            text, defaults={"whitespace_pattern": JSON_WHITESPACE}
         ),
         "regex": matcher.grammar_from_regex,
         "lark": matcher.grammar_from_lark,

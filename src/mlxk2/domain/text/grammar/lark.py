@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-from mlxk2.ports.generation import Structure
+from mlxk2.ports.generation import JSON_WHITESPACE, Structure
 
 GAP = "GAP"
 """The little space that models write between the parts of an answer."""
@@ -77,7 +77,11 @@ def quoted(text: str) -> str:
 
 
 def schema_rule(schema: object) -> str:
-    """A value that fits the JSON schema."""
+    """A value that fits the JSON schema, with no more space between its parts than anywhere else."""
+    if isinstance(schema, dict):
+        given = schema.get("x-guidance", {})
+        wishes = given if isinstance(given, dict) else {}
+        schema = {**schema, "x-guidance": {"whitespace_pattern": JSON_WHITESPACE, **wishes}}
     return "%json " + json.dumps(schema, ensure_ascii=False)
 
 

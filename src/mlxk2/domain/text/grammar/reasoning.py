@@ -3,8 +3,11 @@
 In harmony syntax the analysis channel takes that part, and the form goes into the final channel.
 """
 
-from mlxk2.domain.text.grammar.lark import GAP, Grammar
+import json
+
+from mlxk2.domain.text.grammar.lark import GAP, Grammar, schema_rule
 from mlxk2.ports.engine import Markers
+from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import Structure
 
 HARMONY_NEXT = "<|end|><|start|>assistant"
@@ -15,7 +18,10 @@ JSON_OBJECT = Structure("json_schema", '{"type": "object"}')
 
 
 def after_reasoning(structure: Structure, markers: Markers, *, opens_reasoning: bool) -> Structure:
-    """The structure, with whatever the model thinks before it. Unchanged for a model that has no marks for that."""
+    """The structure, with whatever the model thinks before it. Unchanged for a model that has no marks for that.
+
+    Raises ValidationError for a JSON schema that is not JSON.
+    """
     grammar = Grammar(markers.special)
     before = reasoning(grammar, markers, opens_reasoning=opens_reasoning)
     if markers.tool_format == "harmony":
@@ -37,10 +43,17 @@ def reasoning(grammar: Grammar, markers: Markers, *, opens_reasoning: bool) -> s
 
 def _inside(structure: Structure) -> str:
     if structure.kind == "json_schema":
-        return f"%json {structure.text}"
+        return schema_rule(_parsed(structure.text))
     if structure.kind == "regex":
         return f"/(?:{_between_slashes(structure.text)})/"
     return f"%lark {{\n{structure.text}\n}}"
+
+
+def _parsed(schema: str) -> object:
+    try:
+        return json.loads(schema)
+    except (ValueError, RecursionError) as error:
+        raise ValidationError(f"The JSON schema is not JSON ({error}): correct it and ask again") from None
 
 
 def _between_slashes(pattern: str) -> str:
