@@ -6,6 +6,7 @@
 from mlxk2.testing.contracts.engine.answering import Answering
 from mlxk2.testing.contracts.engine.cancelling import Cancelling
 from mlxk2.testing.contracts.engine.closing import Closing
+from mlxk2.testing.contracts.engine.crowd import Crowds
 from mlxk2.testing.contracts.engine.describing import Describing
 from mlxk2.testing.contracts.engine.listening import Listener, collect, text_of
 from mlxk2.testing.contracts.engine.prefixes import Prefixes
@@ -23,6 +24,7 @@ class EngineContract(
     Describing,
     Answering,
     Together,
+    Crowds,
     Samples,
     Probabilities,
     Structures,

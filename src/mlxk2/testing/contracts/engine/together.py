@@ -7,7 +7,7 @@ import pytest
 
 from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import Engine, LoadOptions, unwatched
-from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest, Sampling
+from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest, PromptProgress, Sampling
 from mlxk2.testing.contracts.engine.fixtures import EngineFixtures, Load
 from mlxk2.testing.contracts.engine.listening import Listener, all_answered, answered, eventually
 
@@ -93,20 +93,26 @@ class Together(EngineFixtures):
         assert come.wait(60)
         assert later[0].finished().generated_tokens == 5
 
+    @pytest.mark.parametrize("kind", [PromptProgress, Delta, Finished])
     def test_a_sink_that_raises_ends_its_own_request_and_no_other(
-        self, engine: Engine, mixed: list[GenerationRequest], quiet: list[str], endless: GenerationRequest
+        self,
+        engine: Engine,
+        mixed: list[GenerationRequest],
+        quiet: list[str],
+        endless: GenerationRequest,
+        kind: type[Event],
     ) -> None:
         heard: list[Event] = []
 
         def careless(event: Event) -> None:
             heard.append(event)
-            if isinstance(event, Delta):
+            if isinstance(event, kind):
                 raise RuntimeError("a careless sink")
 
-        engine.start(endless, careless)
+        engine.start(replace(endless, max_tokens=3 if kind is Finished else endless.max_tokens), careless)
         assert [answer.text for answer in all_answered(engine, mixed)] == quiet
         assert eventually(lambda: _at_work(engine) == 0)
-        assert sum(isinstance(event, Delta) for event in heard) == 1
+        assert [isinstance(event, kind) for event in heard] == [False] * (len(heard) - 1) + [True]
 
     @pytest.mark.parametrize("rows", [1, 2])
     def test_no_more_rows_than_allowed_and_first_come_first_served(
