@@ -1,6 +1,6 @@
 """`run`: load one model and let it answer one prompt."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mlxk2.domain.admission import TicketId
 from mlxk2.domain.answer import Answer
@@ -174,8 +174,8 @@ def _request(engine: Engine, gate: RequestGate, snapshot: Snapshot, options: Run
     prompt = tuple(_prompt_tokens(engine, options))
     if not prompt:
         raise ValidationError("The prompt has no tokens for this model; write some text")
-    limit = context_length(snapshot.config)
-    check_request(GenerationRequest(prompt, 1), replace(engine.info(), context_length=limit))
+    check_request(GenerationRequest(prompt, 1), engine.info())
+    limit = engine.info().context_length
     room = None if limit is None else limit - len(prompt)
     sampling = decide(options.sampling, snapshot.json_object("generation_config.json"))
     request = GenerationRequest(prompt, _token_limit(gate, len(prompt), room, options.max_tokens), sampling)
