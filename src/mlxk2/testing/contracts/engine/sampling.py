@@ -14,6 +14,18 @@ SEEDED = [
     Sampling(temperature=2.0, min_p=0.01, repetition_penalty=1.1, seed=0),
 ]
 
+EXTREME = [
+    Sampling(temperature=1e-4, seed=1),
+    Sampling(temperature=1e4, seed=2),
+    Sampling(temperature=1.0, top_p=1e-4, seed=3),
+    Sampling(temperature=1.0, top_k=2**63 - 1, seed=4),
+    Sampling(temperature=1.0, min_p=1e-4, seed=5),
+    Sampling(temperature=1.0, min_p=1, seed=6),
+    Sampling(repetition_penalty=0.01, presence_penalty=-2, frequency_penalty=-2),
+    Sampling(repetition_penalty=100, presence_penalty=2, frequency_penalty=2),
+    Sampling(temperature=1.0, top_p=1e-4, top_k=1, min_p=1, repetition_penalty=100, seed=7),
+]
+
 
 class Samples(EngineFixtures):
     def test_a_seeded_answer_is_the_same_alone_and_in_a_full_batch(
@@ -37,6 +49,14 @@ class Samples(EngineFixtures):
         everything = Sampling(temperature=1.0, seed=3)
         requests = [GenerationRequest(prompt, 12, sampling) for sampling in (wide, everything)]
         assert len({answer.text for answer in all_answered(engine, requests)}) == 1
+
+    def test_the_ends_of_every_range_are_answered_and_disturb_nobody(
+        self, engine: Engine, mixed: list[GenerationRequest], quiet: list[str]
+    ) -> None:
+        extreme = [replace(mixed[0], sampling=sampling, max_tokens=12, logprobs=1) for sampling in EXTREME]
+        answers = all_answered(engine, [*mixed[:6], *extreme])
+        assert [answer.text for answer in answers[:6]] == quiet[:6]
+        assert all(entry.chosen.logprob <= 0 for answer in answers for entry in answer.logprobs)
 
     def test_a_banned_token_does_not_appear(self, engine: Engine, prompt: tuple[int, ...]) -> None:
         usual = answered(engine, GenerationRequest(prompt, 20)).tokens

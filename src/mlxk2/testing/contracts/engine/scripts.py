@@ -2,7 +2,7 @@
 
 from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import GenerationRequest, Structure
-from mlxk2.testing.contracts.engine.structures import GRAMMAR, PATTERN, SCHEMA, SNOWMEN
+from mlxk2.testing.contracts.engine.structures import GRAMMAR, PATTERN, SCHEMA, SNOWMEN, SPACED, SPACED_TEXT
 
 ENDLESS = GenerationRequest(tuple(map(ord, "forever")), 10**6)
 """A request to which `free` does not come to an end."""
@@ -12,6 +12,7 @@ _HELD = {
     PATTERN: "2026-11",
     GRAMMAR: "the answer is yes",
     SNOWMEN: "☃☃☃",
+    SPACED: SPACED_TEXT,
 }
 
 

@@ -30,6 +30,8 @@ PATTERN = Structure("regex", r"[0-9]{4}-[0-9]{2}")
 GRAMMAR = Structure("lark", 'start: "the answer is " ("yes" | "no")')
 SNOWMEN = Structure("regex", "☃{3}")
 """Most vocabularies have no token for a snowman: it takes several, none of which is a character."""
+SPACED_TEXT = "  two  spaces\n\n\tand a tab  "
+SPACED = Structure("regex", SPACED_TEXT)
 
 IMPOSSIBLE = [
     Structure("json_schema", "{this is not JSON"),
@@ -76,6 +78,17 @@ class Structures(EngineFixtures):
         answer = answered(engine, GenerationRequest(prompt, 200, structure=SNOWMEN))
         assert answer.text == "☃☃☃" == engine.detokenize(answer.tokens)
         assert {char for delta in answer.deltas for char in delta.text} == {"☃"}
+
+    @pytest.mark.parametrize("limit", [1, 2, 4])
+    def test_an_answer_may_be_cut_inside_a_character(self, engine: Engine, prompt: tuple[int, ...], limit: int) -> None:
+        answer = answered(engine, GenerationRequest(prompt, limit, structure=SNOWMEN))
+        assert answer.finished().generated_tokens == limit
+        assert answer.text == engine.detokenize(answer.tokens)
+
+    def test_no_space_is_lost_or_added(self, engine: Engine, prompt: tuple[int, ...]) -> None:
+        answer = answered(engine, GenerationRequest(prompt, 200, structure=SPACED))
+        assert engine.detokenize(answer.tokens) == SPACED_TEXT
+        assert answer.text == SPACED_TEXT
 
     def test_a_limit_comes_before_the_structure(self, engine: Engine, prompt: tuple[int, ...]) -> None:
         last = answered(engine, GenerationRequest(prompt, 2, structure=SCHEMA)).finished()
