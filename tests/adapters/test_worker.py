@@ -400,25 +400,30 @@ def test_the_worker_has_a_session_of_its_own_where_no_ctrl_c_of_the_terminal_rea
     assert os.getsid(engine.process_id) == engine.process_id != os.getsid(0)
 
 
-def test_a_worker_ends_when_its_parent_is_killed(mark: Path) -> None:
-    assert _is_killed_with_its_parent("!endless", mark)
+@pytest.mark.parametrize("prompt", ["!endless", "!hang"])
+@pytest.mark.parametrize("options", [(), ("--unbound",)])
+def test_a_worker_ends_when_its_parent_is_killed(mark: Path, prompt: str, options: tuple[str, ...]) -> None:
+    assert _ends_with_its_parent(mark, prompt, *options)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel ends a stuck worker on Linux only")
 @pytest.mark.parametrize("prompt", ["!signal SIGSTOP", "!native"])
 def test_even_a_worker_that_cannot_run_python_ends_when_its_parent_is_killed(mark: Path, prompt: str) -> None:
-    assert _is_killed_with_its_parent(prompt, mark)
+    assert _ends_with_its_parent(mark, prompt)
 
 
-def _is_killed_with_its_parent(prompt: str, mark: Path) -> bool:
-    command = [sys.executable, str(CHILDREN / "parent.py"), SCRIPTED[1], prompt]
+def _ends_with_its_parent(mark: Path, prompt: str, *options: str) -> bool:
+    command = [sys.executable, str(CHILDREN / "parent.py"), prompt, *SCRIPTED, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         worker = int(parent.stdout.readline())
         assert eventually(mark.exists)
         assert state(worker)[:1] not in ("Z", "")
         parent.kill()
-    return eventually(lambda: state(worker)[:1] in ("Z", ""))
+    ended = eventually(lambda: state(worker)[:1] in ("Z", ""))
+    if not ended:
+        os.kill(worker, signal.SIGKILL)
+    return ended
 
 
 # Many requests and slow readers.
@@ -441,6 +446,25 @@ def test_events_keep_their_order_and_none_is_lost_when_the_parent_is_slow_to_rea
         events.append(heard.get(timeout=60))
     assert [event.generated_tokens for event in events if isinstance(event, Delta)] == list(range(1, 50_001))
     assert text_of(events) == "x" * 50_000
+
+
+def test_a_sink_that_takes_its_time_is_not_held_against_the_worker(load: Load) -> None:
+    engine = load(limits=QUICK)
+    before = engine.process_id
+    slow = threading.Event()
+    heard: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def sink(event: Event) -> None:
+        if not slow.is_set():
+            slow.set()
+            threading.Event().wait(2 * QUICK.silence)
+        heard.put(event)
+
+    engine.start(request("hello"), sink)
+    events = [heard.get(timeout=60) for _ in range(1 + len("You asked: hello") + 1)]
+    assert isinstance(events[-1], Finished)
+    assert answers(engine)
+    assert engine.process_id == before
 
 
 def test_a_prompt_larger_than_any_buffer_reaches_the_worker(load: Load) -> None:

@@ -37,7 +37,7 @@ def ends() -> Iterator[tuple[Outbox, Listening]]:
     here, there = socket.socketpair()
     with here, there:
         there.settimeout(60)
-        yield Outbox(here), Listening(there)
+        yield Outbox(here, lambda: None), Listening(there)
 
 
 def test_all_events_of_a_step_leave_in_one_frame(ends: tuple[Outbox, Listening]) -> None:
@@ -58,9 +58,20 @@ def test_a_step_without_events_is_told_too(ends: tuple[Outbox, Listening]) -> No
 
 def test_an_event_that_no_step_follows_is_sent_soon(ends: tuple[Outbox, Listening]) -> None:
     outbox, parent = ends
-    Pulse(outbox, lambda: 1, beat_seconds=60).start()
+    pulse = Pulse(outbox, lambda: 1, beat_seconds=60)
+    pulse.start()
     outbox.add(1, Delta("a", 1))
     assert next(parent.steps()) == (None, [(1, Delta("a", 1))])
+    pulse.stop()
+
+
+def test_whoever_sends_finds_out_that_the_parent_is_gone() -> None:
+    here, there = socket.socketpair()
+    found_out = threading.Event()
+    with here:
+        there.close()
+        Outbox(here, found_out.set).end_step(0)
+    assert found_out.is_set()
 
 
 def test_an_event_that_cannot_be_sent_fails_its_own_request_only(ends: tuple[Outbox, Listening]) -> None:

@@ -8,8 +8,8 @@ from mlxk2.ports.engine import LoadOptions
 from mlxk2.ports.generation import GenerationRequest
 
 if __name__ == "__main__":
-    child, prompt = sys.argv[1:]
-    engine = WorkerLoader([sys.executable, child]).load("anything", LoadOptions())
+    prompt, *command = sys.argv[1:]
+    engine = WorkerLoader(command).load("anything", LoadOptions())
     engine.start(GenerationRequest(tuple(map(ord, prompt)), 10**6), lambda _: None)
     sys.stdout.write(f"{engine.process_id}\n")
     sys.stdout.flush()

@@ -82,9 +82,11 @@ def _count() -> int:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True)
-    descriptor: int = parser.parse_args().fd
-    end_with_parent()
-    with socket.socket(fileno=descriptor) as sock:
+    parser.add_argument("--unbound", action="store_true", help="as where no kernel ends it with its parent")
+    arguments = parser.parse_args()
+    if not arguments.unbound:
+        end_with_parent()
+    with socket.socket(fileno=arguments.fd) as sock:
         serve(sock, Loader(), beat_seconds=0.05)
 
 

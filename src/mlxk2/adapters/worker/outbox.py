@@ -1,13 +1,13 @@
 """The worker's side of the socket that leads to the parent: events are gathered and go out as one frame a step.
 
 There is no queue: whoever sends waits until the system has taken the bytes. A parent that does not read therefore holds
-up the engine at the end of its step, and memory does not grow. A parent that is gone ends the process.
+up the engine at the end of its step, and memory does not grow.
 """
 
-import os
 import socket
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from mlxk2.adapters.worker import protocol
 from mlxk2.adapters.worker.wire import Unsendable, frame
@@ -20,10 +20,11 @@ _MOST_GATHERED = 4096
 
 
 class Outbox:
-    """Every method may be called from any thread."""
+    """Every method may be called from any thread; whoever finds that nothing can be sent calls `parent_is_gone`."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, parent_is_gone: Callable[[], object]) -> None:
         self._socket = sock
+        self._parent_is_gone = parent_is_gone
         self._sending = threading.Lock()
         self._events: deque[tuple[RequestId, Event]] = deque()
         self.steps = 0
@@ -65,7 +66,7 @@ class Outbox:
         try:
             self._socket.sendall(data)
         except OSError:
-            os._exit(1)
+            self._parent_is_gone()
 
 
 def _frames(events: list[tuple[RequestId, Event]], busy: int | None) -> bytes:

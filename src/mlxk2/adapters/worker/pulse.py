@@ -19,9 +19,17 @@ class Pulse:
         self._busy = busy
         self._beat_seconds = beat_seconds
         self._wake = threading.Event()
+        self._over = False
+        self._thread = threading.Thread(target=self._run, name="worker-pulse", daemon=True)
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="worker-pulse", daemon=True).start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when nothing more will be sent."""
+        self._over = True
+        self._wake.set()
+        self._thread.join()
 
     def hurry(self) -> None:
         """There is a request: look after its events from now on."""
@@ -30,7 +38,7 @@ class Pulse:
     def _run(self) -> None:
         next_beat = time.monotonic()
         flushes = 0
-        while True:
+        while not self._over:
             if (now := time.monotonic()) >= next_beat:
                 self._outbox.send(protocol.BEAT, 0, protocol.Beat(self._outbox.steps, self._busy()))
                 next_beat = now + self._beat_seconds

@@ -43,7 +43,7 @@ class _Server:
     def __init__(self, sock: socket.socket, loader: EngineLoader, beat_seconds: float) -> None:
         self._socket = sock
         self._loader = loader
-        self._outbox = Outbox(sock)
+        self._outbox = Outbox(sock, lambda: os._exit(1))
         self._running = _Running()
         self._pulse = Pulse(self._outbox, self._running.count, beat_seconds)
         self._engine: Engine | None = None
@@ -60,6 +60,7 @@ class _Server:
             os._exit(0)  # a load cannot be interrupted in any other way
         self._engine.close()
         self._outbox.flush()
+        self._pulse.stop()
 
     def _packets(self) -> Iterator[Packet]:
         reader = Reader()
@@ -104,9 +105,11 @@ class _Server:
 
     def _start(self, engine: Engine, packet: Packet) -> None:
         def sink(event: Event) -> None:
-            if isinstance(event, (Finished, Failed)):
-                self._running.end(packet.id)
             self._outbox.add(packet.id, event)
+            if isinstance(
+                event, (Finished, Failed)
+            ):  # only now, for the pulse looks after events while there are requests
+                self._running.end(packet.id)
 
         self._running.begin(packet.id)
         self._pulse.hurry()

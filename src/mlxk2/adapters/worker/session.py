@@ -70,10 +70,10 @@ class Session:
             self.child.send_more()
         if not mask & selectors.EVENT_READ:
             return
-        self._watchdog.heard(time.monotonic())
         try:
             for packet in self.child.receive():
                 self._handle(packet)
+            self._watchdog.heard(time.monotonic())  # after the sinks, whose time is not the worker's
         except EOFError:
             raise Lost(self.child.how_it_ended()) from None
         except BrokenStream as error:
@@ -126,7 +126,6 @@ class Session:
         self._ledger.refuse(packet.id, error)
 
     def _on_events(self, packet: Packet) -> None:
-        self._watchdog.progressed(time.monotonic())
         body = protocol.happened.read(packet.body)
         for request_id, event in protocol.read_events(body):
             if not self._ledger.deliver(request_id, event):
@@ -134,6 +133,7 @@ class Session:
         if body.busy is not None:
             self._busy = body.busy
             self._watch(Stepped(body.busy))
+        self._watchdog.progressed(time.monotonic())
 
     def _on_answer(self, packet: Packet) -> None:
         self._ledger.answer(packet.id, packet.body)
