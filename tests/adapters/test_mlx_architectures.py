@@ -16,16 +16,17 @@ from mlxk2.adapters.mlx.engine import MlxEngine
 from mlxk2.ports.engine import KvCost, LoadOptions
 from mlxk2.ports.generation import Delta, GenerationRequest, PromptProgress
 from mlxk2.testing.contracts.engine.listening import Listener, all_answered, answered
-from tests.adapters.mlx_models import CACHE, CONFIGS, WINDOW, greedy, new_engine, new_model
+from tests.adapters.mlx_configs import CONFIGS, WINDOW
+from tests.adapters.mlx_models import CACHE, greedy, new_engine, new_model
 
 Tokens = tuple[int, ...]
 ANSWER = 12
 FULL = ["llama", "qwen3", "qwen3_moe", "deepseek_v2", "minicpm3", "deepseek_v32", "longcat_flash"]
 SLIDING = ["gemma3_text", "gpt_oss", "ministral3", "cohere2"]
-RECURRENT = ["lfm2", "qwen3_next", "falcon_h1", "mamba2", "granitemoehybrid"]
-UNPADDED = ["mamba", "recurrent_gemma", "rwkv7"]
+RECURRENT = ["lfm2", "qwen3_next", "falcon_h1", "mamba2", "granitemoehybrid", "plamo2", "kimi_linear"]
+UNPADDED = ["mamba", "recurrent_gemma", "rwkv7", "jamba", "baichuan_m1", "olmo_hybrid", "bailing_moe_linear"]
 """mlx-lm's own batches of padded prompts give other answers than the prompts alone."""
-UNBATCHED = ["llama4"]
+UNBATCHED = ["llama4", "deepseek_v41"]
 
 
 def some_tokens(seed: int, count: int) -> Tokens:
@@ -120,13 +121,20 @@ def test_prompts_in_small_pieces_get_the_same_answers(
         assert [listener.tokens for listener in started] == expected(architecture, PROMPTS[::-1])
 
 
-def test_caches_that_cannot_be_batched_serve_one_request_at_a_time() -> None:
-    with closing(new_engine("llama4", LoadOptions())) as engine:
-        assert engine.info().max_rows == 1
-        listeners = [Listener(engine, asks(prompt)) for prompt in PROMPTS]
-        listeners[0].wait_for(Delta)
-        assert engine.stats().decoding <= 1
-        assert all(listener.finished() for listener in listeners)
+@on(*UNBATCHED)
+def test_caches_that_cannot_be_batched_serve_one_request_at_a_time(engine: MlxEngine) -> None:
+    assert engine.info().max_rows == 1
+    listeners = [Listener(engine, asks(prompt)) for prompt in PROMPTS]
+    listeners[0].wait_for(Delta)
+    assert engine.stats().decoding <= 1
+    assert all(listener.finished() for listener in listeners)
+
+
+@on(*UNPADDED)
+def test_prompts_of_one_length_at_once_get_the_answers_they_get_alone(architecture: str, engine: MlxEngine) -> None:
+    prompts = [some_tokens(seed, 40) for seed in range(5)]
+    answers = [listener.tokens for listener in all_answered(engine, [asks(prompt) for prompt in prompts])]
+    assert answers == expected(architecture, prompts)
 
 
 @on(*FULL, *RECURRENT, *UNPADDED)
@@ -171,7 +179,7 @@ def test_many_share_a_beginning_at_once(architecture: str, warm: MlxEngine) -> N
         assert answers == expected(architecture, prompts)
 
 
-@on(*CONFIGS)
+@on(*FULL, *SLIDING, *RECURRENT, *UNPADDED, "llama4")
 @pytest.mark.parametrize("tokens", [1, 40, 256, 600])
 def test_the_projected_bytes_hold_what_a_request_takes(architecture: str, engine: MlxEngine, tokens: int) -> None:
     model = new_model(architecture)

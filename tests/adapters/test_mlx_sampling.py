@@ -21,7 +21,8 @@ from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import LoadOptions
 from mlxk2.ports.generation import Delta, GenerationRequest, Sampling
 from mlxk2.testing.contracts.engine.listening import Listener, all_answered, answered
-from tests.adapters.mlx_models import CACHE, DEMO, VOCABULARY
+from tests.adapters.mlx_configs import VOCABULARY
+from tests.adapters.mlx_models import CACHE, DEMO
 
 FEW = 12
 """A vocabulary small enough that every token it may draw is drawn."""
