@@ -10,9 +10,10 @@ import pytest
 from mlxk2.adapters.memory import MEMORY_INFO, Manner, MemoryEngine, MemoryEngineLoader
 from mlxk2.ports.conversation import Message, RenderOptions, Tool
 from mlxk2.ports.engine import KvCost, KvLayers, Loading, LoadOptions, Markers, Stepped
-from mlxk2.ports.errors import EngineFailure, NotEnoughMemory, OperationError
+from mlxk2.ports.errors import EngineFailure, NotEnoughMemory, OperationError, ValidationError
 from mlxk2.ports.generation import FinishReason, GenerationRequest, PromptProgress, Sampling, Structure
 from mlxk2.testing.contracts.engine import Listener
+from mlxk2.testing.contracts.engine.listening import eventually
 
 GREEDY = Sampling()
 
@@ -231,6 +232,27 @@ def test_a_sink_may_close_the_engine(echo: MemoryEngine) -> None:
     assert ended.wait(60)
     echo.close()
     assert echo.stats().decoding == 0
+
+
+def test_what_arrives_in_the_last_moment_is_told_its_end_too() -> None:
+    held, go_on = threading.Event(), threading.Event()
+
+    def script(prompt: str) -> str:
+        held.set()
+        assert go_on.wait(60)
+        return prompt
+
+    engine = MemoryEngine(script)
+    first = Listener(engine, asking("abc"))
+    assert held.wait(60)
+    good, wrong = Listener(engine, asking("xyz")), Listener(engine, asking(""))
+    closing_thread = threading.Thread(target=engine.close)
+    closing_thread.start()
+    assert eventually(lambda: engine.closed)
+    go_on.set()
+    closing_thread.join()
+    assert {listener.finished().reason for listener in (first, good)} == {FinishReason.CANCELLED}
+    assert isinstance(wrong.failure(), ValidationError)
 
 
 def test_every_request_is_remembered_even_a_wrong_one(echo: MemoryEngine) -> None:

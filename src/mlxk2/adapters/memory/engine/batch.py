@@ -59,7 +59,8 @@ class Batch:
 
     def end(self, arrivals: Iterable[Row]) -> None:
         """The engine closes: nobody is answered any more."""
-        for row in (*self._rows, *self._waiting, *arrivals):
+        sound = [row for row in arrivals if self._is_sound(row)]
+        for row in (*self._rows, *self._waiting, *sound):
             self._end(row, row.finished(FinishReason.CANCELLED))
 
     def stats(self, arrivals: int) -> EngineStats:

@@ -1,10 +1,14 @@
 """The end of an engine: everybody is told, and nobody who comes later meets an exception."""
 
+from dataclasses import replace
+from typing import Any
+
 from mlxk2.ports.engine import LoadOptions, unwatched
 from mlxk2.ports.errors import OperationError, ValidationError
-from mlxk2.ports.generation import Delta, Finished, FinishReason, GenerationRequest
+from mlxk2.ports.generation import Delta, Failed, Finished, FinishReason, GenerationRequest
 from mlxk2.testing.contracts.engine.fixtures import EngineFixtures, Load
 from mlxk2.testing.contracts.engine.listening import Listener
+from mlxk2.testing.contracts.engine.structures import IMPOSSIBLE, SCHEMA
 
 
 class Closing(EngineFixtures):
@@ -15,6 +19,24 @@ class Closing(EngineFixtures):
         engine.close()
         ends = [listener.end() for listener in listeners]
         assert [isinstance(end, Finished) and end.reason for end in ends] == [FinishReason.CANCELLED] * 5
+
+    def test_everybody_is_told_once_whatever_they_asked_for(
+        self, load: Load, mixed: list[GenerationRequest], endless: GenerationRequest
+    ) -> None:
+        kinds: list[Any] = [
+            endless,
+            mixed[0],
+            replace(mixed[0], structure=SCHEMA),
+            replace(mixed[0], structure=IMPOSSIBLE[-1]),
+            replace(mixed[0], prompt=()),
+            None,
+        ]
+        engine = load(LoadOptions(max_rows=2), unwatched)
+        listeners = [Listener(engine, kind) for kind in kinds * 4]
+        engine.close()
+        for listener in listeners:
+            listener.end()
+        assert [sum(isinstance(event, (Finished, Failed)) for event in each.events) for each in listeners] == [1] * 24
 
     def test_a_request_after_the_end_fails(self, load: Load, mixed: list[GenerationRequest]) -> None:
         engine = load(LoadOptions(), unwatched)
