@@ -101,7 +101,7 @@ class Child:
             return f"ended with exit code {code}"
         if code == -signal.SIGKILL:
             return "was killed by the system, probably out of memory"
-        return f"crashed with {_signal_name(-code)}"
+        return f"crashed with signal {-code} ({signal.strsignal(-code)})"
 
     def last_words(self) -> str | None:
         """The end of what it printed."""
@@ -114,10 +114,3 @@ class Child:
         self._process.wait()
         self.output.close()
         self.socket.close()
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -102,9 +102,7 @@ class Supervisor:
                 self._turn()
         finally:
             self._over = True
-            self._give_up(_closed())
-            if self._session is not None:
-                self._part(self._session)
+            self._end_session(_closed())
             self._selector.close()
             for work in self._mailbox.close():
                 work()
@@ -118,9 +116,7 @@ class Supervisor:
         except Lost as lost:
             self._on_lost(str(lost))
         except Refused as refused:
-            self._give_up(refused.error)
-            if self._session is not None:
-                self._part(self._session)
+            self._end_session(refused.error)
 
     def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
         if self._session is None:
@@ -157,27 +153,31 @@ class Supervisor:
             self._selector.unregister(session.child.output)
 
     def _on_lost(self, how: str) -> None:
-        """Whoever waits is told before the process is buried: a large one takes a while to leave memory."""
         session = self._session
         if session is None:
             return
         session.child.kill()
         self._deaths_in_load = 0 if session.is_ready else self._deaths_in_load + 1
-        again = 0 < self._deaths_in_load < _TRIES and self._opened.done() and not self._is_closing
-        if not again:
-            self._give_up(_closed() if self._is_closing else _failure(session, how))
-        self._part(session)
-        if again:
+        if 0 < self._deaths_in_load < _TRIES and self._opened.done() and not self._is_closing:
+            self._session = None
+            self._bury(session)
             self._launch()
+        else:
+            self._end_session(_closed() if self._is_closing else _failure(session, how))
 
-    def _part(self, session: Session) -> None:
-        """Let go of a worker, and be done when the engine is closing."""
-        self._session = None
+    def _end_session(self, error: Mlxk2Error) -> None:
+        """Whoever waits is told before the process is buried: a large one takes a while to leave memory."""
+        session, self._session = self._session, None
+        self._give_up(error)
+        if session is not None:
+            self._bury(session)
+        self._over = self._is_closing
+
+    def _bury(self, session: Session) -> None:
         for watched in (session.child.socket, session.child.output):
             with suppress(KeyError):
                 self._selector.unregister(watched)
         session.child.bury()
-        self._over = self._is_closing
 
     def _give_up(self, error: Mlxk2Error) -> None:
         """Nobody who waits now is answered any more."""
