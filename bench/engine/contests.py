@@ -60,6 +60,11 @@ class Place:
     home: Path
     rounds: int
 
+    @property
+    def long_rounds(self) -> int:
+        """Of what has many requests in each round and takes long."""
+        return max(1, self.rounds - 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Section:

@@ -8,13 +8,13 @@ import random
 from collections import defaultdict
 
 from bench.engine.contests import Contest, Entry, Place, Report, Target
-from bench.engine.exchanges import Errand
+from bench.engine.exchanges import Errand, Outcome
 from bench.engine.models import BenchModel, both_models
 from bench.engine.prompts import Prompts
 from bench.engine.requests import Body, chat
 from bench.engine.servers import IN_PROCESS, PEER, WORKER, Arena
 
-_REQUESTS, _AT_ONCE, _TOKENS = 96, 32, 48
+_REQUESTS, _AT_ONCE, _TOKENS = 64, 32, 48
 _TARGET = Target(3.0, at_least=True)
 _LONG_LIST = {"type": "array", "items": {"type": "integer"}, "minItems": 60, "maxItems": 80}
 _SCHEMA = {"type": "object", "properties": {"numbers": _LONG_LIST}, "required": ["numbers"]}
@@ -24,24 +24,37 @@ Options = dict[str, object]
 
 
 def mixed_load(place: Place) -> Report:
-    contests = tuple(_race(model, place) for model in both_models(place.base))
+    races = [_race(model, place) for model in both_models(place.base)]
     remark = (
         f"{_REQUESTS} requests a round, {_TOKENS} tokens each: a quarter seeded, a quarter bound to a JSON schema, a"
         " quarter with five log-probabilities a token (not streamed), a quarter with other temperatures and filters."
     )
-    return Report(contests, (remark,))
+    return Report(tuple(contest for contest, _ in races), (remark, *(lengths for _, lengths in races)))
 
 
-def _race(model: BenchModel, place: Place) -> Contest:
-    rates: dict[str, list[float]] = defaultdict(list)
+def _race(model: BenchModel, place: Place) -> tuple[Contest, str]:
+    """The contest, and how long the answers were of each."""
+    outcomes: dict[str, list[Outcome]] = defaultdict(list)
     with Arena(place.home) as arena:
         servers = [arena.start(label, model) for label in (IN_PROCESS, WORKER, PEER)]
-        for turn in range(place.rounds):
+        for turn in range(place.long_rounds):
             for server in servers:
-                outcome = arena.ask(server, Errand(server.port, mixed_bodies(arena.prompts, turn), _AT_ONCE))
-                rates[server.label].append(60 * len(outcome.answers) / outcome.seconds)
-    entries = [Entry(label, tuple(values), None if label == PEER else _TARGET) for label, values in rates.items()]
-    return Contest(f"{model.key}, 32 at once", "requests/min", tuple(entries), PEER)
+                errand = Errand(server.port, mixed_bodies(arena.prompts, turn), _AT_ONCE)
+                outcomes[server.label].append(arena.ask(server, errand))
+    entries = [
+        Entry(
+            label,
+            tuple(60 * len(outcome.answers) / outcome.seconds for outcome in rounds),
+            None if label == PEER else _TARGET,
+        )
+        for label, rounds in outcomes.items()
+    ]
+    lengths = ", ".join(
+        f"{label} {sum(outcome.tokens for outcome in rounds) / len(rounds) / _REQUESTS:.1f}"
+        for label, rounds in outcomes.items()
+    )
+    contest = Contest(f"{model.key}, {_AT_ONCE} at once", "requests/min", tuple(entries), PEER)
+    return contest, f"Tokens an answer, {model.key}: {lengths}."
 
 
 def mixed_bodies(prompts: Prompts, seed: int) -> list[Body]:

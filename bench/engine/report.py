@@ -10,15 +10,16 @@ _HEADER = ("Measured", "Peer", "Median", "Lowest", "Highest", "Ratio", "Target")
 
 _INTRODUCTION = """\
 Written by `python -m bench engine`. Loaded engines and servers, each a process of its own, are asked in turn, {rounds}
-rounds after one to warm up; ratios are taken round by round to the row that says reference, and their median is shown.
-The client is one more process on the same cores: raw sockets, one thread.
+rounds (one less of the mixed load and of newcomers, whose rounds have many requests). Ratios are taken round by round
+to the row that says reference; their median is shown. The client is one more process on the same cores: raw sockets,
+one thread.
 
 Two models: the demo, and a Qwen3 of 30 million random parameters and 16,384 tokens (`bench/engine/random_model.py`).
 Neither ever says its end token, so all answers have the length that was asked, and no peer pays for holding it back.
-Weights are float32 and BLAS is OpenBLAS for every peer; the row called stock is `mlx_lm.server` as it is installed,
-without OpenBLAS and with the weights as they are shipped. Ours is behind a front of the benchmark's own, which is built
-as `mlx_lm.server` is: the standard library's threading server, one flushed chunk a token, the same fields. Both are
-given a longer queue of connections than the standard library's 5. Every prompt is new; prefix caches are on.
+Every peer has float32 weights and the same BLAS; the row called stock is `mlx_lm.server` as it is installed, without
+OpenBLAS and with the weights as they are shipped. Ours is behind a front of the benchmark's own, which is built as
+`mlx_lm.server` is: the standard library's threading server, one flushed chunk a token, the same fields. Both are given
+a longer queue of connections than the standard library's 5. Every prompt is new; prefix caches are on.
 """
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import asdict
+from statistics import median
 
 from bench.engine.children import Child, module
 from bench.engine.contests import Contest, Entry, Place, Report, Target
@@ -11,50 +12,67 @@ from bench.engine.prompts import Prompts
 from bench.engine.requests import chat
 from bench.engine.servers import IN_PROCESS, PEER, STOCK, WORKER, Arena, Server
 from bench.engine.volleys import Volley, Volleyed
+from bench.processes import CommandFailed
 
 STREAMS = (1, 8, 32)
 _WORDS = 12
 _TOKENS = {"demo": 128, "30M": 64}
 _STOCK_TOKENS = 16
+_WARMING_TOKENS = 16
 _OWN, _BARE = "mlxk2 engine", "BatchGenerator loop"
 _BARE_TARGET = Target(0.9, at_least=True)
 _SERVER_TARGETS = {1: Target(1.0, at_least=True), 8: Target(1.2, at_least=True), 32: Target(1.2, at_least=True)}
 _UNIT = "tokens/s"
 
+Volleys = dict[tuple[int, str], list[Volleyed]]
+"""By number of streams and label, one a round."""
+
 
 def in_process(place: Place) -> Report:
     """Our engine through its port against a bare loop, in turn."""
-    contests = tuple(contest for model in both_models(place.base) for contest in _against_bare(model, place))
-    return Report(contests, (f"Answers of {_lengths()} tokens.",))
+    contests: list[Contest] = []
+    remarks = [f"Answers of {_lengths()} tokens."]
+    for model in both_models(place.base):
+        volleys = _volleys(model, place)
+        contests += [_against_bare(model, streams, volleys) for streams in STREAMS]
+        remarks += [_processor_time(model, streams, volleys) for streams in STREAMS]
+    return Report(tuple(contests), tuple(remarks))
 
 
-def _against_bare(model: BenchModel, place: Place) -> list[Contest]:
+def _volleys(model: BenchModel, place: Place) -> Volleys:
     prompts = Prompts()
-    rates: dict[tuple[int, str], list[float]] = defaultdict(list)
+    volleys: Volleys = defaultdict(list)
     with (
         Child(f"{_OWN} {model.key}", module("inprocess", str(model.folder)), place.home) as own,
         Child(f"{_BARE} {model.key}", module("bare", str(model.folder)), place.home) as bare,
     ):
         for turn in range(-1, place.rounds):  # one to warm up
             for streams in STREAMS:
-                tokens = _TOKENS[model.key] if turn >= 0 else _STOCK_TOKENS
+                tokens = _TOKENS[model.key] if turn >= 0 else _WARMING_TOKENS
                 for label, child in ((_OWN, own), (_BARE, bare)):
                     volley = Volley(tuple(prompts.several(streams, _WORDS)), tokens, streams)
                     volleyed = Volleyed.parse(child.ask(asdict(volley)))
+                    _check_length(label, volleyed.tokens, streams * tokens)
                     if turn >= 0:
-                        rates[streams, label].append(volleyed.tokens / volleyed.seconds)
-    return [
-        Contest(
-            _title(model, streams),
-            _UNIT,
-            (
-                Entry(_OWN, tuple(rates[streams, _OWN]), _BARE_TARGET),
-                Entry(_BARE, tuple(rates[streams, _BARE])),
-            ),
-            _BARE,
-        )
-        for streams in STREAMS
-    ]
+                        volleys[streams, label].append(volleyed)
+    return volleys
+
+
+def _against_bare(model: BenchModel, streams: int, volleys: Volleys) -> Contest:
+    entries = tuple(
+        Entry(label, tuple(volley.tokens / volley.seconds for volley in volleys[streams, label]), target)
+        for label, target in ((_OWN, _BARE_TARGET), (_BARE, None))
+    )
+    return Contest(_title(model, streams), _UNIT, entries, _BARE)
+
+
+def _processor_time(model: BenchModel, streams: int, volleys: Volleys) -> str:
+    """What a busy machine changes least."""
+    times = ", ".join(
+        f"{label} {median(1000 * volley.processor / volley.tokens for volley in volleys[streams, label]):.2f} ms"
+        for label in (_OWN, _BARE)
+    )
+    return f"Processor time a token, {_title(model, streams)}: {times}."
 
 
 def over_http(place: Place) -> Report:
@@ -78,6 +96,7 @@ def _against_server(model: BenchModel, place: Place) -> tuple[list[Contest], flo
             for streams in STREAMS:
                 for server in servers:
                     outcome = arena.ask(server, _errand(arena, server, streams, _TOKENS[model.key]))
+                    _check_length(server.label, outcome.tokens, streams * _TOKENS[model.key])
                     rates[streams, server.label].append(outcome.tokens / outcome.seconds)
                     processor, seconds = processor + outcome.processor, seconds + outcome.seconds
         for streams in STREAMS:
@@ -98,6 +117,12 @@ def _contest(model: BenchModel, streams: int, rates: dict[tuple[int, str], list[
         for label in (IN_PROCESS, WORKER, PEER, STOCK)
     ]
     return Contest(_title(model, streams), _UNIT, tuple(entries), PEER)
+
+
+def _check_length(label: str, tokens: int, wanted: int) -> None:
+    """Answers of another length would not compare."""
+    if tokens != wanted:
+        raise CommandFailed(f"{label}: {tokens} tokens came, {wanted} were asked for")
 
 
 def _title(model: BenchModel, streams: int) -> str:
