@@ -5,12 +5,14 @@ later keeps `copy_of` it: new handles on the same memory, which MLX copies only 
 """
 
 import copy
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlxk2.ports.engine import KvCost, KvLayers
 
 Caches = list[Any]
+_WINDOWS = ("max_size", "chunk_size")
 
 
 def new_caches(model: Any) -> Caches:
@@ -24,9 +26,19 @@ def can_batch(caches: Caches) -> bool:
     return all(can_batch(list(cache.caches)) if _is_list(cache) else hasattr(cache, "merge") for cache in caches)
 
 
+def can_pad(caches: Caches) -> bool:
+    """Whether prompts of different lengths can be processed together: many models let padding into their states."""
+    return all(hasattr(cache, "keys") and hasattr(cache, "offset") for cache in _flat(caches))
+
+
+def can_always_cut(caches: Caches) -> bool:
+    """Whether such caches can be cut whatever they hold: no recurrent states, no windows, no chunks."""
+    return can_cut(caches) and not any(hasattr(cache, name) for cache in _flat(caches) for name in _WINDOWS)
+
+
 def can_cut(caches: Caches) -> bool:
     """Whether tokens can be taken off the end: not so for recurrent states and for windows that have moved on."""
-    return all(cache.is_trimmable() for cache in caches)
+    return all(cache.is_trimmable() and not getattr(cache, "start_position", 0) for cache in _flat(caches))
 
 
 def merge(rows: Sequence[Caches]) -> Caches:
@@ -58,12 +70,12 @@ def finalize(caches: Caches) -> None:
 
 
 def extract(caches: Caches, row: int) -> Caches:
-    """One row of a batch as the caches of a request alone."""
-    return [cache.extract(row) for cache in caches]
+    """One row of a batch as the caches of a request alone; they hold on to nothing of the batch once evaluated."""
+    return [_each_array(cache.extract(row), _own) for cache in caches]
 
 
 def copy_of(caches: Caches) -> Caches:
-    return [_copy_of(cache) for cache in caches]
+    return [_each_array(cache, _handle) for cache in caches]
 
 
 def cut(caches: Caches, length: int, target: int) -> None:
@@ -88,19 +100,35 @@ def size_bytes(caches: Caches) -> int:
     return sum(int(cache.nbytes) for cache in caches)
 
 
-def cost_of(caches: Caches, tokens: int) -> KvCost:
-    """What such caches take, seen on caches of one request that holds `tokens` tokens."""
+def explain_themselves(caches: Caches) -> bool:
+    """Whether `cost_of` can tell from one look what each of these caches takes."""
+    from mlx_lm.models.cache import ArraysCache
+
+    return all(_grows(cache) or isinstance(cache, ArraysCache) for cache in _flat(caches))
+
+
+def cost_of(caches: Caches, tokens: int, later: Caches | None = None, later_tokens: int = 0) -> KvCost:
+    """What such caches take, seen on caches of one request that hold `tokens` tokens.
+
+    Caches that do not explain themselves are compared with how they are `later`, holding `later_tokens`.
+    """
     growing: dict[int | None, int] = {}
     fixed = 0
-    for cache in _flat(caches):
-        keys = getattr(cache, "keys", None)
-        if keys is None or not hasattr(cache, "offset"):
-            fixed += int(cache.nbytes)
-            continue
-        window = getattr(cache, "max_size", None)
-        growing[window] = growing.get(window, 0) + int(cache.nbytes) // max(int(keys.shape[-2]), tokens)
+    for cache, grown in zip(_flat(caches), _flat(later or caches), strict=True):
+        if _grows(cache):
+            window = getattr(cache, "max_size", None)
+            size = int(cache.nbytes) // max(int(cache.keys.shape[-2]), tokens)
+        else:
+            window, fixed = None, fixed + int(cache.nbytes)
+            size = math.ceil((grown.nbytes - cache.nbytes) / max(later_tokens - tokens, 1))
+        if size:
+            growing[window] = growing.get(window, 0) + size
     layers = sorted(growing.items(), key=lambda item: (item[0] is not None, item[0] or 0))
     return KvCost(tuple(KvLayers(size, window) for window, size in layers), fixed)
+
+
+def _grows(cache: Any) -> bool:
+    return getattr(cache, "keys", None) is not None and hasattr(cache, "offset")
 
 
 def _flat(caches: Caches) -> Caches:
@@ -113,16 +141,30 @@ def _is_list(cache: Any) -> bool:
     return isinstance(cache, CacheList)
 
 
-def _copy_of(value: Any) -> Any:
+def _each_array(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A copy of a cache, with every array in it changed."""
     import mlx.core as mx
-    from mlx_lm.models.cache import _BaseCache
 
     if isinstance(value, mx.array):
-        return mx.stop_gradient(value)  # another handle: the cheapest operation that changes nothing
+        return change(value)
     if isinstance(value, (list, tuple)):
-        return type(value)(_copy_of(item) for item in value)
-    if isinstance(value, _BaseCache):
+        return type(value)(_each_array(item, change) for item in value)
+    if type(value).__module__.startswith("mlx_lm.") and hasattr(value, "__dict__"):
         other = copy.copy(value)
-        vars(other).update({name: _copy_of(item) for name, item in vars(value).items()})
+        vars(other).update({name: _each_array(item, change) for name, item in vars(value).items()})
         return other
     return value
+
+
+def _handle(array: Any) -> Any:
+    """The same memory under another handle: the cheapest operation that changes nothing."""
+    import mlx.core as mx
+
+    return mx.stop_gradient(array)
+
+
+def _own(array: Any) -> Any:
+    """Memory of its own: a slice of a batch would keep the whole of it."""
+    import mlx.core as mx
+
+    return array + mx.zeros((), array.dtype)

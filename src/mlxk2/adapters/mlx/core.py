@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from mlxk2.adapters.mlx.caches import can_cut, new_caches
+from mlxk2.adapters.mlx.caches import can_always_cut, new_caches
 from mlxk2.adapters.mlx.loading import LoadedModel
 from mlxk2.adapters.mlx.measuring import (
     active_bytes,
@@ -51,7 +51,7 @@ class Core:
         limit_memory(options.memory_limit)
         tell("taking the model's measure")
         self.info: EngineInfo = describe(loaded, options)
-        self.text = TextSide(loaded.tokenizer, self.info, with_borders=not can_cut(new_caches(loaded.model)))
+        self.text = TextSide(loaded.tokenizer, self.info, with_borders=not can_always_cut(new_caches(loaded.model)))
         self._compiler = StructureCompiler(loaded.tokenizer, self.info.vocab_size)
         self._scheduler: Scheduler | None = self._schedule(loaded)
         self._look()

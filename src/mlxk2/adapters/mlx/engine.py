@@ -108,7 +108,8 @@ class MlxEngine:
         with wired_memory():
             while self._do_jobs(core):
                 core.turn()
-                self._watch(Stepped(core.busy + len(self._compiling)))
+                with suppress(Exception):  # whoever watches does not stop what is watched
+                    self._watch(Stepped(core.busy + len(self._compiling)))
         for row in [*core.rows, *self._compiling.values()]:
             row.finish(FinishReason.CANCELLED)
         core.close()

@@ -3,7 +3,7 @@
 import gc
 from typing import Any
 
-from mlxk2.adapters.mlx.caches import can_batch, cost_of, evaluate, new_caches
+from mlxk2.adapters.mlx.caches import can_batch, cost_of, evaluate, explain_themselves, new_caches
 from mlxk2.adapters.mlx.loading import LoadedModel
 from mlxk2.adapters.mlx.markers import markers_of
 from mlxk2.adapters.mlx.rendering import has_thinking_switch
@@ -11,6 +11,8 @@ from mlxk2.ports.engine import EngineInfo, LoadOptions
 
 _CACHE_SHARE = 8
 """MLX keeps freed memory for reuse, up to this part of its limit."""
+_LATER = 257
+"""Tokens after which a cache of an unknown kind is looked at again."""
 
 
 def describe(loaded: LoadedModel, options: LoadOptions) -> EngineInfo:
@@ -23,13 +25,18 @@ def describe(loaded: LoadedModel, options: LoadOptions) -> EngineInfo:
     logits = loaded.model(mx.array([[0]]), cache=caches)
     mx.eval(logits)
     evaluate(caches)
+    later = None
+    if not explain_themselves(caches):
+        later = new_caches(loaded.model)
+        loaded.model(mx.zeros((1, _LATER), dtype=mx.int32), cache=later)
+        evaluate(later)
     return EngineInfo(
         has_chat_template=bool(loaded.tokenizer.has_chat_template),
         has_thinking_switch=has_thinking_switch(loaded.tokenizer),
         vocab_size=int(logits.shape[-1]),
         context_length=options.context_length,
         markers=markers_of(loaded.tokenizer),
-        kv=cost_of(caches, tokens=1),
+        kv=cost_of(caches, 1, later, _LATER),
         weights_bytes=sum(int(array.nbytes) for _, array in parameters),
         max_rows=options.max_rows if can_batch(caches) else 1,
     )

@@ -15,6 +15,8 @@ from mlxk2.adapters.mlx.prefix_cache import PrefixStore
 from mlxk2.adapters.mlx.row import Row
 
 SMALLEST_PIECE = 32
+FIRST_PIECE = 256
+"""Tokens of the first piece, before anything is known of the machine."""
 IDLE_PIECE = 2048
 """Tokens in a piece while nobody decodes: mlx-lm's default."""
 BUSY_PIECE = 512
@@ -30,7 +32,7 @@ class Pace:
     """How many tokens a piece has: at most `most`, and fewer where the machine needs longer than `seconds` for it."""
 
     def __init__(self, most: int, seconds: float) -> None:
-        self.piece = most
+        self.piece = min(FIRST_PIECE, most)
         self._most = most
         self._seconds = seconds
 
@@ -47,12 +49,14 @@ class Pace:
 class Prefill:
     """First come, first served within each kind, short and long."""
 
-    def __init__(self, model: Any, store: PrefixStore, *, can_batch: bool, can_cut: bool) -> None:
+    def __init__(self, model: Any, store: PrefixStore) -> None:
+        caches = kv.new_caches(model)
         self.rows: list[Row] = []
         self._model = model
         self._store = store
-        self._can_batch = can_batch
-        self._can_cut = can_cut
+        self._can_batch = kv.can_batch(caches)
+        self._can_pad = kv.can_pad(caches)
+        self._can_cut = kv.can_always_cut(caches)
         self._idle = Pace(IDLE_PIECE, IDLE_SECONDS)
         self._busy = Pace(BUSY_PIECE, BUSY_SECONDS)
 
@@ -80,8 +84,9 @@ class Prefill:
         widest = 0
         for row in rows:
             widest_with = max(widest, row.unprocessed)
-            fits = self._can_batch and not row.alone and (len(group) + 1) * widest_with <= piece
-            if group and not fits:
+            pads = group and row.unprocessed != widest
+            fits = not row.alone and (len(group) + 1) * widest_with <= piece and (self._can_pad or not pads)
+            if group and not (self._can_batch and fits):
                 continue
             group.append(row)
             widest = widest_with

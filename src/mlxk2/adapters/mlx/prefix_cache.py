@@ -64,8 +64,8 @@ class PrefixCache:
     def find(self, tokens: Sequence[int]) -> Prefix | None:
         wanted = tuple(tokens[:-1])
         key, length = self._longest_start(wanted)
-        near, shared = self._nearest(wanted)
-        if near is not None and shared > length and kv.can_cut(self._entries[near][0]):
+        near, shared = self._nearest_to_cut(wanted, more_than=length)
+        if near is not None:
             key, length = near, shared
         if key is None or length < WORTHWHILE:
             return None
@@ -121,11 +121,19 @@ class PrefixCache:
                 return key, shared
             tokens = tokens[:shared]
 
-    def _nearest(self, tokens: Tokens) -> tuple[Tokens | None, int]:
-        """The key that shares the most tokens with these."""
+    def _nearest_to_cut(self, tokens: Tokens, *, more_than: int) -> tuple[Tokens | None, int]:
+        """The key that shares the most tokens with these, of those whose caches can be cut."""
         place = bisect_left(self._sorted, tokens)
-        near = [(key, _shared(key, tokens)) for key in self._sorted[max(0, place - 1) : place + 1]]
-        return max(near, key=lambda pair: pair[1], default=(None, 0))
+        best: tuple[Tokens | None, int] = (None, more_than)
+        for keys in (self._sorted[place:], reversed(self._sorted[:place])):
+            for key in keys:
+                shared = _shared(key, tokens)  # less and less on the way out
+                if shared <= best[1]:
+                    break
+                if kv.can_cut(self._entries[key][0]):
+                    best = (key, shared)
+                    break
+        return best
 
 
 def _shared(one: Tokens, other: Tokens) -> int:

@@ -3,6 +3,7 @@
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from mlxk2.adapters.mlx.caches import Caches
@@ -20,9 +21,6 @@ from mlxk2.ports.generation import (
     Sink,
     TokenLogprobs,
 )
-
-_HIGHEST_DRAW = 1 - 2**-23
-"""In 32 bits a number above would be 1."""
 
 
 class Row:
@@ -60,16 +58,16 @@ class Row:
         """How many tokens are to be computed before the one that the next draw follows on."""
         return len(self.tokens) - 1 - self.position
 
-    def draw(self) -> float:
-        """The next of this request's random numbers, from 0 to below 1; one for each token."""
-        return min(self._draws.random(), _HIGHEST_DRAW)
+    def key(self) -> tuple[int, int]:
+        """The next two of this request's random 32-bit words: one pair for each token that is drawn."""
+        return self._draws.getrandbits(32), self._draws.getrandbits(32)
 
     def begin_again(self) -> None:
         """Forget what was computed, but not what was said: the caches are lost, the tokens stand."""
         self.caches, self.position = None, 0
         self._draws = random.Random(self._seed)  # noqa: S311
         for _ in range(self.generated):
-            self._draws.random()
+            self.key()
         if self.matcher:
             self.matcher.begin_again(self.tokens[self.prompt_length :])
 
@@ -101,10 +99,11 @@ class Row:
     def finish(self, reason: FinishReason) -> None:
         if self.done:
             return
-        if self._detokenizer is not None:
-            self._detokenizer.finalize()
-            if rest := self._detokenizer.last_segment:
-                self.emit(Delta(rest, self.generated))
+        with suppress(Exception):  # half a character that cannot be decoded is no reason not to end
+            if self._detokenizer is not None:
+                self._detokenizer.finalize()
+                if rest := self._detokenizer.last_segment:
+                    self.emit(Delta(rest, self.generated))
         elapsed = time.perf_counter() - self._started
         self._end(Finished(reason, self.prompt_length, self.generated, self._first or 0.0, elapsed, self.cached))
 

@@ -1,6 +1,6 @@
 """Drawing one token for each row of a batch, all rows at once.
 
-A row's draw depends on its own logits and its own random number, so that a seeded request gets the same tokens alone
+A row's draw depends on its own logits and its own random words, so that a seeded request gets the same tokens alone
 and in company. Filters look at the probabilities before the temperature, top-p first, then min-p, then top-k, as
 mlx-lm's do; since each keeps some of the most probable tokens, what passes them all is found in one sorted list.
 """
@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlxk2.adapters.mlx.chances import Chances, chances_of
+from mlxk2.adapters.mlx.noise import gumbel
 from mlxk2.adapters.mlx.penalties import Penalties
 from mlxk2.adapters.mlx.row import Row
 from mlxk2.adapters.mlx.structures import forbid
 from mlxk2.ports.generation import Sampling
 
-_NARROW = 1024
-"""Up to this top-k, sorting that many tokens instead of the vocabulary pays."""
+_WIDTHS = (32, 128, 1024)
+"""So many of the most probable tokens are sorted instead of the vocabulary: as few as a row's top-k allows.
+
+A row's own top-k decides, and not the largest around it: among equal logits, which come first depends on the number.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,10 @@ class BatchSampler:
         self.structured = [i for i, row in enumerate(rows) if row.matcher]
         self._penalties = Penalties(rows)
         self._asking = [i for i, row in enumerate(rows) if row.request.logprobs is not None]
-        kinds: dict[Callable[..., Any], list[int]] = {}
+        kinds: dict[tuple[Callable[..., Any], int], list[int]] = {}
         for i, row in enumerate(rows):
             kinds.setdefault(_way(row.request.sampling), []).append(i)
-        self._groups = [(draw, _Group(indices, rows)) for draw, indices in kinds.items()]
+        self._groups = [(draw, _Group(indices, rows, width)) for (draw, width), indices in kinds.items()]
         self._places = _inverse([i for _, group in self._groups for i in group.indices])
 
     def __call__(self, logits: Any, inputs: Any, *, first: bool) -> Drawn:
@@ -69,31 +73,34 @@ class BatchSampler:
 class _Group:
     """Rows that are drawn in the same way, with their parameters as columns."""
 
-    def __init__(self, indices: Sequence[int], rows: Sequence[Row]) -> None:
+    def __init__(self, indices: Sequence[int], rows: Sequence[Row], width: int) -> None:
         import mlx.core as mx
 
         self.indices = indices
         self._rows = [rows[i] for i in indices]
         samplings = [row.request.sampling for row in self._rows]
-        self.widest = max(sampling.top_k for sampling in samplings)
+        self.width = width
         self.temperature = mx.array([[sampling.temperature or 1.0] for sampling in samplings])
-        self.top_p = mx.array([[sampling.top_p] for sampling in samplings])
+        # A sum of rounded probabilities may reach 1 before the last token: top-p 1 is off, not 1.
+        self.top_p = mx.array([[sampling.top_p if sampling.top_p < 1 else math.inf] for sampling in samplings])
         self.top_k = mx.array([[sampling.top_k or 2**31 - 1] for sampling in samplings])
         self.log_min_p = mx.array([[math.log(s.min_p) if s.min_p else -math.inf] for s in samplings])
 
-    def draws(self) -> Any:
-        """A column of fresh random numbers, one of each row's own."""
+    def keys(self) -> tuple[Any, Any]:
+        """Two columns of fresh random words, two of each row's own."""
         import mlx.core as mx
 
-        return mx.array([[row.draw()] for row in self._rows], dtype=mx.float32)
+        keys = mx.array([row.key() for row in self._rows], dtype=mx.uint32)
+        return keys[:, :1], keys[:, 1:]
 
 
-def _way(sampling: Sampling) -> Callable[[Any, _Group], Any]:
+def _way(sampling: Sampling) -> tuple[Callable[[Any, _Group], Any], int]:
+    """How to draw, and among how many of the most probable tokens if that is known; 0 stands for the vocabulary."""
     if sampling.temperature == 0:
-        return _greedy
-    if 0 < sampling.top_k <= _NARROW:
-        return _narrow
-    return _wide if sampling.top_p < 1 or sampling.top_k else _unsorted
+        return _greedy, 0
+    if 0 < sampling.top_k <= _WIDTHS[-1]:
+        return _narrow, next(width for width in _WIDTHS if sampling.top_k <= width)
+    return (_wide if sampling.top_p < 1 or sampling.top_k else _unsorted), 0
 
 
 def _greedy(logits: Any, _: _Group) -> Any:
@@ -106,49 +113,47 @@ def _unsorted(logits: Any, group: _Group) -> Any:
     """Neither top-p nor top-k: every token keeps its place."""
     import mlx.core as mx
 
-    top = mx.max(logits, axis=-1, keepdims=True)
-    return _pick(logits - top, logits - top >= group.log_min_p, group)[:, 0]
+    logits = logits - mx.max(logits, axis=-1, keepdims=True)
+    passes = logits >= group.log_min_p
+    return mx.argmax(_scores(logits, passes, mx.arange(logits.shape[-1])[None], group), axis=-1)
 
 
 def _narrow(logits: Any, group: _Group) -> Any:
     """Every row has a small top-k: the rest of the vocabulary needs no order."""
     import mlx.core as mx
 
-    width = min(group.widest, logits.shape[-1])
+    width = min(group.width, logits.shape[-1])
     some = mx.argpartition(-logits, kth=width - 1, axis=-1)[:, :width]
-    return _filtered(logits, some, group)
+    order = mx.argsort(-mx.take_along_axis(logits, some, axis=-1), axis=-1)
+    return _filtered(logits, mx.take_along_axis(some, order, axis=-1), group)
 
 
 def _wide(logits: Any, group: _Group) -> Any:
-    return _filtered(logits, None, group)
-
-
-def _filtered(logits: Any, some: Any, group: _Group) -> Any:
-    """Of the tokens `some` (rows by width), or of all, what passes the filters, and one drawn of them."""
     import mlx.core as mx
 
-    logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
-    if some is not None:
-        logprobs = mx.take_along_axis(logprobs, some, axis=-1)
-    order = mx.argsort(-logprobs, axis=-1)
-    logprobs = mx.take_along_axis(logprobs, order, axis=-1)
+    return _filtered(logits, mx.argsort(-logits, axis=-1), group)
+
+
+def _filtered(logits: Any, tokens: Any, group: _Group) -> Any:
+    """One of `tokens` (rows by width, most probable first) that passes the filters."""
+    import mlx.core as mx
+
+    total = mx.logsumexp(logits, axis=-1, keepdims=True)
+    logprobs = mx.take_along_axis(logits, tokens, axis=-1) - total
     probabilities = mx.exp(logprobs)
     before = mx.cumsum(probabilities, axis=-1) - probabilities
     top = logprobs[:, :1]
     passes = (before < group.top_p) & (logprobs >= top + group.log_min_p)
-    passes = passes & (mx.arange(logprobs.shape[-1])[None] < group.top_k)
-    rank = _pick(logprobs - top, passes, group)
-    token = mx.take_along_axis(order, rank, axis=-1)
-    return (token if some is None else mx.take_along_axis(some, token, axis=-1))[:, 0]
+    passes = passes & (mx.arange(tokens.shape[-1])[None] < group.top_k)
+    place = mx.argmax(_scores(logprobs - top, passes, tokens, group), axis=-1, keepdims=True)
+    return mx.take_along_axis(tokens, place, axis=-1)[:, 0]
 
 
-def _pick(logprobs: Any, passes: Any, group: _Group) -> Any:
-    """The place (rows by 1) at which the sum of what passes exceeds the row's random number."""
+def _scores(logprobs: Any, passes: Any, tokens: Any, group: _Group) -> Any:
+    """The largest is the one that is drawn; minus infinity for what does not pass."""
     import mlx.core as mx
 
-    weights = mx.where(passes, mx.exp(logprobs / group.temperature), 0)
-    sums = mx.cumsum(weights, axis=-1)
-    return mx.argmax(sums > group.draws() * sums[:, -1:], axis=-1, keepdims=True)
+    return mx.where(passes, logprobs / group.temperature + gumbel(tokens, *group.keys()), -math.inf)
 
 
 def _inverse(order: Sequence[int]) -> list[int]:

@@ -19,6 +19,7 @@ from mlxk2.adapters.mlx.loading import LoadedModel
 from mlxk2.adapters.mlx.prefill import Prefill
 from mlxk2.adapters.mlx.prefix_cache import PrefixStore
 from mlxk2.adapters.mlx.row import Row
+from mlxk2.adapters.mlx.text import new_detokenizer
 from mlxk2.ports.engine import EngineInfo
 from mlxk2.ports.errors import EngineFailure
 
@@ -48,7 +49,6 @@ class Scheduler:
         text: Callable[[int], str],
         counters: Counters,
     ) -> None:
-        caches = kv.new_caches(loaded.model)
         self.waiting: deque[Row] = deque()
         self.batch: Batch | None = None
         self._counters = counters
@@ -58,7 +58,7 @@ class Scheduler:
         self._store = store
         self._text = text
         self._max_rows = info.max_rows
-        self.prefill = Prefill(loaded.model, store, can_batch=kv.can_batch(caches), can_cut=kv.can_cut(caches))
+        self.prefill = Prefill(loaded.model, store)
         self._step_failed = False
         self._failed_alone = 0
 
@@ -79,19 +79,27 @@ class Scheduler:
     def turn(self) -> None:
         """Raises StepFailed when the model must be loaded again; all but those who wait have failed then."""
         self._counters.steps += 1
-        self._drop_the_done()
-        self._decode()
-        self._admit()
-        self._process_prompts()
+        try:
+            self._drop_the_done()
+            self._decode()
+            self._admit()
+            self._process_prompts()
+        except StepFailed:
+            raise
+        except Exception as error:  # noqa: BLE001 - wherever it comes from, nobody may wait for ever
+            self._give_up(error)
 
     def _drop_the_done(self) -> None:
         if any(row.done for row in self.waiting):
             self.waiting = deque(row for row in self.waiting if not row.done)
         self.prefill.rows = [row for row in self.prefill.rows if not row.done]
         if self.batch:
-            self.batch.keep(lambda row: not row.done)
-            if not self.batch.rows:
-                self.batch = None
+            try:
+                self.batch.keep(lambda row: not row.done)
+            except Exception as error:  # noqa: BLE001 - the caches are lost, as after a step that raised
+                self._save_rows(error)
+        if self.batch and not self.batch.rows:
+            self.batch = None
 
     def _decode(self) -> None:
         if self.batch is None:
@@ -104,7 +112,7 @@ class Scheduler:
         self._step_failed = False
         self._failed_alone = 0
         self._take_all(taken)
-        for row in self.batch.rows:
+        for row in list(self.batch.rows):
             if row.done:
                 self._keep_prefix(row)
         self._drop_the_done()
@@ -120,16 +128,17 @@ class Scheduler:
             row.fail(EngineFailure(f"The answer could not be held to its structure: {problem}; try it again"))
             return
         try:
-            row.take(token, logprobs, lambda: self._tokenizer.detokenizer, is_end=token in self._ends)
+            row.take(token, logprobs, lambda: new_detokenizer(self._tokenizer), is_end=token in self._ends)
         except Exception as error:  # noqa: BLE001 - a tokenizer that cannot decode its own token
             row.fail(_failure("The text of the answer could not be decoded", error))
 
     def _keep_prefix(self, row: Row) -> None:
         """A later request may go on from where this one ended."""
-        if self.batch and row.generated and row.tokens:
-            caches = self.batch.extract(row)
-            kv.evaluate(caches)
-            self._store.put(row.tokens, caches)
+        with suppress(Exception):  # a copy for which there is no memory is one that nobody will miss
+            if self.batch and row.generated:
+                caches = self.batch.extract(row)
+                kv.evaluate(caches)
+                self._store.put(row.tokens, caches)
 
     def _admit(self) -> None:
         room = self._max_rows - len(self.prefill.rows) - (len(self.batch.rows) if self.batch else 0)
@@ -174,7 +183,7 @@ class Scheduler:
 
     def _give_up(self, error: Exception) -> NoReturn:
         for row in [*(self.batch.rows if self.batch else ()), *self.prefill.rows]:
-            row.fail(_failure("The engine failed twice in a row", error))
+            row.fail(_failure("The engine failed", error))
         raise StepFailed from error
 
     def _rescued(self, batch: Batch) -> list[Row]:

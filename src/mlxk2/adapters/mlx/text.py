@@ -10,6 +10,18 @@ from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Too
 from mlxk2.ports.engine import EngineInfo
 from mlxk2.ports.errors import OperationError, ValidationError
 
+_BEFORE = "\n"
+"""Stands for the prompt before an answer: mlx-lm's detokenizers drop a space that nothing stands before."""
+
+
+def new_detokenizer(tokenizer: Any) -> Any:
+    """For one answer, whose text is exactly what its tokens spell."""
+    detokenizer = tokenizer.detokenizer
+    if isinstance(getattr(type(detokenizer), "text", None), property):
+        return detokenizer  # it decodes whole lines at once, and has no text to stand behind
+    detokenizer.text, detokenizer.offset = _BEFORE, len(_BEFORE)
+    return detokenizer
+
 
 class TextSide:
     """`with_borders`: the places where messages end are wanted along with a rendered conversation."""
