@@ -15,7 +15,7 @@ class Limits:
     """
 
     silence: float = 10.0
-    hang: float = 60.0
+    hang: float = 120.0
     load: float = 600.0
     close: float = 5.0
 
