@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mlxk2.adapters.worker.engine import WorkerEngine, WorkerLoader
-from mlxk2.adapters.worker.watchdog import Limits
+from mlxk2.adapters.worker.watchdog import Patience
 from mlxk2.ports.engine import Loading, LoadOptions, Stepped, Watch, unwatched
 from mlxk2.ports.errors import EngineFailure, NotEnoughMemory, OperationError
 from mlxk2.ports.generation import Delta, Event, Finished, FinishReason, GenerationRequest
@@ -22,9 +22,9 @@ from mlxk2.testing.contracts.engine import Listener, text_of
 
 CHILDREN = Path(__file__).parents[1] / "worker_children"
 SCRIPTED = [sys.executable, str(CHILDREN / "scripted.py")]
-QUICK = Limits(silence=4, hang=2, load=4)
+QUICK = Patience(silence=4, hang=2, load=4)
 """Silence and loading include the start of a Python interpreter, perhaps on a busy machine."""
-PATIENT = Limits()
+CALM = Patience()
 
 Load = Callable[..., WorkerEngine]
 
@@ -38,10 +38,10 @@ def load() -> Iterator[Load]:
             location: str = "a model",
             *,
             command: list[str] = SCRIPTED,
-            limits: Limits = PATIENT,
+            patience: Patience = CALM,
             watch: Watch = unwatched,
         ) -> WorkerEngine:
-            engine = WorkerLoader(command, limits).load(location, LoadOptions(), watch)
+            engine = WorkerLoader(command, patience).load(location, LoadOptions(), watch)
             return opened.enter_context(closing(engine))
 
         yield load
@@ -194,7 +194,7 @@ def test_a_failure_of_one_request_is_no_death(load: Load) -> None:
 
 
 def test_a_worker_whose_engine_hangs_is_killed_and_its_requests_fail(load: Load) -> None:
-    engine = load(limits=QUICK)
+    engine = load(patience=QUICK)
     hung = engine.process_id
     assert hung is not None
     listeners = [Listener(engine, request("!hang")), Listener(engine, request("hello"))]
@@ -205,13 +205,13 @@ def test_a_worker_whose_engine_hangs_is_killed_and_its_requests_fail(load: Load)
 
 
 def test_a_stopped_worker_is_killed_and_its_requests_fail(load: Load) -> None:
-    engine = load(limits=Limits(silence=3))
+    engine = load(patience=Patience(silence=3))
     assert "no sign of life for 3 seconds" in Listener(engine, request("!signal SIGSTOP")).failure().message
     assert answers(engine)
 
 
 def test_an_idle_worker_is_left_alone(load: Load) -> None:
-    engine = load(limits=QUICK)
+    engine = load(patience=QUICK)
     before = engine.process_id
     threading.Event().wait(QUICK.hang + 1)
     assert engine.process_id == before
@@ -219,7 +219,7 @@ def test_an_idle_worker_is_left_alone(load: Load) -> None:
 
 
 def test_a_call_that_is_never_answered_ends_in_a_failure(load: Load) -> None:
-    engine = load(command=misbehaving("deaf"), limits=QUICK)
+    engine = load(command=misbehaving("deaf"), patience=QUICK)
     with pytest.raises(EngineFailure, match="though it had work"):
         engine.tokenize("hello")
 
@@ -262,7 +262,7 @@ def test_the_reason_that_a_dying_loader_printed_is_in_the_details(load: Load) ->
 
 def test_a_load_without_progress_is_ended(load: Load) -> None:
     with pytest.raises(EngineFailure, match="made no progress for 4 seconds"):
-        load("hang", limits=QUICK)
+        load("hang", patience=QUICK)
 
 
 def test_a_worker_that_dies_once_while_it_loads_again_gets_a_second_try(load: Load, counts: Path) -> None:
@@ -339,7 +339,7 @@ def test_a_location_that_is_no_utf8_arrives_as_it_is(load: Load) -> None:
 )
 def test_a_program_that_is_no_worker_is_told_apart(load: Load, manner: str, how: str) -> None:
     with pytest.raises(EngineFailure, match=how):
-        load(command=misbehaving(manner), limits=QUICK)
+        load(command=misbehaving(manner), patience=QUICK)
 
 
 @pytest.mark.parametrize("manner", ["other_protocol", "other_version"])
@@ -379,7 +379,7 @@ def test_closing_cancels_what_runs_and_leaves_no_process(load: Load) -> None:
 
 
 def test_a_worker_that_does_not_close_is_killed_and_its_requests_are_cancelled(load: Load, mark: Path) -> None:
-    engine = load(limits=Limits(close=0.3))
+    engine = load(patience=Patience(close=0.3))
     hung = Listener(engine, request("!hang"))
     assert eventually(mark.exists)
     process_id = engine.process_id
@@ -469,7 +469,7 @@ def test_events_keep_their_order_and_none_is_lost_when_the_parent_is_slow_to_rea
 
 
 def test_a_sink_that_takes_its_time_is_not_held_against_the_worker(load: Load) -> None:
-    engine = load(limits=QUICK)
+    engine = load(patience=QUICK)
     before = engine.process_id
     slow = threading.Event()
     heard: queue.SimpleQueue[Event] = queue.SimpleQueue()

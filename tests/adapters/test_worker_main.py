@@ -20,7 +20,7 @@ from mlxk2.ports.generation import Delta, GenerationRequest, Sampling
 from mlxk2.testing.contracts.engine import Listener
 
 DEMO = str(files("mlxk2") / "assets" / "demo")
-LOADER = WorkerLoader([sys.executable, "-P", "-m", "mlxk2.worker_main"])
+LOADER = WorkerLoader()
 END_TOKENS = (0, 2)
 
 

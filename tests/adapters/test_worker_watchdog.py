@@ -2,9 +2,9 @@
 
 import pytest
 
-from mlxk2.adapters.worker.watchdog import Limits, Watchdog
+from mlxk2.adapters.worker.watchdog import Patience, Watchdog
 
-LIMITS = Limits(silence=10, hang=60, load=600)
+PATIENCE = Patience(silence=10, hang=60, load=600)
 
 
 def verdict(
@@ -15,7 +15,7 @@ def verdict(
 
 def beaten(seconds: int, steps: int = 0) -> Watchdog:
     """Started at 0; a beat every second since, always with the same number of steps."""
-    watchdog = Watchdog(LIMITS, 0)
+    watchdog = Watchdog(PATIENCE, 0)
     for now in range(1, seconds + 1):
         watchdog.heard(now)
         watchdog.beat(steps, now)

@@ -28,4 +28,4 @@ class TestWorkerWithMlx(WithMlx):
     @pytest.fixture(scope="class")
     @classmethod
     def loader(cls) -> EngineLoader:
-        return WorkerLoader([sys.executable, "-P", "-m", "mlxk2.worker_main"])
+        return WorkerLoader()

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import TypeVar
 from mlxk2.adapters.worker import protocol
 from mlxk2.adapters.worker.protocol import Call
 from mlxk2.adapters.worker.supervisor import Supervisor
-from mlxk2.adapters.worker.watchdog import ORDINARY_LIMITS, Limits
+from mlxk2.adapters.worker.watchdog import ORDINARY_PATIENCE, Patience
 from mlxk2.adapters.worker.wire import Unsendable, frame
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
 from mlxk2.ports.engine import EngineInfo, EngineStats, LoadOptions, RequestId, Watch, unwatched
@@ -18,6 +19,9 @@ from mlxk2.ports.errors import EngineFailure, ValidationError
 from mlxk2.ports.generation import GenerationRequest, Sink
 
 T = TypeVar("T")
+
+WORKER_COMMAND = (sys.executable, "-P", "-m", "mlxk2.worker_main")
+"""Serves MLX models. `-P`: files in the current folder are no modules."""
 
 
 class WorkerEngine:
@@ -86,13 +90,13 @@ class WorkerEngine:
 class WorkerLoader:
     """The `EngineLoader` port. `command` starts a program that serves a model on the socket that `--fd` names."""
 
-    def __init__(self, command: Sequence[str], limits: Limits = ORDINARY_LIMITS) -> None:
+    def __init__(self, command: Sequence[str] = WORKER_COMMAND, patience: Patience = ORDINARY_PATIENCE) -> None:
         self._command = command
-        self._limits = limits
+        self._patience = patience
 
     def load(self, location: str, options: LoadOptions, watch: Watch = unwatched) -> WorkerEngine:
         wanted = protocol.Load(os.fsencode(location), options)
-        supervisor = Supervisor(self._command, wanted, self._limits, watch)
+        supervisor = Supervisor(self._command, wanted, self._patience, watch)
         try:
             return WorkerEngine(supervisor)
         except BaseException:

@@ -13,7 +13,7 @@ from mlxk2 import __version__
 from mlxk2.adapters.worker import protocol
 from mlxk2.adapters.worker.child import Child
 from mlxk2.adapters.worker.ledger import Ledger
-from mlxk2.adapters.worker.watchdog import Limits, Watchdog
+from mlxk2.adapters.worker.watchdog import Patience, Watchdog
 from mlxk2.adapters.worker.wire import BrokenStream, Packet, frame
 from mlxk2.ports.engine import EngineInfo, Loading, Stepped, Watch
 from mlxk2.ports.errors import Mlxk2Error, OperationError
@@ -35,7 +35,7 @@ class Session:
     """Starts a worker. Raises Refused when there is no such program."""
 
     def __init__(
-        self, command: Sequence[str], load: protocol.Load, limits: Limits, ledger: Ledger, watch: Watch
+        self, command: Sequence[str], load: protocol.Load, patience: Patience, ledger: Ledger, watch: Watch
     ) -> None:
         try:
             self.child = Child(command)
@@ -48,7 +48,7 @@ class Session:
         self._watch = watch
         self._stage: Literal["greeting", "loading", "ready"] = "greeting"
         self._busy = 0
-        self._watchdog = Watchdog(limits, time.monotonic())
+        self._watchdog = Watchdog(patience, time.monotonic())
         self._handlers: dict[str, Callable[[Packet], None]] = {
             protocol.HELLO: self._on_hello,
             protocol.LOADING: self._on_loading,

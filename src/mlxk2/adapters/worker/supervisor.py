@@ -16,7 +16,7 @@ from mlxk2.adapters.worker import protocol
 from mlxk2.adapters.worker.ledger import Ledger, tell
 from mlxk2.adapters.worker.mailbox import Mailbox
 from mlxk2.adapters.worker.session import Lost, Refused, Session
-from mlxk2.adapters.worker.watchdog import Limits
+from mlxk2.adapters.worker.watchdog import Patience
 from mlxk2.adapters.worker.wire import Body, Unsendable, frame
 from mlxk2.ports.checking import check_request
 from mlxk2.ports.engine import EngineInfo, EngineStats, RequestId, Watch
@@ -32,12 +32,12 @@ _LONGEST_TURN = 1.0
 class Supervisor:
     """`open` comes first; afterwards every method may be called from any thread."""
 
-    def __init__(self, command: Sequence[str], load: protocol.Load, limits: Limits, watch: Watch) -> None:
+    def __init__(self, command: Sequence[str], load: protocol.Load, patience: Patience, watch: Watch) -> None:
         self._command = command
         self._load = load
-        self._limits = limits
+        self._patience = patience
         self._watch = watch
-        self._turn_seconds = min(_LONGEST_TURN, limits.silence / 4, limits.hang / 4)
+        self._turn_seconds = min(_LONGEST_TURN, patience.silence / 4, patience.hang / 4)
         self._mailbox = Mailbox()
         self._selector = selectors.DefaultSelector()
         self._ledger = Ledger()
@@ -140,7 +140,7 @@ class Supervisor:
     def _launch(self) -> None:
         self._launches += 1
         try:
-            session = Session(self._command, self._load, self._limits, self._ledger, self._watch)
+            session = Session(self._command, self._load, self._patience, self._ledger, self._watch)
         except Refused as refused:
             self._give_up(refused.error)
             return
@@ -234,7 +234,7 @@ class Supervisor:
     def _begin_to_close(self) -> None:
         if self._is_closing:
             return
-        self._deadline = time.monotonic() + self._limits.close
+        self._deadline = time.monotonic() + self._patience.close
         if self._session is None:
             self._over = True
         elif self._session.is_ready:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Patience:
     """How long, in seconds, a worker may do what.
 
     Say nothing at all, though it should send a beat every second; make no step while it has requests, or leave a call
@@ -20,14 +20,14 @@ class Limits:
     close: float = 5.0
 
 
-ORDINARY_LIMITS = Limits()
+ORDINARY_PATIENCE = Patience()
 
 
 class Watchdog:
     """Watches one worker from the moment it was started."""
 
-    def __init__(self, limits: Limits, now: float) -> None:
-        self._limits = limits
+    def __init__(self, patience: Patience, now: float) -> None:
+        self._patience = patience
         self._heard = self._progressed = now
         self._steps = 0
 
@@ -50,14 +50,14 @@ class Watchdog:
 
         `asked` is when the oldest call that is still unanswered was made.
         """
-        if now - self._heard > self._limits.silence:
-            return f"gave no sign of life for {self._limits.silence:g} seconds and was stopped"
+        if now - self._heard > self._patience.silence:
+            return f"gave no sign of life for {self._patience.silence:g} seconds and was stopped"
         if loading:
-            stuck = now - self._progressed > self._limits.load
-            return f"made no progress for {self._limits.load:g} seconds and was stopped" if stuck else None
+            stuck = now - self._progressed > self._patience.load
+            return f"made no progress for {self._patience.load:g} seconds and was stopped" if stuck else None
         if not busy:
             self.progressed(now)
         since = self._progressed if asked is None else min(self._progressed, asked)
-        if now - since > self._limits.hang:
-            return f"made no step for {self._limits.hang:g} seconds, though it had work, and was stopped"
+        if now - since > self._patience.hang:
+            return f"made no step for {self._patience.hang:g} seconds, though it had work, and was stopped"
         return None
