@@ -1,6 +1,6 @@
 """The worker process: `python -P -m mlxk2.worker_main --fd N` serves one MLX model over the socket that it inherits.
 
-Only `adapters/worker` starts it (`WORKER_COMMAND`). Whatever it prints goes to its parent, which keeps the end of it for
+Only `adapters/worker` starts it (`WORKER_COMMAND`). What it prints goes to its parent, which keeps the end of it for
 error reports.
 """
 

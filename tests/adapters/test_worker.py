@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -220,8 +221,23 @@ def test_an_idle_worker_is_left_alone(load: Load) -> None:
 
 def test_a_call_that_is_never_answered_ends_in_a_failure(load: Load) -> None:
     engine = load(command=misbehaving("deaf"), patience=QUICK)
-    with pytest.raises(EngineFailure, match="though it had work"):
+    with pytest.raises(EngineFailure, match="left a call unanswered for 2 seconds"):
         engine.tokenize("hello")
+
+
+def test_a_worker_that_always_has_calls_to_answer_is_left_alone(load: Load) -> None:
+    engine = load(patience=QUICK)
+    before = engine.process_id
+    enough = time.monotonic() + QUICK.hang + 1
+
+    def ask_on_and_on(text: str) -> bool:
+        while time.monotonic() < enough:
+            engine.tokenize(text)
+        return True
+
+    with ThreadPoolExecutor(4) as callers:
+        assert all(callers.map(ask_on_and_on, ["hello" * 20_000] * 4))
+    assert engine.process_id == before
 
 
 def test_the_death_of_the_worker_wakes_whoever_waits_for_a_call(load: Load) -> None:

@@ -60,8 +60,13 @@ def test_loading_may_take_longer_and_every_stage_begins_the_wait_anew() -> None:
     assert "no progress for 600 seconds" in str(verdict(watchdog, 1201, loading=True))
 
 
-def test_a_call_that_nobody_answers_is_a_hang_however_many_steps_are_made() -> None:
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_call_that_nobody_answers_is_a_hang_however_many_steps_are_made(busy: bool) -> None:
     watchdog = beaten(100)
     watchdog.progressed(100)
-    assert verdict(watchdog, 100, asked=40) is None
-    assert "had work" in str(verdict(watchdog, 100, asked=39))
+    assert verdict(watchdog, 100, busy=busy, asked=40) is None
+    assert "call unanswered for 60 seconds" in str(verdict(watchdog, 100, busy=busy, asked=39))
+
+
+def test_a_worker_that_has_calls_and_no_requests_need_not_make_steps() -> None:
+    assert verdict(beaten(1000), 1000, busy=False, asked=999) is None

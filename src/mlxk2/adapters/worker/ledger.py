@@ -3,6 +3,7 @@
 It belongs to one thread. Every request hears of its end once, every call is answered or fails, whatever happens.
 """
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -49,20 +50,18 @@ class Ledger:
     def __init__(self) -> None:
         self._requests: dict[RequestId, _Answering] = {}
         self._calls: dict[int, _Call] = {}
+        self._answered = -math.inf
         self.held: dict[int, bytes] = {}
-
-    def __len__(self) -> int:
-        """How many wait."""
-        return len(self._requests) + len(self._calls)
 
     @property
     def requests(self) -> int:
+        """How many wait."""
         return len(self._requests)
 
     @property
-    def oldest_call(self) -> float | None:
-        """When the call was made, on the monotonic clock, that has waited longest."""
-        return next((call.asked for call in self._calls.values()), None)
+    def asked(self) -> float | None:
+        """Since when, on the monotonic clock, the worker has been at the call whose turn it is: it takes one by one."""
+        return next((max(call.asked, self._answered) for call in self._calls.values()), None)
 
     def add_request(self, request_id: RequestId, request: GenerationRequest, sink: Sink) -> None:
         self._requests[request_id] = _Answering(request, sink)
@@ -98,11 +97,11 @@ class Ledger:
         """Raises BrokenStream when the body is no answer to that call."""
         if call_id in self._calls:
             answer = self._calls[call_id].answer.read(body)
-            self._calls.pop(call_id).future.set_result(answer)
+            self._end(call_id).set_result(answer)
 
     def refuse(self, call_id: int, error: Mlxk2Error) -> None:
         if call_id in self._calls:
-            self._calls.pop(call_id).future.set_exception(error)
+            self._end(call_id).set_exception(error)
 
     def cancel(self, request_id: RequestId) -> None:
         """End a request here, whatever the worker makes of it."""
@@ -115,6 +114,10 @@ class Ledger:
     def cancel_all(self, error: Mlxk2Error) -> None:
         """The requests are cancelled; calls, which cannot be, fail with `error`."""
         self._end_all(lambda waiting: waiting.cancelled(), error)
+
+    def _end(self, call_id: int) -> "Future[Any]":
+        self._answered = time.monotonic()
+        return self._calls.pop(call_id).future
 
     def _end_all(self, last: Callable[[_Answering], Event], error: Mlxk2Error) -> None:
         self.held.clear()

@@ -84,8 +84,8 @@ class Session:
         verdict = self._watchdog.verdict(
             time.monotonic(),
             loading=not self.is_ready,
-            busy=bool(self._busy or len(self._ledger)),
-            asked=self._ledger.oldest_call,
+            busy=bool(self._busy or self._ledger.requests),
+            asked=self._ledger.asked,
         )
         if verdict is not None:
             raise Lost(verdict)

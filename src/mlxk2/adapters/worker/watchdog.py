@@ -1,4 +1,4 @@
-"""When a worker counts as hung: it is silent, or it is busy and nothing comes of it.
+"""When a worker counts as hung: it is silent, its requests make no step, or a call is not answered.
 
 No clock is read here: every method is told the time, in seconds of any steady clock.
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Patience:
     """How long, in seconds, a worker may do what.
 
-    Say nothing at all, though it should send a beat every second; make no step while it has requests, or leave a call
-    unanswered; make no progress while it loads; take its time after it was asked to close.
+    Say nothing at all, though it should send a beat every second; make no step while it has requests, or be at work on
+    one call; make no progress while it loads; take its time after it was asked to close.
     """
 
     silence: float = 10.0
@@ -48,7 +48,7 @@ class Watchdog:
     def verdict(self, now: float, *, loading: bool, busy: bool, asked: float | None) -> str | None:
         """What is wrong, in words that follow "the process"; None while all is well.
 
-        `asked` is when the oldest call that is still unanswered was made.
+        `busy`: it has requests. `asked` is since when it has been at the call that it is to answer next.
         """
         if now - self._heard > self._patience.silence:
             return f"gave no sign of life for {self._patience.silence:g} seconds and was stopped"
@@ -57,7 +57,8 @@ class Watchdog:
             return f"made no progress for {self._patience.load:g} seconds and was stopped" if stuck else None
         if not busy:
             self.progressed(now)
-        since = self._progressed if asked is None else min(self._progressed, asked)
-        if now - since > self._patience.hang:
+        if now - self._progressed > self._patience.hang:
             return f"made no step for {self._patience.hang:g} seconds, though it had work, and was stopped"
+        if asked is not None and now - asked > self._patience.hang:
+            return f"left a call unanswered for {self._patience.hang:g} seconds and was stopped"
         return None
