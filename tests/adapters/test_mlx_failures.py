@@ -3,6 +3,9 @@
 The model is the real one; only its call is wrapped, so that it raises where a test says.
 """
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -11,13 +14,17 @@ from typing import Any
 
 import pytest
 
+from mlxk2.adapters.mlx import caches
+from mlxk2.adapters.mlx.batch import Batch, Taken
+from mlxk2.adapters.mlx.core import Core
 from mlxk2.adapters.mlx.engine import MlxEngine
 from mlxk2.adapters.mlx.loading import LoadedModel, load_model
+from mlxk2.adapters.mlx.structures import Matcher, StructureCompiler
 from mlxk2.adapters.system import SystemMachine
 from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import LoadOptions
-from mlxk2.ports.errors import EngineFailure
-from mlxk2.ports.generation import GenerationRequest, Sampling, Structure
+from mlxk2.ports.errors import EngineFailure, ValidationError
+from mlxk2.ports.generation import Delta, Failed, FinishReason, GenerationRequest, Sampling, Structure
 from mlxk2.testing.contracts.engine.listening import Listener, all_answered, answered, eventually
 
 DEMO = str(files("mlxk2") / "assets" / "demo")
@@ -32,13 +39,13 @@ When = Callable[[Any], bool]
 class Fragile:
     """A model whose call raises when it is told to; everything else is the model's own."""
 
-    def __init__(self, model: Any, breaks: When) -> None:
+    def __init__(self, model: Any, switch: "Switch") -> None:
         self._model = model
-        self._breaks = breaks
+        self._switch = switch
 
     def __call__(self, inputs: Any, cache: Any = None) -> Any:
-        if self._breaks(inputs):
-            raise RuntimeError("[metal::malloc] no memory for this step")
+        if self._switch.breaks(inputs):
+            raise self._switch.error("[metal::malloc] no memory for this step")
         return self._model(inputs, cache=cache)
 
     def __getattr__(self, name: str) -> Any:
@@ -53,6 +60,7 @@ class Switch:
         self.times = 0
         self.loads = 0
         self.refuse_to_load = False
+        self.error: type[BaseException] = RuntimeError
 
     def breaks(self, inputs: Any) -> bool:
         if self.times and self.condition(inputs):
@@ -65,7 +73,7 @@ class Switch:
         if self.refuse_to_load:
             raise OSError("the weights are gone")
         loaded = load_model(DEMO, OPTIONS, SystemMachine())
-        return LoadedModel(Fragile(loaded.model, self.breaks), loaded.tokenizer)
+        return LoadedModel(Fragile(loaded.model, self), loaded.tokenizer)
 
 
 def many_decode(inputs: Any) -> bool:
@@ -177,7 +185,7 @@ def test_a_token_that_breaks_every_step_it_is_in_fails_its_own_request(
     assert engine.stats().restarts == 0
 
 
-def test_a_model_that_cannot_be_loaded_again_fails_what_comes_and_closes(
+def test_a_model_that_cannot_be_loaded_again_fails_what_comes_until_it_can(
     engine: MlxEngine, switch: Switch, sixteen: list[GenerationRequest]
 ) -> None:
     switch.condition = lambda inputs: bool(inputs.shape[1] == 1)
@@ -188,6 +196,200 @@ def test_a_model_that_cannot_be_loaded_again_fails_what_comes_and_closes(
     error = Listener(engine, sixteen[0]).failure()
     assert isinstance(error, EngineFailure)
     assert "could not be loaded again: the weights are gone" in error.message
+    switch.times = 0
+    switch.refuse_to_load = False
+    assert answered(engine, sixteen[0]).text
+
+
+def test_a_token_without_a_text_costs_nobody_a_word(
+    engine: MlxEngine, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a vocabulary that is larger than the tokenizer's, seen through log-probabilities."""
+    quiet = quiet_texts(engine, sixteen)
+    tokenizer = engine._core.text._tokenizer._tokenizer
+    decode = type(tokenizer).decode
+
+    def fails_alone(self: Any, tokens: list[int], **options: Any) -> Any:
+        if len(tokens) == 1:
+            raise OverflowError("no such token")
+        return decode(self, tokens, **options)
+
+    monkeypatch.setattr(type(tokenizer), "decode", fails_alone)
+    asking = [replace(request, logprobs=3 if place % 4 == 0 else None) for place, request in enumerate(sixteen)]
+    answers = all_answered(engine, asking)
+    assert [answer.text for answer in answers] == quiet
+    assert {chance.chosen.text for chance in answers[0].logprobs} == {""}
+
+
+def test_tokens_that_cannot_be_read_are_drawn_again(
+    engine: MlxEngine, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = quiet_texts(engine, sixteen)
+    read = Batch.read
+    calls = iter(range(10**6))
+
+    def fails_once(self: Batch, text: Callable[[int], str]) -> list[Taken]:
+        if next(calls) in (5, 6):  # the step's own reading, and the rescue's
+            raise RuntimeError("the device was lost")
+        return read(self, text)
+
+    monkeypatch.setattr(Batch, "read", fails_once)
+    assert [answer.text for answer in all_answered(engine, sixteen)] == quiet
+
+
+@pytest.mark.parametrize("method", ["extend", "merge"])
+def test_newcomers_that_cannot_join_cost_nobody_a_word(
+    method: str, engine: MlxEngine, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = quiet_texts(engine, sixteen)
+    whole = getattr(caches, method)
+    calls = iter(range(10**6))
+
+    def fails_twice(*arguments: Any) -> Any:
+        if next(calls) in (1, 4):
+            raise MemoryError
+        return whole(*arguments)
+
+    monkeypatch.setattr(caches, method, fails_twice)
+    listeners = []
+    for place, request in enumerate(sixteen):
+        listeners.append(Listener(engine, request))
+        if place % 4 == 3:
+            listeners[-1].wait_for(Delta)
+    assert [listener.finished() and listener.text for listener in listeners] == quiet
+
+
+def test_rows_that_cannot_be_saved_are_told(
+    engine: MlxEngine, switch: Switch, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = quiet_texts(engine, sixteen)
+    listeners = [Listener(engine, request) for request in sixteen]
+    whole = caches.new_caches
+    short = iter([True])
+
+    def no_memory(model: Any) -> Any:
+        if switch.times == 0 and next(short, False):
+            raise MemoryError
+        return whole(model)
+
+    switch.times = 1
+    monkeypatch.setattr(caches, "new_caches", no_memory)
+    ends = [listener.end() for listener in listeners]
+    assert any(isinstance(end, Failed) for end in ends)
+    assert all(isinstance(end.error, EngineFailure) for end in ends if isinstance(end, Failed))
+    assert eventually(lambda: engine.stats().decoding == 0)
+    assert [answer.text for answer in all_answered(engine, sixteen)] == quiet
+
+
+class Panic(BaseException):
+    """As what is written in Rust raises."""
+
+
+@pytest.mark.parametrize("kind", [SystemExit, Panic, MemoryError, NotImplementedError])
+def test_whatever_a_model_raises_nobody_waits_for_ever(
+    kind: type[BaseException], engine: MlxEngine, switch: Switch, sixteen: list[GenerationRequest]
+) -> None:
+    quiet = quiet_texts(engine, sixteen)
+    switch.error = kind
+    switch.condition = lambda inputs: bool(inputs.shape[1] == 1)
+    switch.times = 40
+    for listener in [Listener(engine, request) for request in sixteen]:
+        listener.end()
+    switch.times = 0
+    assert [answer.text for answer in all_answered(engine, sixteen)] == quiet
+    assert engine.stats().restarts == switch.loads - 1
+
+
+def test_an_engine_that_breaks_outside_a_step_tells_everybody_and_refuses_what_comes(
+    engine: MlxEngine, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listeners = [Listener(engine, replace(request, max_tokens=1000)) for request in sixteen]
+    listeners[0].wait_for(Delta)
+
+    def breaks(_: object) -> None:
+        raise Panic("the floor is gone")
+
+    monkeypatch.setattr(Core, "turn", breaks)
+    ends = [listener.end() for listener in listeners]
+    failures = [end.error for end in ends if isinstance(end, Failed)]
+    assert failures
+    assert {error.message for error in failures} == {"The engine broke: the floor is gone; load the model again"}
+    assert isinstance(Listener(engine, sixteen[0]).failure(), EngineFailure)
+    engine.close()
+
+
+def test_numbers_that_cannot_be_had_stop_nobody(
+    engine: MlxEngine, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = quiet_texts(engine, sixteen)
+    monkeypatch.setattr(Batch, "size_bytes", property(lambda _: 1 // 0))
+    assert [answer.text for answer in all_answered(engine, sixteen)] == quiet
+
+
+def test_what_was_computed_again_does_not_count_as_cached(engine: MlxEngine, switch: Switch) -> None:
+    request = GenerationRequest((1, *range(50, 250)), 30, Sampling(logit_bias=((0, -100.0), (2, -100.0))))
+    answered(engine, request)
+    assert answered(engine, request).finished().cached_tokens > 150
+    switch.condition = lambda inputs: bool(inputs.shape[1] == 1)
+    listener = Listener(engine, request)
+    listener.wait_for(Delta)
+    switch.times = 1
+    assert listener.finished().cached_tokens == 0
+    assert switch.times == 0
+
+
+def test_ctrl_c_does_not_wait_until_the_model_is_loaded() -> None:
+    let_go = threading.Event()
+
+    def loads_slowly() -> LoadedModel:
+        os.kill(os.getpid(), signal.SIGINT)
+        let_go.wait()
+        raise OSError("too late")
+
+    with pytest.raises(KeyboardInterrupt):
+        MlxEngine(loads_slowly, OPTIONS, SystemMachine())
+    let_go.set()
+
+
+def test_a_structure_that_is_being_compiled_can_be_cancelled_and_counts_as_waiting(
+    engine: MlxEngine, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    compiled = StructureCompiler.compile
+
+    def slowly(self: StructureCompiler, structure: Structure) -> Matcher:
+        go_on.wait()
+        return compiled(self, structure)
+
+    monkeypatch.setattr(StructureCompiler, "compile", slowly)
+    held = Listener(engine, replace(sixteen[0], structure=Structure("regex", "[a-z]{4}")))
+    assert eventually(lambda: engine.stats().waiting == 1)
+    assert answered(engine, sixteen[0]).text
+    engine.cancel(held.request_id)
+    assert held.finished().reason is FinishReason.CANCELLED
+    assert eventually(lambda: engine.stats().waiting == 0)
+    go_on.set()
+    assert len(answered(engine, replace(sixteen[0], structure=Structure("regex", "[a-z]{4}"))).text) == 4
+
+
+def test_a_compiler_that_panics_fails_its_own_request(
+    engine: MlxEngine, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def panics(*_: object) -> Matcher:
+        raise Panic("unreachable code")
+
+    monkeypatch.setattr(StructureCompiler, "compile", panics)
+    error = Listener(engine, replace(sixteen[0], structure=Structure("regex", "a"))).failure()
+    assert isinstance(error, EngineFailure)
+    assert answered(engine, sixteen[0]).text
+
+
+def test_a_structure_that_fails_half_way_is_told_in_one_sentence(engine: MlxEngine) -> None:
+    request = GenerationRequest((5, 6, 7), 2000, structure=Structure("regex", "a{1000000}b"))
+    error = Listener(engine, request).failure()
+    assert isinstance(error, ValidationError)
+    assert "\n" not in error.message
+    assert len(error.message) < 350
 
 
 def test_memory_of_a_cancelled_request_is_free_at_the_next_step(engine: MlxEngine) -> None:

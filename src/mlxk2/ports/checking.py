@@ -14,6 +14,10 @@ from mlxk2.ports.generation import GenerationRequest, Sampling, Structure
 
 _LARGEST = 2**63 - 1
 """What every number that crosses a process border fits into."""
+MOST_BIASES = 1024
+"""Tokens that one request may bias: every step of its batch looks at all of them."""
+LONGEST_STRUCTURE = 512 * 1024
+"""Characters of a schema, expression or grammar: compiling a longer one takes a processor for many seconds."""
 _SHOWN = 60
 """So many characters of a wrong value are repeated to whoever sent it."""
 
@@ -110,6 +114,8 @@ def _check_sampling(sampling: Sampling, vocab_size: int) -> None:
 def _check_logit_bias(bias: tuple[tuple[int, float], ...], vocab_size: int) -> None:
     if not isinstance(bias, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in bias):
         raise ValidationError(f"logit_bias is {_shown(bias)}: it must be a tuple of pairs (token id, bias)")
+    if len(bias) > MOST_BIASES:
+        raise ValidationError(f"logit_bias names {len(bias)} tokens: it may name at most {MOST_BIASES}")
     for token, value in bias:
         if not _is_token(token, vocab_size):
             raise ValidationError(
@@ -129,6 +135,10 @@ def _check_structure(structure: Structure) -> None:
     text = structure.text
     if not isinstance(text, str) or not text or any("\ud800" <= char <= "\udfff" for char in text):
         raise ValidationError(f"structure text {_shown(text)} cannot be used: it must be text, and not empty")
+    if len(text) > LONGEST_STRUCTURE:
+        raise ValidationError(
+            f"structure text has {len(text)} characters: it may have at most {LONGEST_STRUCTURE}; make it simpler"
+        )
     if structure.kind == "json_schema":
         _check_schema(text)
 

@@ -11,9 +11,8 @@ from typing import Any
 
 from mlxk2.adapters.mlx import caches as kv
 from mlxk2.adapters.mlx.caches import Caches
-from mlxk2.adapters.mlx.chances import Chances
 from mlxk2.adapters.mlx.row import Row
-from mlxk2.adapters.mlx.sampling import BatchSampler
+from mlxk2.adapters.mlx.sampling import BatchSampler, Drawn
 from mlxk2.ports.generation import TokenLogprobs
 
 Taken = tuple[Row, int, TokenLogprobs | None]
@@ -31,25 +30,23 @@ class Batch:
         self._model = model
         self._caches = caches
         self._is_batched = len(self.rows) > 1
-        self._chances: list[Chances] = []
         self._sampler = BatchSampler(self.rows)
         self._tokens = mx.array([row.tokens[-1] for row in self.rows])
-        self._compute(first=True)
+        drawn = self._compute(first=True)
+        self._tokens, self._chances = drawn.tokens, drawn.blocks()
 
     def step(self, text: Callable[[int], str]) -> list[Taken]:
         """Set the next step going and return the tokens of the last, one for each row."""
-        tokens, chances = self._tokens, self._chances
-        self._compute(first=False)
-        return self._read(tokens, chances, text)
+        drawn = self._compute(first=False)
+        taken = self.read(text)
+        self._tokens, self._chances = drawn.tokens, drawn.blocks()
+        return taken
 
-    def rescue(self, text: Callable[[int], str]) -> list[Taken]:
-        """After a step that raised, the tokens of the one before; raises if these are lost as well."""
-        return self._read(self._tokens, self._chances, text)
-
-    def _read(self, tokens: Any, chances: Sequence[Chances], text: Callable[[int], str]) -> list[Taken]:
-        values: Any = tokens.tolist()
+    def read(self, text: Callable[[int], str]) -> list[Taken]:
+        """The tokens that no step has returned yet; after a step that raised they are good still, if readable."""
+        values: Any = self._tokens.tolist()
         known: dict[Row, TokenLogprobs] = {}
-        for block in chances:
+        for block in self._chances:
             known.update(block.read(text))
         return [(row, int(token), known.get(row)) for row, token in zip(self.rows, values, strict=True)]
 
@@ -97,7 +94,8 @@ class Batch:
         if not self._is_batched:
             self._caches, self._is_batched = kv.merge([self._caches]), True
 
-    def _compute(self, *, first: bool) -> None:
+    def _compute(self, *, first: bool) -> Drawn:
+        """Whatever raises here, the tokens that are to be read stay as they are."""
         import mlx.core as mx
 
         inputs = self._tokens
@@ -109,7 +107,5 @@ class Batch:
                 if matcher := self.rows[i].matcher:
                     matcher.consume(int(values[i]))
         drawn = self._sampler(logits, inputs, first=first)
-        self._tokens = drawn.tokens
-        self._chances = [drawn.chances] if drawn.chances else []
-        arrays = drawn.chances.arrays() if drawn.chances else []
-        mx.async_eval(drawn.tokens, *arrays)  # type: ignore[no-untyped-call]
+        mx.async_eval(drawn.tokens, *(block.arrays() for block in drawn.blocks()))  # type: ignore[no-untyped-call]
+        return drawn

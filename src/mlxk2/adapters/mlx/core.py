@@ -1,6 +1,7 @@
 """A loaded model with all that belongs to it, as the engine's thread sees it; a restart loads the model again."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from mlxk2.adapters.mlx.caches import can_always_cut, new_caches
@@ -40,7 +41,8 @@ class Core:
         self._load = load
         self._machine = machine
         self._tell = tell
-        self._broken: EngineFailure | None = None
+        self._end: EngineFailure | None = None
+        self._trouble: EngineFailure | None = None
         self._counters = Counters()
         self._restarts = 0
         self._looked_at: tuple[int, int] | None = None
@@ -74,10 +76,15 @@ class Core:
         return self._compiler.compile(structure)
 
     def add(self, row: Row) -> None:
+        if self._scheduler is None and self._end is None:
+            self._load_again()
+        self._let_wait(row)
+
+    def _let_wait(self, row: Row) -> None:
         if self._scheduler:
             self._scheduler.waiting.append(row)
         else:
-            row.fail(self._broken or EngineFailure("The engine is closed; load the model again"))
+            row.fail(self._end or self._trouble or EngineFailure("The model is not loaded; try it again"))
 
     def cancel(self, request_id: RequestId) -> None:
         for row in self.rows:
@@ -95,11 +102,17 @@ class Core:
             failed = True
         if failed:  # the exception is gone by now, and with it the last that held on to the old model
             self._restart(list(self._scheduler.waiting))
-        if self._counters.steps % _TURNS_BETWEEN_RELEASES == 0:
-            release_buffers()
-        self._look()
+        with suppress(Exception):  # numbers that cannot be had are no reason to stop
+            if self._counters.steps % _TURNS_BETWEEN_RELEASES == 0:
+                release_buffers()
+            self._look()
 
-    def close(self) -> None:
+    def close(self, reason: EngineFailure | None = None) -> None:
+        """For good; `reason` is what requests hear that still come."""
+        self._end = reason or EngineFailure("The engine is closed; load the model again")
+        self._drop()
+
+    def _drop(self) -> None:
         self._scheduler = None
         self._store.clear()
         release_memory()
@@ -109,15 +122,20 @@ class Core:
 
     def _restart(self, waiting: Iterable[Row]) -> None:
         """What the model had computed is dropped, and the model loaded again for those who have not begun."""
-        self.close()
+        self._drop()
+        self._load_again()
+        for row in waiting:
+            self._let_wait(row)
+
+    def _load_again(self) -> None:
+        """If that fails, the next request tries it again."""
         self._restarts += 1
         try:
             self._tell("loading the weights again")
             self._scheduler = self._schedule(self._load())
-        except Exception as error:  # noqa: BLE001 - every request is told, those to come as well
-            self._broken = EngineFailure(f"The engine broke, and the model could not be loaded again: {error}")
-        for row in waiting:
-            self.add(row)
+        except Exception as error:  # noqa: BLE001 - whoever waits is told
+            reason = str(error) or type(error).__name__
+            self._trouble = EngineFailure(f"The engine broke, and the model could not be loaded again: {reason}")
 
     def stats(self) -> EngineStats:
         """From any thread: counts are live, memory as it was seen last."""
@@ -132,6 +150,7 @@ class Core:
             generated_tokens=counters.generated,
             prompt_tokens=counters.prompt,
             cached_tokens=counters.cached,
+            restarts=self._restarts,
         )
 
     def _look(self) -> None:
@@ -142,7 +161,6 @@ class Core:
             return
         self._looked_at = moment
         self._memory = EngineStats(
-            restarts=self._restarts,
             kv_bytes=batch.size_bytes if batch else 0,
             prefix_cache_bytes=self._store.size_bytes,
             prefix_cache_entries=len(self._store),

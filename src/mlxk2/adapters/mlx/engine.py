@@ -1,16 +1,18 @@
 """One loaded model in a thread of its own, which alone touches MLX (docs/ADR/0005, docs/ADR/0009).
 
 Only plain Python values cross the thread's border. Chat templates and tokenizing run in the caller's thread, compiling
-a structure in a second one: neither holds up a step.
+a structure in others: neither holds up a step.
 """
 
 import itertools
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 
+from mlxk2.adapters.mlx.compilers import Compilers, Job
 from mlxk2.adapters.mlx.core import Core
 from mlxk2.adapters.mlx.loading import LoadedModel, end_streams, load_model, wired_memory
 from mlxk2.adapters.mlx.row import Row
@@ -22,7 +24,6 @@ from mlxk2.ports.errors import EngineFailure, Mlxk2Error
 from mlxk2.ports.generation import Failed, FinishReason, GenerationRequest, Sink, Structure
 from mlxk2.ports.system import Machine
 
-Job = Callable[[], None]
 _CLOSED = "The engine is closed; load the model again"
 
 
@@ -37,7 +38,7 @@ class MlxEngine:
         self._closing = threading.Lock()
         self._closed = False
         self._compiling: dict[RequestId, Row] = {}
-        self._compiler = ThreadPoolExecutor(1, thread_name_prefix="mlx-engine-structures")
+        self._compilers = Compilers()
         self._watch = watch
         ready: Future[Core] = Future()
         make = lambda: Core(load, options, machine, lambda stage: watch(Loading(stage)))  # noqa: E731 - for its thread
@@ -45,15 +46,16 @@ class MlxEngine:
         self._thread.start()
         try:
             self._core = ready.result()
-        except BaseException:
-            self.close()
+        except BaseException:  # Ctrl-C as well, which does not wait until the model is loaded
+            self._begin_to_close()
             raise
 
     def info(self) -> EngineInfo:
         return self._core.info
 
     def stats(self) -> EngineStats:
-        return self._core.stats()
+        stats = self._core.stats()
+        return replace(stats, waiting=stats.waiting + len(self._compiling))
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), options: RenderOptions = RenderOptions()
@@ -82,12 +84,15 @@ class MlxEngine:
         self._post(lambda: self._cancel(request_id))
 
     def close(self) -> None:
+        self._begin_to_close()
+        if threading.current_thread() is not self._thread:  # a sink may close the engine
+            self._thread.join()
+
+    def _begin_to_close(self) -> None:
         with self._closing:
             if not self._closed:
                 self._closed = True
                 self._jobs.put(lambda: None)  # wakes the thread, which then sees that it is the last job
-        if threading.current_thread() is not self._thread:  # a sink may close the engine
-            self._thread.join()
 
     def _post(self, job: Job, otherwise: Job = lambda: None) -> None:
         """Let the engine's thread do it; when that has ended or is about to, do the other thing here."""
@@ -105,6 +110,23 @@ class MlxEngine:
             end_streams()
             return
         ready.set_result(core)
+        try:
+            self._serve(core)
+        except BaseException as error:  # noqa: BLE001 - nobody may wait for ever, whatever it is
+            self._begin_to_close()
+            broken = EngineFailure(f"The engine broke: {error or type(error).__name__}; load the model again")
+            for row in [*core.rows, *self._compiling.values()]:
+                row.fail(broken)
+            core.close(broken)
+            with suppress(queue.Empty):  # what was posted before it broke: requests hear the same from the core
+                while True:
+                    self._jobs.get(block=False)()
+        finally:
+            self._compilers.close()
+            core.close()
+            end_streams()
+
+    def _serve(self, core: Core) -> None:
         with wired_memory():
             while self._do_jobs(core):
                 core.turn()
@@ -112,9 +134,6 @@ class MlxEngine:
                     self._watch(Stepped(core.busy + len(self._compiling)))
         for row in [*core.rows, *self._compiling.values()]:
             row.finish(FinishReason.CANCELLED)
-        core.close()
-        self._compiler.shutdown(wait=False, cancel_futures=True)
-        end_streams()
 
     def _do_jobs(self, core: Core) -> bool:
         """What was posted since the last turn; waits for something when there is no turn to take. False: the end."""
@@ -133,7 +152,7 @@ class MlxEngine:
             self._core.add(row)
         else:
             self._compiling[row.id] = row
-            self._compiler.submit(self._compile, row, structure)
+            self._compilers.submit(lambda: self._compile(row, structure))
 
     def _compile(self, row: Row, structure: Structure) -> None:
         result: Matcher | Mlxk2Error
@@ -141,7 +160,7 @@ class MlxEngine:
             result = self._core.compile(structure)
         except Mlxk2Error as error:
             result = error
-        except Exception as error:  # noqa: BLE001 - one request's structure
+        except BaseException as error:  # noqa: BLE001 - one request's structure; what is written in Rust may panic
             result = EngineFailure(f"The structure could not be compiled: {error}", details=type(error).__name__)
         self._post(lambda: self._compiled(row, result))
 

@@ -137,7 +137,8 @@ class Prefill:
                 mx.clear_cache()
         fresh = row.position - row.cached
         at_border = not self._can_cut and row.position in row.request.borders
-        if count and (at_border or (not row.unprocessed and fresh >= _KEPT_AT_ONCE)) and row.caches:
+        is_news = count and (at_border or (not row.unprocessed and fresh >= _KEPT_AT_ONCE))
+        if is_news and row.caches and self._store.wants(row.position):
             self._store.put(row.tokens[: row.position], kv.copy_of(row.caches))
 
     def _together(self, group: Sequence[Row]) -> Caches:
@@ -159,7 +160,7 @@ class Prefill:
         for index, row in enumerate(group):
             row.position = len(row.tokens) - 1
             row.progress()
-            if len(pieces[index]) >= _KEPT_AT_ONCE:
+            if len(pieces[index]) >= _KEPT_AT_ONCE and self._store.wants(row.position):
                 kept = kv.extract(caches, index)
                 kv.evaluate(kept)
                 self._store.put(row.tokens[:-1], kept)

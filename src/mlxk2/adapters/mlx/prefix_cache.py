@@ -34,6 +34,9 @@ class PrefixStore(Protocol):
     def find(self, tokens: Sequence[int]) -> Prefix | None:
         """The longest kept prefix that leaves at least one token to compute."""
 
+    def wants(self, length: int) -> bool:
+        """Whether caches of so many tokens may get a place: making them ready costs time."""
+
     def put(self, tokens: Sequence[int], caches: Caches) -> None:
         """Keep caches that hold exactly `tokens`; they belong to the store from now on."""
 
@@ -75,10 +78,13 @@ class PrefixCache:
             kv.cut(caches, len(key), length)
         return Prefix(caches, length)
 
+    def wants(self, length: int) -> bool:
+        return length >= WORTHWHILE and self._limit > 0
+
     def put(self, tokens: Sequence[int], caches: Caches) -> None:
         key = tuple(tokens)
         size = kv.size_bytes(caches)
-        if len(key) < WORTHWHILE or size > self._limit:
+        if not self.wants(len(key)) or size > self._limit:
             return
         if key in self._entries:
             self._forget(key)

@@ -64,7 +64,7 @@ class Row:
 
     def begin_again(self) -> None:
         """Forget what was computed, but not what was said: the caches are lost, the tokens stand."""
-        self.caches, self.position = None, 0
+        self.caches, self.position, self.cached = None, 0, 0
         self._draws = random.Random(self._seed)  # noqa: S311
         for _ in range(self.generated):
             self.key()

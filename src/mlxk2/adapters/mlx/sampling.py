@@ -31,6 +31,10 @@ class Drawn:
     tokens: Any
     chances: Chances | None
 
+    def blocks(self) -> list[Chances]:
+        """The log-probabilities as a list, to which those of other batches may be added."""
+        return [self.chances] if self.chances else []
+
 
 class BatchSampler:
     """For one set of rows; made anew when a row joins or leaves."""

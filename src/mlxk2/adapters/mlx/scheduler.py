@@ -21,7 +21,7 @@ from mlxk2.adapters.mlx.prefix_cache import PrefixStore
 from mlxk2.adapters.mlx.row import Row
 from mlxk2.adapters.mlx.text import new_detokenizer
 from mlxk2.ports.engine import EngineInfo
-from mlxk2.ports.errors import EngineFailure
+from mlxk2.ports.errors import EngineFailure, ValidationError
 
 
 class StepFailed(Exception):
@@ -86,7 +86,7 @@ class Scheduler:
             self._process_prompts()
         except StepFailed:
             raise
-        except Exception as error:  # noqa: BLE001 - wherever it comes from, nobody may wait for ever
+        except BaseException as error:  # noqa: BLE001 - wherever it comes from, nobody may wait for ever
             self._give_up(error)
 
     def _drop_the_done(self) -> None:
@@ -96,7 +96,7 @@ class Scheduler:
         if self.batch:
             try:
                 self.batch.keep(lambda row: not row.done)
-            except Exception as error:  # noqa: BLE001 - the caches are lost, as after a step that raised
+            except BaseException as error:  # noqa: BLE001 - the caches are lost, as after a step that raised
                 self._save_rows(error)
         if self.batch and not self.batch.rows:
             self.batch = None
@@ -106,7 +106,7 @@ class Scheduler:
             return
         try:
             taken = self.batch.step(self._text)
-        except Exception as error:  # noqa: BLE001 - whatever MLX raises, the rows are worth saving
+        except BaseException as error:  # noqa: BLE001 - whatever MLX or the model raises, the rows are worth saving
             self._save_rows(error)
             return
         self._step_failed = False
@@ -125,17 +125,17 @@ class Scheduler:
     def _take(self, row: Row, token: int, logprobs: Any) -> None:
         self._counters.generated += 1
         if row.matcher and (problem := row.matcher.problem):
-            row.fail(EngineFailure(f"The answer could not be held to its structure: {problem}; try it again"))
+            row.fail(ValidationError(problem))
             return
         try:
             row.take(token, logprobs, lambda: new_detokenizer(self._tokenizer), is_end=token in self._ends)
-        except Exception as error:  # noqa: BLE001 - a tokenizer that cannot decode its own token
+        except BaseException as error:  # noqa: BLE001 - a tokenizer that cannot decode its own token, and may panic
             row.fail(_failure("The text of the answer could not be decoded", error))
 
     def _keep_prefix(self, row: Row) -> None:
         """A later request may go on from where this one ended."""
         with suppress(Exception):  # a copy for which there is no memory is one that nobody will miss
-            if self.batch and row.generated:
+            if self.batch and row.generated and self._store.wants(len(row.tokens)):
                 caches = self.batch.extract(row)
                 kv.evaluate(caches)
                 self._store.put(row.tokens, caches)
@@ -158,15 +158,26 @@ class Scheduler:
         for group in self.prefill.next_groups(others_decode=others):
             try:
                 newcomers = self.prefill.process(group, others_decode=others)
-                self._failed_alone = 0
-                if newcomers and self.batch:
-                    self.batch.join(newcomers)
-                elif newcomers:
-                    self.batch = newcomers
-            except Exception as error:  # noqa: BLE001 - the rows are told
+            except BaseException as error:  # noqa: BLE001 - the rows are told
                 self._retry_alone(group, error)
+                continue
+            self._failed_alone = 0
+            if newcomers:
+                self._take_in(newcomers)
 
-    def _retry_alone(self, group: list[Row], error: Exception) -> None:
+    def _take_in(self, newcomers: Batch) -> None:
+        if self.batch is None:
+            self.batch = newcomers
+            return
+        try:
+            self.batch.join(newcomers)
+        except BaseException as error:  # noqa: BLE001 - the caches of both are lost
+            rows = [row for row in newcomers.rows if row not in self.batch.rows]
+            self.prefill.rows += rows
+            self._begin_again(rows)
+            self._save_rows(error)
+
+    def _retry_alone(self, group: list[Row], error: BaseException) -> None:
         """One of these rows cannot be processed; those that were not alone get another try, alone."""
         for row in group:
             if row not in self.prefill.rows:
@@ -174,14 +185,19 @@ class Scheduler:
             if len(group) == 1 and row.alone:
                 row.fail(_failure("The prompt could not be processed", error))
                 self._failed_alone += 1
-            row.alone = True
-            row.begin_again()
-            row.caches = kv.new_caches(self._model)
+        self._begin_again(group)
         self._drop_the_done()
         if self._failed_alone > 1:
             self._give_up(error)
 
-    def _give_up(self, error: Exception) -> NoReturn:
+    def _begin_again(self, rows: list[Row]) -> None:
+        """They must be among those whose prompts are processed before this is called, which may raise."""
+        for row in rows:
+            row.alone = True
+            row.begin_again()
+            row.caches = kv.new_caches(self._model)
+
+    def _give_up(self, error: BaseException) -> NoReturn:
         for row in [*(self.batch.rows if self.batch else ()), *self.prefill.rows]:
             row.fail(_failure("The engine failed", error))
         raise StepFailed from error
@@ -189,22 +205,19 @@ class Scheduler:
     def _rescued(self, batch: Batch) -> list[Row]:
         """The rows that go on. What was drawn before the failure is good, and may be what the failure is due to."""
         with suppress(Exception):
-            self._take_all(batch.rescue(self._text))
+            self._take_all(batch.read(self._text))
         return [row for row in batch.rows if not row.done]
 
-    def _save_rows(self, error: Exception) -> None:
+    def _save_rows(self, error: BaseException) -> None:
         if self._step_failed:
             self._give_up(error)
+        self._step_failed = True
         rows = self._rescued(self.batch) if self.batch else []
+        self.prefill.rows[:0] = rows
         self.batch = None
         self._store.clear()
-        self._step_failed = True
-        for row in rows:
-            row.alone = True
-            row.begin_again()
-            row.caches = kv.new_caches(self._model)
-        self.prefill.rows[:0] = rows
+        self._begin_again(rows)
 
 
-def _failure(what: str, error: Exception) -> EngineFailure:
-    return EngineFailure(f"{what}: {error}; try it again", details=type(error).__name__)
+def _failure(what: str, error: BaseException) -> EngineFailure:
+    return EngineFailure(f"{what}: {error or type(error).__name__}; try it again", details=type(error).__name__)

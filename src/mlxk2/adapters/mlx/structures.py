@@ -4,6 +4,7 @@ llguidance's own MLX kernel runs on Metal only. Compiling takes a millisecond or
 or so once per model for its vocabulary: neither belongs into the thread that steps.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,9 @@ _NAMES = {"json_schema": "JSON schema", "regex": "regular expression", "lark": "
 class Matcher:
     """Follows one request's output through its structure. Nothing here raises: what goes wrong is seen in `problem`."""
 
-    def __init__(self, matcher: "LLMatcher") -> None:
+    def __init__(self, matcher: "LLMatcher", kind: str) -> None:
         self._matcher = matcher
+        self._kind = kind
 
     @property
     def complete(self) -> bool:
@@ -31,7 +33,11 @@ class Matcher:
 
     @property
     def problem(self) -> str | None:
-        return self._matcher.get_error() if self._matcher.is_error() else None
+        """A sentence for whoever asked, once the output cannot be held to the structure any more."""
+        if not self._matcher.is_error():
+            return None
+        reason = _first_line(self._matcher.get_error())
+        return f"The answer can no longer be held to the {self._kind}: {reason}; ask for a simpler one"
 
     def consume(self, token: int) -> None:
         self._matcher.consume_token(token)
@@ -52,6 +58,7 @@ class StructureCompiler:
         self._tokenizer = tokenizer
         self._vocab_size = vocab_size
         self._vocabulary: LLTokenizer | None = None
+        self._making = threading.Lock()
 
     def compile(self, structure: Structure) -> Matcher:
         """Raises ValidationError with llguidance's reason when it cannot be compiled."""
@@ -66,20 +73,21 @@ class StructureCompiler:
             problem = str(error)
         if problem:
             raise ValidationError(f"The {_NAMES[structure.kind]} cannot be used: {_first_line(problem)}")
-        return Matcher(matcher)
+        return Matcher(matcher, _NAMES[structure.kind])
 
     def _known_vocabulary(self) -> "LLTokenizer":
-        if self._vocabulary is None:
-            import llguidance.hf
+        import llguidance.hf
 
-            ends = sorted(int(token) for token in self._tokenizer.eos_token_ids)
-            try:
-                self._vocabulary = llguidance.hf.from_tokenizer(
-                    self._tokenizer._tokenizer, n_vocab=self._vocab_size, eos_token=ends or None
-                )
-            except Exception as error:
-                raise OperationError(f"This model's tokenizer cannot be held to a structure: {error}") from error
-        return self._vocabulary
+        with self._making:
+            if self._vocabulary is None:
+                ends = sorted(int(token) for token in self._tokenizer.eos_token_ids)
+                try:
+                    self._vocabulary = llguidance.hf.from_tokenizer(
+                        self._tokenizer._tokenizer, n_vocab=self._vocab_size, eos_token=ends or None
+                    )
+                except Exception as error:
+                    raise OperationError(f"This model's tokenizer cannot be held to a structure: {error}") from error
+            return self._vocabulary
 
 
 def forbid(logits: Any, allowed: Sequence[bytes]) -> Any:

@@ -1,4 +1,7 @@
-"""Between text and tokens: what the callers' threads do with a model's tokenizer, one at a time."""
+"""Between text and tokens: what callers' threads do with a model's tokenizer, one at a time, and what the engine's.
+
+The engine's thread only decodes, which changes nothing in the tokenizer and needs no lock.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -55,8 +58,15 @@ class TextSide:
             raise OperationError(f"The model's tokenizer does not know these tokens: {error}") from error
 
     def of_token(self, token: int) -> str:
-        """A token's text alone; remembered, for the same few come again and again."""
+        """A token's text alone, for the engine's thread; remembered, for the same few come again and again.
+
+        A model may know more tokens than its tokenizer has texts for: these have none.
+        """
         text = self._texts.get(token)
         if text is None:
-            text = self._texts[token] = str(self._tokenizer.decode([token]))
+            try:
+                text = str(self._tokenizer.decode([token]))
+            except BaseException:  # noqa: BLE001 - a tokenizer in Rust may panic
+                text = ""
+            self._texts[token] = text
         return text

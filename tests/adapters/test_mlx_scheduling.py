@@ -1,0 +1,199 @@
+"""Whose turn it is in the MLX engine: pieces of prompts, newcomers beside long ones; limits of memory; numbers."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from importlib.resources import files
+from itertools import pairwise
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+from tokenizers import AddedToken, Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from mlxk2.adapters.mlx import prefill
+from mlxk2.adapters.mlx.engine import MlxEngine
+from mlxk2.adapters.mlx.loading import LoadedModel, load_model
+from mlxk2.adapters.mlx.markers import markers_of
+from mlxk2.adapters.mlx.prefill import BUSY_PIECE, FIRST_PIECE, IDLE_PIECE, SMALLEST_PIECE, Pace, Prefill
+from mlxk2.adapters.mlx.prefix_cache import PrefixCache
+from mlxk2.adapters.system import SystemMachine
+from mlxk2.ports.engine import LoadOptions
+from mlxk2.ports.generation import Delta, GenerationRequest, PromptProgress, Sampling
+from mlxk2.testing.contracts.engine.listening import Listener, answered
+
+DEMO = files("mlxk2") / "assets" / "demo"
+LONG = 2_600
+ENDLESS = Sampling(logit_bias=((0, -100.0), (2, -100.0)))
+
+
+class Recorded:
+    """The real model, and the shape of the inputs of every call."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.calls: list[tuple[int, int]] = []
+
+    def __call__(self, inputs: Any, cache: Any = None) -> Any:
+        self.calls.append(inputs.shape)
+        return self._model(inputs, cache=cache)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+@pytest.fixture
+def recorded() -> list[Recorded]:
+    return []
+
+
+@pytest.fixture
+def engine(recorded: list[Recorded]) -> Iterator[MlxEngine]:
+    def load() -> LoadedModel:
+        loaded = load_model(str(DEMO), LoadOptions(), SystemMachine())
+        recorded.append(Recorded(loaded.model))
+        return LoadedModel(recorded[0], loaded.tokenizer)
+
+    with closing(MlxEngine(load, LoadOptions(), SystemMachine())) as engine:
+        yield engine
+
+
+def long_prompt(seed: int = 0) -> tuple[int, ...]:
+    return tuple(3 + (seed + 7 * place) % 700 for place in range(LONG))
+
+
+def test_a_piece_is_halved_after_a_slow_one_and_doubled_after_a_quick_one() -> None:
+    pace = Pace(512, 0.2)
+    assert pace.piece == FIRST_PIECE == 256
+    pace.took(256, 0.3)
+    assert pace.piece == 128
+    pace.took(128, 0.1)
+    assert pace.piece == 128
+    pace.took(128, 0.04)
+    assert pace.piece == 256
+
+
+def test_a_piece_stays_within_its_bounds() -> None:
+    pace = Pace(512, 0.2)
+    for _ in range(20):
+        pace.took(pace.piece, 0.01)
+    assert pace.piece == 512
+    for _ in range(20):
+        pace.took(pace.piece, 5.0)
+    assert pace.piece == SMALLEST_PIECE
+
+
+def test_a_small_piece_says_nothing_of_larger_ones() -> None:
+    pace = Pace(512, 0.2)
+    pace.took(5, 0.001)
+    assert pace.piece == FIRST_PIECE
+
+
+def test_a_short_newcomer_is_answered_while_a_long_prompt_is_processed(engine: MlxEngine) -> None:
+    long = Listener(engine, GenerationRequest(long_prompt(), 2))
+    long.wait_for(PromptProgress)
+    short = answered(engine, GenerationRequest((5, 6, 7), 3, ENDLESS))
+    assert short.finished().generated_tokens == 3
+    assert not any(isinstance(event, Delta) for event in list(long.events))
+    long.finished()
+
+
+def test_pieces_are_smaller_while_others_decode(
+    monkeypatch: pytest.MonkeyPatch, engine: MlxEngine, recorded: list[Recorded]
+) -> None:
+    monkeypatch.setattr(prefill, "FIRST_PIECE", IDLE_PIECE)
+    scheduler = engine._core._scheduler
+    assert scheduler is not None
+    scheduler.prefill = Prefill(recorded[0], PrefixCache(0))  # as on a machine that has turned out to be quick
+    answered(engine, GenerationRequest(long_prompt(1), 2))
+    assert max(width for _, width in recorded[0].calls) == IDLE_PIECE
+    running = Listener(engine, GenerationRequest((5, 6, 7), 10**6, ENDLESS))
+    running.wait_for(Delta)
+    recorded[0].calls.clear()
+    answered(engine, GenerationRequest(long_prompt(2), 2))
+    engine.cancel(running.request_id)
+    running.finished()
+    assert max(width for _, width in recorded[0].calls) == BUSY_PIECE
+
+
+def test_those_who_decode_take_a_step_between_two_pieces(engine: MlxEngine, recorded: list[Recorded]) -> None:
+    running = Listener(engine, GenerationRequest((5, 6, 7), 10**6, ENDLESS))
+    running.wait_for(Delta)
+    recorded[0].calls.clear()
+    answered(engine, GenerationRequest(long_prompt(3), 1))
+    engine.cancel(running.request_id)
+    calls = recorded[0].calls
+    pieces = [place for place, (_, width) in enumerate(calls) if width > 1]
+    assert len(pieces) >= LONG // BUSY_PIECE
+    assert all(later - earlier > 1 for earlier, later in pairwise(pieces))
+
+
+def test_short_prompts_are_processed_together(engine: MlxEngine, recorded: list[Recorded]) -> None:
+    hold = threading.Event()
+
+    def wait() -> None:
+        hold.wait()
+
+    blocker = Listener(engine, GenerationRequest((5, 6), 10**6, ENDLESS))
+    blocker.wait_for(Delta)
+    engine._post(wait)
+    waiting = [Listener(engine, GenerationRequest((5, *range(10, 20 + n)), 2)) for n in range(6)]
+    recorded[0].calls.clear()
+    hold.set()
+    for listener in waiting:
+        listener.finished()
+    engine.cancel(blocker.request_id)
+    assert (6, 15) in recorded[0].calls
+
+
+def test_the_limit_of_memory_reaches_mlx() -> None:
+    ordinary = mx.set_memory_limit(10**12)
+    mx.set_memory_limit(ordinary)
+    try:
+        options = LoadOptions(memory_limit=3 * 10**9)
+        with closing(MlxEngine(lambda: load_model(str(DEMO), options, SystemMachine()), options, SystemMachine())):
+            assert mx.set_memory_limit(ordinary) == 3 * 10**9
+            assert mx.set_cache_limit(ordinary) == 3 * 10**9 // 8
+    finally:
+        mx.set_memory_limit(ordinary)
+        mx.set_cache_limit(ordinary)
+
+
+def test_numbers_of_a_running_engine(engine: MlxEngine) -> None:
+    first = replace(engine.stats(), steps=0)
+    assert (first.waiting, first.prefilling, first.decoding, first.generated_tokens) == (0, 0, 0, 0)
+    assert first.resident_bytes > first.active_bytes > engine.info().weights_bytes > 10**6
+    running = Listener(engine, GenerationRequest(long_prompt()[:300], 10**6, ENDLESS))
+    running.wait_for(Delta)
+    busy = engine.stats()
+    engine.cancel(running.request_id)
+    running.finished()
+    assert (busy.decoding, busy.prompt_tokens) == (1, 300)
+    assert busy.steps > 0
+
+
+def tokenizer_with(*special: str) -> TokenizerWrapper:
+    """The demo's, with further special tokens."""
+    tokenizer = Tokenizer.from_file(str(DEMO / "tokenizer.json"))
+    tokenizer.add_special_tokens([AddedToken(text, special=True) for text in special])
+    fast: Any = PreTrainedTokenizerFast
+    return TokenizerWrapper(fast(tokenizer_object=tokenizer))
+
+
+@pytest.mark.parametrize(
+    ("special", "form", "start"),
+    [
+        (("<|channel|>", "<|message|>", "<|call|>"), "harmony", None),
+        (("<|python_tag|>", "<|eot_id|>"), "llama3", "<|python_tag|>"),
+        ((), None, None),
+    ],
+)
+def test_formats_that_mlx_lm_has_no_parser_for_are_known_by_their_tokens(
+    special: tuple[str, ...], form: str | None, start: str | None
+) -> None:
+    markers = markers_of(tokenizer_with(*special))
+    assert (markers.tool_format, markers.tool_start) == (form, start)
+    assert set(special) <= {text for text, _ in markers.special}
