@@ -17,7 +17,7 @@ import pytest
 from mlxk2.adapters.worker.engine import WorkerEngine, WorkerLoader
 from mlxk2.adapters.worker.watchdog import Patience
 from mlxk2.ports.engine import Loading, LoadOptions, Stepped, Watch, unwatched
-from mlxk2.ports.errors import EngineFailure, NotEnoughMemory, OperationError
+from mlxk2.ports.errors import EngineFailure, NotEnoughMemory, OperationError, ValidationError
 from mlxk2.ports.generation import Delta, Event, Finished, FinishReason, GenerationRequest
 from mlxk2.testing.contracts.engine import Listener, text_of
 
@@ -249,6 +249,38 @@ def test_the_death_of_the_worker_wakes_whoever_waits_for_a_call(load: Load) -> N
         engine.detokenize([1])
 
 
+# Calls.
+
+
+@pytest.mark.parametrize("exception", ["SystemExit", "RuntimeError"])
+def test_whatever_a_call_raises_is_told_to_its_caller_and_the_next_is_answered(load: Load, exception: str) -> None:
+    engine = load()
+    before = engine.process_id
+    with pytest.raises(EngineFailure, match=f"{exception}: no such luck"):
+        engine.tokenize(f"!raise {exception}")
+    assert engine.tokenize("ab") == [97, 98]
+    assert engine.process_id == before
+
+
+def test_requests_and_cancellations_do_not_wait_for_a_call(load: Load, tmp_path: Path) -> None:
+    engine = load()
+    done = tmp_path / "done"
+    with ThreadPoolExecutor(1) as caller:
+        slow = caller.submit(engine.tokenize, f"!until {done}")
+        running = endless(engine)
+        assert answers(engine)
+        engine.cancel(running.request_id)
+        assert running.finished().reason is FinishReason.CANCELLED
+        assert not slow.done()
+        done.touch()
+        assert slow.result(60)
+
+
+def test_a_text_that_would_occupy_the_worker_for_long_is_refused_with_the_limit(load: Load) -> None:
+    with pytest.raises(ValidationError, match="bytes, and 8388608 is the limit"):
+        load().tokenize("x" * 9_000_000)
+
+
 # Loading.
 
 
@@ -258,9 +290,10 @@ def test_the_loaders_own_error_comes_out_as_it_is(load: Load) -> None:
     assert (refused.value.needed_bytes, refused.value.limit_bytes) == (9, 4)
 
 
-def test_an_unexpected_exception_of_the_loader_is_told_with_its_place(load: Load) -> None:
-    with pytest.raises(EngineFailure, match="RuntimeError: no such luck") as failed:
-        load("break")
+@pytest.mark.parametrize("exception", ["RuntimeError", "SystemExit"])
+def test_an_unexpected_exception_of_the_loader_is_told_with_its_place(load: Load, exception: str) -> None:
+    with pytest.raises(EngineFailure, match=f"{exception}: no such luck") as failed:
+        load(f"raise:{exception}")
     assert "scripted.py" in str(failed.value.details)
 
 

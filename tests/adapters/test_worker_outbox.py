@@ -1,5 +1,6 @@
 """What a worker sends: one frame a step, nothing lost or turned round, and no more in memory than the system takes."""
 
+import itertools
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,9 +10,12 @@ import pytest
 from mlxk2.adapters.worker import protocol
 from mlxk2.adapters.worker.outbox import Outbox
 from mlxk2.adapters.worker.pulse import Pulse
-from mlxk2.adapters.worker.wire import Reader
+from mlxk2.adapters.worker.wire import Packet, Reader
+from mlxk2.ports.engine import EngineStats
 from mlxk2.ports.errors import EngineFailure
-from mlxk2.ports.generation import Delta, Event, Failed, PromptProgress
+from mlxk2.ports.generation import Delta, Event, Failed, Finished, FinishReason, PromptProgress
+
+FINISHED = Finished(FinishReason.STOP, 1, 1, 0.5, 0.5)
 
 Step = tuple[int | None, list[tuple[int, Event]]]
 
@@ -23,13 +27,26 @@ class Listening:
         self._socket = sock
         self._reader = Reader()
 
-    def steps(self) -> Iterator[Step]:
-        """The EVENTS packets, one after the other."""
+    def packets(self) -> Iterator[Packet]:
         while piece := self._socket.recv(65536):
-            for packet in self._reader.feed(piece):
-                if packet.kind == protocol.EVENTS:
-                    body = protocol.happened.read(packet.body)
-                    yield body.busy, list(protocol.read_events(body))
+            yield from self._reader.feed(piece)
+
+    def happenings(self) -> Iterator[protocol.Happened]:
+        """The EVENTS packets, one after the other."""
+        return (protocol.happened.read(packet.body) for packet in self.packets() if packet.kind == protocol.EVENTS)
+
+    def steps(self) -> Iterator[Step]:
+        return ((body.busy, list(protocol.read_events(body))) for body in self.happenings())
+
+
+class Counting:
+    """An engine's numbers, of which `steps` says how often they were asked for."""
+
+    def __init__(self) -> None:
+        self._asked = itertools.count(1)
+
+    def __call__(self) -> EngineStats:
+        return EngineStats(steps=next(self._asked))
 
 
 @pytest.fixture
@@ -37,7 +54,7 @@ def ends() -> Iterator[tuple[Outbox, Listening]]:
     here, there = socket.socketpair()
     with here, there:
         there.settimeout(60)
-        yield Outbox(here, lambda: None), Listening(there)
+        yield Outbox(here, lambda: None, Counting()), Listening(there)
 
 
 def test_all_events_of_a_step_leave_in_one_frame(ends: tuple[Outbox, Listening]) -> None:
@@ -65,12 +82,48 @@ def test_an_event_that_no_step_follows_is_sent_soon(ends: tuple[Outbox, Listenin
     pulse.stop()
 
 
+def test_numbers_come_with_the_steps_in_which_requests_come_or_go(ends: tuple[Outbox, Listening]) -> None:
+    outbox, parent = ends
+    happenings = parent.happenings()
+    for busy in (1, 1, 2, 2, 2):
+        outbox.add(1, Delta("a", 1))
+        outbox.end_step(busy)
+    assert [body.stats and body.stats.steps for body in itertools.islice(happenings, 5)] == [1, None, 2, None, None]
+    outbox.add(1, FINISHED)  # and another takes its place, so that as many are busy
+    outbox.end_step(2)
+    outbox.end_step(2)
+    assert [body.stats and body.stats.steps for body in itertools.islice(happenings, 2)] == [3, None]
+
+
+def test_an_end_between_two_steps_brings_numbers_and_so_does_the_step_that_counts_it(
+    ends: tuple[Outbox, Listening],
+) -> None:
+    outbox, parent = ends
+    outbox.add(1, Failed(EngineFailure("no luck")))
+    outbox.flush()
+    outbox.end_step(0)
+    outbox.end_step(0)
+    happenings = itertools.islice(parent.happenings(), 3)
+    assert [body.stats and body.stats.steps for body in happenings] == [1, 2, None]
+
+
+def test_the_last_requests_end_is_followed_by_a_beat_with_the_numbers(ends: tuple[Outbox, Listening]) -> None:
+    outbox, parent = ends
+    busy = itertools.chain([2, 2, 1], itertools.repeat(0))
+    pulse = Pulse(outbox, lambda: next(busy), beat_seconds=60)
+    pulse.start()
+    beats = (protocol.beat.read(packet.body) for packet in parent.packets() if packet.kind == protocol.BEAT)
+    first, second = itertools.islice(beats, 2)
+    assert (first.busy, first.stats.steps, second.busy, second.stats.steps) == (2, 1, 0, 2)
+    pulse.stop()
+
+
 def test_whoever_sends_finds_out_that_the_parent_is_gone() -> None:
     here, there = socket.socketpair()
     found_out = threading.Event()
     with here:
         there.close()
-        Outbox(here, found_out.set).end_step(0)
+        Outbox(here, found_out.set, EngineStats).end_step(0)
     assert found_out.is_set()
 
 

@@ -108,15 +108,17 @@ def test_every_request_arrives_as_it_was(request: GenerationRequest) -> None:
     assert carried(request, protocol.request) == request
 
 
-@given(st.lists(st.tuples(whole, events), max_size=6), st.none() | whole)
-def test_every_step_of_events_arrives_in_its_order(step: list[tuple[int, Event]], busy: int | None) -> None:
-    happened = carried(protocol.write_events(step, busy), protocol.happened)
-    assert (happened.busy, list(protocol.read_events(happened))) == (busy, step)
+@given(st.lists(st.tuples(whole, events), max_size=6), st.none() | whole, st.none() | st.builds(EngineStats, whole))
+def test_every_step_of_events_arrives_in_its_order(
+    step: list[tuple[int, Event]], busy: int | None, stats: EngineStats | None
+) -> None:
+    happened = carried(protocol.write_events(step, busy, stats), protocol.happened)
+    assert (happened.busy, happened.stats, list(protocol.read_events(happened))) == (busy, stats, step)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_every_error_arrives_as_the_same_class_with_the_same_values(error: Mlxk2Error) -> None:
-    happened = carried(protocol.write_events([(1, Failed(error))], None), protocol.happened)
+    happened = carried(protocol.write_events([(1, Failed(error))], None, None), protocol.happened)
     ((_, failed),) = protocol.read_events(happened)
     assert isinstance(failed, Failed)
     assert type(failed.error) is type(error)
@@ -162,9 +164,9 @@ def test_an_error_about_a_file_whose_name_is_no_text_arrives_readable() -> None:
                 weights_bytes=2**33,
                 max_rows=1,
             ),
-            protocol.loaded,
+            Body(EngineInfo),
         ),
-        (EngineStats(*range(1, 15)), protocol.STATS.answer),
+        (protocol.Beat(5, 2, EngineStats(*range(1, 15))), protocol.beat),
         (RenderedPrompt((1, 2), (1,), opens_reasoning=True), protocol.RENDER.answer),
         (
             protocol.Render(
@@ -234,7 +236,7 @@ def test_what_is_no_error_of_this_program_is_a_broken_stream(trouble: object) ->
 
 @pytest.mark.parametrize("kind", [-1, 5, 2**62])
 def test_an_event_of_an_unknown_kind_is_a_broken_stream(kind: int) -> None:
-    happened = carried((None, [(1, kind, {})]), protocol.happened)
+    happened = carried((None, None, [(1, kind, {})]), protocol.happened)
     with pytest.raises(BrokenStream):
         list(protocol.read_events(happened))
 

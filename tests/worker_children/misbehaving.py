@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from mlxk2 import __version__
 from mlxk2.adapters.worker import protocol
 from mlxk2.adapters.worker.wire import Packet, Reader, frame
-from mlxk2.ports.engine import EngineInfo
+from mlxk2.ports.engine import EngineInfo, EngineStats
 
 INFO = EngineInfo(has_chat_template=True, has_thinking_switch=False, vocab_size=1000)
 
@@ -34,14 +34,14 @@ def after_loading(sock: socket.socket) -> Iterator[Packet]:
     greet(sock)
     arriving = packets(sock)
     next(arriving)
-    sock.sendall(frame(protocol.LOADED, 0, INFO))
+    sock.sendall(frame(protocol.LOADED, 0, protocol.Loaded(INFO, EngineStats())))
     threading.Thread(target=beat, args=(sock,), daemon=True).start()
     yield from arriving
 
 
 def beat(sock: socket.socket) -> None:
     while True:
-        sock.sendall(frame(protocol.BEAT, 0, protocol.Beat(0, 0)))
+        sock.sendall(frame(protocol.BEAT, 0, protocol.Beat(0, 0, EngineStats())))
         time.sleep(0.05)
 
 
@@ -55,7 +55,7 @@ def garbage(sock: socket.socket) -> None:
 
 
 def impolite(sock: socket.socket) -> None:
-    sock.sendall(frame(protocol.LOADED, 0, INFO))
+    sock.sendall(frame(protocol.LOADED, 0, protocol.Loaded(INFO, EngineStats())))
     wait_for_ever()
 
 
@@ -87,7 +87,7 @@ def wrong_answers(sock: socket.socket) -> None:
 
 def wrong_events(sock: socket.socket) -> None:
     for packet in after_loading(sock):
-        sock.sendall(frame(protocol.EVENTS, 0, (None, [(packet.id, 2, {"text": 5})])))
+        sock.sendall(frame(protocol.EVENTS, 0, (None, None, [(packet.id, 2, {"text": 5})])))
 
 
 MANNERS: dict[str, Callable[[socket.socket], None]] = {

@@ -19,6 +19,8 @@ from mlxk2.adapters.worker.serving import serve
 from mlxk2.ports.engine import Engine, Loading, LoadOptions, Watch, unwatched
 from mlxk2.ports.errors import NotEnoughMemory
 
+UNLUCKY = {"RuntimeError": RuntimeError("no such luck"), "SystemExit": SystemExit("no such luck")}
+
 
 def obey(prompt: str) -> str:
     """The script: the answer, or what the prompt demands in its place."""
@@ -54,8 +56,8 @@ class Loader:
         match word:
             case "refuse":
                 raise NotEnoughMemory("Too large: take a smaller one", needed_bytes=9, limit_bytes=4)
-            case "break":
-                raise RuntimeError("no such luck")
+            case "raise":
+                raise UNLUCKY[rest]
             case "exit":
                 sys.stderr.write("about to exit\n")
                 os._exit(7)
@@ -68,7 +70,19 @@ class Loader:
                 os._exit(7)
             case "exit-at" if _count() == int(rest):
                 os._exit(7)
-        return MemoryEngineLoader(MemoryEngine(obey)).load(location, options, watch)
+        return MemoryEngineLoader(Obeying(obey)).load(location, options, watch)
+
+
+class Obeying(MemoryEngine):
+    """Obeys a text, too, before it makes tokens of it."""
+
+    def tokenize(self, text: str) -> list[int]:
+        word, _, rest = text.partition(" ")
+        if word == "!raise":
+            raise UNLUCKY[rest]
+        while word == "!until" and not os.path.exists(rest):
+            threading.Event().wait(0.01)
+        return super().tokenize(text)
 
 
 def _count() -> int:

@@ -5,17 +5,16 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import TypeVar
 
 from mlxk2.adapters.worker import protocol
 from mlxk2.adapters.worker.protocol import Call
 from mlxk2.adapters.worker.supervisor import Supervisor
 from mlxk2.adapters.worker.watchdog import ORDINARY_PATIENCE, Patience
-from mlxk2.adapters.worker.wire import Unsendable, frame
+from mlxk2.adapters.worker.wire import LARGEST_CALL, Unsendable, frame
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
 from mlxk2.ports.engine import EngineInfo, EngineStats, LoadOptions, RequestId, Watch, unwatched
-from mlxk2.ports.errors import EngineFailure, ValidationError
+from mlxk2.ports.errors import OperationError, ValidationError
 from mlxk2.ports.generation import GenerationRequest, Sink
 
 T = TypeVar("T")
@@ -45,14 +44,8 @@ class WorkerEngine:
         return self._info
 
     def stats(self) -> EngineStats:
-        """The worker's numbers; while none runs, nothing but how many requests wait. Starts no worker."""
-        future: Future[EngineStats | None] = Future()
-        self._supervisor.look(next(self._numbers), future)
-        try:
-            stats = future.result() or EngineStats(waiting=self._supervisor.requests)
-        except EngineFailure:  # it died over the question
-            stats = EngineStats(waiting=self._supervisor.requests)
-        return replace(stats, restarts=stats.restarts + self._supervisor.restarts)
+        """As the worker told them last; while none runs, nothing but how many requests wait. Starts no worker."""
+        return self._supervisor.stats()
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), options: RenderOptions = RenderOptions()
@@ -77,9 +70,14 @@ class WorkerEngine:
         self._supervisor.close()
 
     def _ask(self, call: Call[T], arguments: object) -> T:
+        if self._supervisor.is_calling:
+            raise OperationError(
+                f"A sink or a watch cannot wait for {call.kind}, whose answer comes through its own thread: hand the"
+                " event to another thread and call from there"
+            )
         call_id = next(self._numbers)
         try:
-            packet = frame(call.kind, call_id, arguments)
+            packet = frame(call.kind, call_id, arguments, LARGEST_CALL)
         except Unsendable as error:
             raise ValidationError(f"This cannot be passed on to the model: {error}") from None
         future: Future[T] = Future()

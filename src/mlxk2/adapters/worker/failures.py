@@ -3,12 +3,13 @@
 The table names what a class of `ports/errors.py` carries beside its message and details.
 """
 
+import traceback
 from typing import Any
 
 import msgspec
 
 from mlxk2.ports import errors
-from mlxk2.ports.errors import Mlxk2Error
+from mlxk2.ports.errors import EngineFailure, Mlxk2Error, ValidationError
 
 FIELDS: dict[type[Mlxk2Error], tuple[str, ...]] = {
     Mlxk2Error: (),
@@ -68,6 +69,17 @@ def from_wire(trouble: Trouble) -> Mlxk2Error:
     error: Mlxk2Error = make(trouble.message, **dict(zip(FIELDS[kind], trouble.values, strict=True)))
     error.details = trouble.details
     return error
+
+
+def malformed(what: str, error: Exception) -> ValidationError:
+    """The body of one request or call is not what it should be."""
+    return ValidationError(f"The {what} is not well formed: {error}")
+
+
+def unexpected(error: BaseException) -> EngineFailure:
+    """Whatever it is, whoever waits is told, with the place in the code."""
+    trace = "".join(traceback.format_exception(error))
+    return EngineFailure(f"The engine failed in an unexpected way: {type(error).__name__}: {error}", details=trace)
 
 
 def _clean(value: Value) -> Value:

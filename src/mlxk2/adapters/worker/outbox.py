@@ -11,20 +11,28 @@ from collections.abc import Callable
 
 from mlxk2.adapters.worker import protocol
 from mlxk2.adapters.worker.wire import Unsendable, frame
-from mlxk2.ports.engine import RequestId
+from mlxk2.ports.engine import EngineStats, RequestId
 from mlxk2.ports.errors import EngineFailure
-from mlxk2.ports.generation import Event, Failed
+from mlxk2.ports.generation import Event, Failed, Finished
 
 _MOST_GATHERED = 4096
 """Events; an engine that hands out so many without saying that its step is over is made to wait, too."""
 
 
 class Outbox:
-    """Every method may be called from any thread; whoever finds that nothing can be sent calls `parent_is_gone`."""
+    """Every method may be called from any thread; whoever finds that nothing can be sent calls `parent_is_gone`.
 
-    def __init__(self, sock: socket.socket, parent_is_gone: Callable[[], object]) -> None:
+    `stats` tells the engine's numbers, at any time and at once.
+    """
+
+    def __init__(
+        self, sock: socket.socket, parent_is_gone: Callable[[], object], stats: Callable[[], EngineStats]
+    ) -> None:
         self._socket = sock
         self._parent_is_gone = parent_is_gone
+        self._stats = stats
+        self._busy = 0
+        self._has_ended = False
         self._sending = threading.Lock()
         self._events: deque[tuple[RequestId, Event]] = deque()
         self.steps = 0
@@ -54,13 +62,25 @@ class Outbox:
             while self._events:
                 gathered.append(self._events.popleft())
             if gathered or busy is not None:
-                self._write(_frames(gathered, busy))
+                self._write(_frames(gathered, busy, self._news(gathered, busy)))
+
+    def beat(self, busy: int) -> None:
+        """Say that the worker lives, and has so many requests."""
+        self.send(protocol.BEAT, 0, protocol.Beat(self.steps, busy, self._stats()))
 
     def send(self, kind: str, packet_id: int, body: object = None) -> None:
         """Send one packet at once. Raises Unsendable."""
         packet = frame(kind, packet_id, body)
         with self._sending:
             self._write(packet)
+
+    def _news(self, events: list[tuple[RequestId, Event]], busy: int | None) -> EngineStats | None:
+        """The numbers, if requests have come or gone: an end is counted by the end of its step at the latest."""
+        self._has_ended |= any(isinstance(event, (Finished, Failed)) for _, event in events)
+        due = self._has_ended or busy not in (None, self._busy)
+        if busy is not None:
+            self._busy, self._has_ended = busy, False
+        return self._stats() if due else None
 
     def _write(self, data: bytes) -> None:
         try:
@@ -69,18 +89,18 @@ class Outbox:
             self._parent_is_gone()
 
 
-def _frames(events: list[tuple[RequestId, Event]], busy: int | None) -> bytes:
+def _frames(events: list[tuple[RequestId, Event]], busy: int | None, stats: EngineStats | None) -> bytes:
     """One frame; if an event cannot be sent, one for each of them, with a failure in that one's place."""
     try:
-        return frame(protocol.EVENTS, 0, protocol.write_events(events, busy))
+        return frame(protocol.EVENTS, 0, protocol.write_events(events, busy, stats))
     except Unsendable:
         frames = [_frame_alone(request_id, event) for request_id, event in events]
-        return b"".join([*frames, frame(protocol.EVENTS, 0, protocol.write_events((), busy))])
+        return b"".join([*frames, frame(protocol.EVENTS, 0, protocol.write_events((), busy, stats))])
 
 
 def _frame_alone(request_id: RequestId, event: Event) -> bytes:
     try:
-        return frame(protocol.EVENTS, 0, protocol.write_events([(request_id, event)], None))
+        return frame(protocol.EVENTS, 0, protocol.write_events([(request_id, event)], None, None))
     except Unsendable as error:
         failed = Failed(EngineFailure(f"A part of the answer could not be passed on: {error}; ask again"))
-        return frame(protocol.EVENTS, 0, protocol.write_events([(request_id, failed)], None))
+        return frame(protocol.EVENTS, 0, protocol.write_events([(request_id, failed)], None, None))

@@ -2,8 +2,8 @@
 
 A conversation: the worker says HELLO; the parent LOAD; the worker LOADING as often as it likes, then LOADED or REFUSED.
 After LOADED the parent sends START, CANCEL and calls, in any order; the worker sends EVENTS, and ANSWER or REFUSED with
-a call's id. From its beginning on the worker sends a BEAT every second. CLOSE is the parent's last word; the worker
-sends the last events and ends.
+a call's id. From its beginning on the worker sends a BEAT every second, and one when its last request has ended. CLOSE
+is the parent's last word; the worker sends the last events and ends.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from mlxk2.ports.generation import Event, GenerationRequest
 
 T = TypeVar("T")
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised with every change of this file or of a type that it names; parent and worker must have the same."""
 
 HELLO = "hello"
@@ -50,24 +50,36 @@ class Load(NamedTuple):
     options: LoadOptions
 
 
+class Loaded(NamedTuple):
+    """What `Engine.info` and `Engine.stats` say when the model has been loaded."""
+
+    info: EngineInfo
+    stats: EngineStats
+
+
 class Beat(NamedTuple):
     """`steps` made since the model was loaded, `busy` requests in the worker."""
 
     steps: int
     busy: int
+    stats: EngineStats
 
 
 class Happened(NamedTuple):
-    """Events in order; `busy` is None where they came between two steps, else the step's (`ports.engine.Stepped`)."""
+    """Events in order; `busy` is None where they came between two steps, else the step's (`ports.engine.Stepped`).
+
+    `stats` come along when requests came or went: whoever hears of an end finds it counted.
+    """
 
     busy: int | None
+    stats: EngineStats | None
     events: list[tuple[RequestId, int, msgspec.Raw]]
 
 
 hello = Body(Hello)
 load = Body(Load)
 stage = Body(str)
-loaded = Body(EngineInfo)
+loaded = Body(Loaded)
 refused = Body(Mlxk2Error)
 beat = Body(Beat)
 happened = Body(Happened)
@@ -78,9 +90,11 @@ _EVENT_KINDS = {kind: number for number, kind in enumerate(_EVENT_TYPES)}
 _EVENT_BODIES: tuple[Body[Event], ...] = tuple(map(Body, _EVENT_TYPES))
 
 
-def write_events(events: Iterable[tuple[RequestId, Event]], busy: int | None) -> tuple[object, ...]:
+def write_events(
+    events: Iterable[tuple[RequestId, Event]], busy: int | None, stats: EngineStats | None
+) -> tuple[object, ...]:
     """The body of an EVENTS packet."""
-    return (busy, [(request_id, _EVENT_KINDS[type(event)], event) for request_id, event in events])
+    return (busy, stats, [(request_id, _EVENT_KINDS[type(event)], event) for request_id, event in events])
 
 
 def read_events(body: Happened) -> Iterator[tuple[RequestId, Event]]:
@@ -108,7 +122,6 @@ class Call(Generic[T]):
 RENDER = Call("render", RenderedPrompt)
 TOKENIZE = Call("tokenize", list[int])
 DETOKENIZE = Call("detokenize", str)
-STATS = Call("stats", EngineStats)
 
 render = Body(Render)
 text = Body(str)

@@ -4,10 +4,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from mlxk2.adapters.worker import protocol
 from mlxk2.adapters.worker.outbox import Outbox
 
-_PATIENCE = 0.01
+_LINGER = 0.01
 """Seconds that an event may lie in the outbox before it is sent without waiting for the end of a step."""
 
 
@@ -37,19 +36,22 @@ class Pulse:
 
     def _run(self) -> None:
         next_beat = time.monotonic()
-        flushes = 0
+        flushes = was_busy = 0
         while not self._over:
-            if (now := time.monotonic()) >= next_beat:
-                self._outbox.send(protocol.BEAT, 0, protocol.Beat(self._outbox.steps, self._busy()))
-                next_beat = now + self._beat_seconds
             if not self._outbox.is_empty and self._outbox.flushes == flushes:
                 self._outbox.flush()
             flushes = self._outbox.flushes
+            busy = self._busy()
+            has_emptied = was_busy > busy == 0  # worth a beat: no step need follow in which the numbers change
+            if (now := time.monotonic()) >= next_beat or has_emptied:
+                self._outbox.beat(busy)
+                next_beat = now + self._beat_seconds
+            was_busy = busy
             self._wait(next_beat - now)
 
     def _wait(self, seconds: float) -> None:
         if self._busy() or not self._outbox.is_empty:
-            time.sleep(_PATIENCE)
+            time.sleep(_LINGER)
         else:
             self._wake.wait(seconds)
             self._wake.clear()

@@ -1,34 +1,27 @@
 """The worker's side: one engine, whichever the loader makes, answers the parent at the other end of a socket.
 
-The main thread reads what the parent says and answers its calls, which do not wait for generation; loading and
-generating happen in other threads. What is wrong with one request or call is that one's error and no other's.
+The main thread reads what the parent says; loading, generating and answering calls happen in other threads. What is
+wrong with one request or call is that one's error and no other's.
 """
 
 import os
 import socket
 import threading
-import traceback
-from collections.abc import Callable, Iterator
-
-import msgspec
+from collections.abc import Iterator
+from contextlib import suppress
 
 from mlxk2 import __version__
 from mlxk2.adapters.worker import protocol
+from mlxk2.adapters.worker.answering import Answering
+from mlxk2.adapters.worker.failures import malformed, unexpected
 from mlxk2.adapters.worker.outbox import Outbox
 from mlxk2.adapters.worker.pulse import Pulse
-from mlxk2.adapters.worker.wire import BrokenStream, Packet, Reader, Unsendable
-from mlxk2.ports.engine import Engine, EngineLoader, Loading, RequestId, Stepped
-from mlxk2.ports.errors import EngineFailure, Mlxk2Error, ValidationError
+from mlxk2.adapters.worker.wire import BrokenStream, Packet, Reader
+from mlxk2.ports.engine import Engine, EngineLoader, EngineStats, Loading, RequestId, Stepped
+from mlxk2.ports.errors import Mlxk2Error
 from mlxk2.ports.generation import Event, Failed, Finished
 
 _PIECE = 65536
-
-_CALLS: dict[str, Callable[[Engine, msgspec.Raw], object]] = {
-    protocol.RENDER.kind: lambda engine, body: engine.render(*protocol.render.read(body)),
-    protocol.TOKENIZE.kind: lambda engine, body: engine.tokenize(protocol.text.read(body)),
-    protocol.DETOKENIZE.kind: lambda engine, body: engine.detokenize(protocol.tokens.read(body)),
-    protocol.STATS.kind: lambda engine, _: engine.stats(),
-}
 
 
 def serve(sock: socket.socket, loader: EngineLoader, *, beat_seconds: float = 1.0) -> None:
@@ -43,10 +36,12 @@ class _Server:
     def __init__(self, sock: socket.socket, loader: EngineLoader, beat_seconds: float) -> None:
         self._socket = sock
         self._loader = loader
-        self._outbox = Outbox(sock, lambda: os._exit(1))
+        self._outbox = Outbox(sock, lambda: os._exit(1), self._look)
         self._running = _Running()
         self._pulse = Pulse(self._outbox, self._running.count, beat_seconds)
+        self._answering = Answering(self._outbox)
         self._engine: Engine | None = None
+        self._stats = EngineStats()
 
     def run(self) -> None:
         self._outbox.send(protocol.HELLO, 0, protocol.Hello(protocol.PROTOCOL, __version__, os.getpid()))
@@ -83,19 +78,24 @@ class _Server:
             self._start(self._engine, packet)
         elif packet.kind == protocol.CANCEL:
             self._running.cancel(self._engine, packet.id)
-        elif packet.kind in _CALLS:
-            self._answer(self._engine, packet)
-        else:
+        elif not self._answering.take(self._engine, packet):
             raise BrokenStream(f"packet of kind {packet.kind!r}")
 
     def _load(self, wanted: protocol.Load) -> None:
         try:
             self._engine = self._loader.load(os.fsdecode(wanted.location), wanted.options, self._watch)
-            self._outbox.send(protocol.LOADED, 0, self._engine.info())
+            self._outbox.send(protocol.LOADED, 0, protocol.Loaded(self._engine.info(), self._look()))
         except Mlxk2Error as error:
             self._outbox.send(protocol.REFUSED, 0, error)
-        except Exception as error:  # noqa: BLE001 - the parent is told, whatever it is
-            self._outbox.send(protocol.REFUSED, 0, _unexpected(error))
+        except BaseException as error:  # noqa: BLE001 - the parent is told, whatever it is
+            self._outbox.send(protocol.REFUSED, 0, unexpected(error))
+
+    def _look(self) -> EngineStats:
+        """The engine's numbers; if it cannot say them, those that it said last."""
+        if self._engine is not None:
+            with suppress(Exception):
+                self._stats = self._engine.stats()
+        return self._stats
 
     def _watch(self, seen: Loading | Stepped) -> None:
         if isinstance(seen, Stepped):
@@ -116,24 +116,9 @@ class _Server:
         try:
             self._running.name(packet.id, engine.start(protocol.request.read(packet.body), sink))
         except BrokenStream as error:
-            sink(Failed(_malformed("request", error)))
-        except Exception as error:  # noqa: BLE001 - the engine's defect, but this request's failure
-            sink(Failed(_unexpected(error)))
-
-    def _answer(self, engine: Engine, packet: Packet) -> None:
-        error: Mlxk2Error
-        try:
-            self._outbox.send(protocol.ANSWER, packet.id, _CALLS[packet.kind](engine, packet.body))
-            return
-        except Mlxk2Error as caught:
-            error = caught
-        except BrokenStream as caught:
-            error = _malformed(packet.kind, caught)
-        except Unsendable as caught:
-            error = EngineFailure(f"The answer cannot be passed on: {caught}")
-        except Exception as caught:  # noqa: BLE001 - the caller is told, whatever it is
-            error = _unexpected(caught)
-        self._outbox.send(protocol.REFUSED, packet.id, error)
+            sink(Failed(malformed("request", error)))
+        except BaseException as error:  # noqa: BLE001 - the engine's defect, but this request's failure
+            sink(Failed(unexpected(error)))
 
 
 class _Running:
@@ -165,12 +150,3 @@ class _Running:
             engines_id = self._ids.get(request_id)
         if engines_id is not None:
             engine.cancel(engines_id)
-
-
-def _malformed(what: str, error: BrokenStream) -> ValidationError:
-    return ValidationError(f"The {what} is not well formed: {error}")
-
-
-def _unexpected(error: Exception) -> EngineFailure:
-    trace = "".join(traceback.format_exception(error))
-    return EngineFailure(f"The engine failed in an unexpected way: {type(error).__name__}: {error}", details=trace)

@@ -15,7 +15,7 @@ from mlxk2.adapters.worker.child import Child
 from mlxk2.adapters.worker.ledger import Ledger
 from mlxk2.adapters.worker.watchdog import Patience, Watchdog
 from mlxk2.adapters.worker.wire import BrokenStream, Packet, frame
-from mlxk2.ports.engine import EngineInfo, Loading, Stepped, Watch
+from mlxk2.ports.engine import EngineInfo, EngineStats, Loading, Stepped, Watch
 from mlxk2.ports.errors import Mlxk2Error, OperationError
 
 
@@ -42,6 +42,7 @@ class Session:
         except OSError as error:
             raise Refused(OperationError(f"The model's process cannot be started: {error}")) from error
         self.info: EngineInfo | None = None
+        self.stats = EngineStats()
         self.process_id: int | None = None
         self._load = load
         self._ledger = ledger
@@ -114,7 +115,7 @@ class Session:
         self._watch(Loading(protocol.stage.read(packet.body)))
 
     def _on_loaded(self, packet: Packet) -> None:
-        self.info = protocol.loaded.read(packet.body)
+        self.info, self.stats = protocol.loaded.read(packet.body)
         self._stage = "ready"
         self._watchdog.progressed(time.monotonic())
         self.child.send(self._ledger.release())
@@ -127,6 +128,8 @@ class Session:
 
     def _on_events(self, packet: Packet) -> None:
         body = protocol.happened.read(packet.body)
+        if body.stats is not None:
+            self.stats = body.stats
         for request_id, event in protocol.read_events(body):
             if not self._ledger.deliver(request_id, event):
                 self.child.send(frame(protocol.CANCEL, request_id))
@@ -140,5 +143,5 @@ class Session:
 
     def _on_beat(self, packet: Packet) -> None:
         beat = protocol.beat.read(packet.body)
-        self._busy = beat.busy
+        self._busy, self.stats = beat.busy, beat.stats
         self._watchdog.beat(beat.steps, time.monotonic())

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from mlxk2.adapters.worker import protocol
@@ -65,29 +66,27 @@ class Supervisor:
         """Send a call; `future` gets its answer, or the error that it ended with."""
         self._mailbox.post(lambda: self._ask(call_id, packet, answer, future))
 
-    def look(self, call_id: int, future: "Future[EngineStats | None]") -> None:
-        """Ask for the worker's numbers; None when there is no worker that could tell, and none is started for it."""
-        self._mailbox.post(lambda: self._look(call_id, future))
+    def stats(self) -> EngineStats:
+        """The worker's numbers, as it told them last; while none is ready, how many requests wait."""
+        session = self._session
+        ready = session is not None and session.is_ready
+        stats = session.stats if session is not None and ready else EngineStats(waiting=self._ledger.requests)
+        return replace(stats, restarts=stats.restarts + max(0, self._launches - 1))
 
     def close(self) -> None:
         self._mailbox.post(self._begin_to_close)
-        if threading.current_thread() is not self._thread:  # a sink may close the engine
+        if not self.is_calling:  # a sink may close the engine
             self._thread.join()
 
     @property
-    def restarts(self) -> int:
-        """How many workers have followed the first."""
-        return max(0, self._launches - 1)
+    def is_calling(self) -> bool:
+        """Whether this is the thread that every answer has to come through: in a sink or a watch."""
+        return threading.current_thread() is self._thread
 
     @property
     def process_id(self) -> int | None:
         session = self._session
         return None if session is None else session.process_id
-
-    @property
-    def requests(self) -> int:
-        """How many requests are not over yet."""
-        return self._ledger.requests
 
     # What follows runs in the supervisor's thread; or anywhere once that has ended, when nothing is changed any more.
 
@@ -209,13 +208,6 @@ class Supervisor:
             return
         self._ledger.add_call(call_id, answer, future)
         self._send(call_id, packet)
-
-    def _look(self, call_id: int, future: "Future[EngineStats | None]") -> None:
-        if self._is_closing or self._session is None or not self._session.is_ready:
-            future.set_result(None)
-        else:
-            self._ledger.add_call(call_id, protocol.STATS.answer, future)
-            self._send(call_id, frame(protocol.STATS.kind, call_id))
 
     def _send(self, number: int, packet: bytes) -> None:
         if self._session is not None and self._session.is_ready:

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 LARGEST_FRAME = 64 * 2**20
 """Bytes; a prompt of a million tokens takes five of these 64 MiB."""
+LARGEST_CALL = 8 * 2**20
+"""Bytes; a tokenizer may take a second and 200 MB of memory for every million of them."""
 _LENGTH_BYTES = 4
 
 
@@ -65,14 +67,14 @@ class Body(Generic[T]):
             raise BrokenStream(str(error)) from None
 
 
-def frame(kind: str, packet_id: int, body: object = None) -> bytes:
-    """One packet, ready to be sent."""
+def frame(kind: str, packet_id: int, body: object = None, limit: int = LARGEST_FRAME) -> bytes:
+    """One packet, ready to be sent; it may take `limit` bytes."""
     try:
         packet = _ENCODER.encode((kind, packet_id, body))
     except (ValueError, TypeError, OverflowError, RecursionError, NotImplementedError) as error:
         raise Unsendable(str(error)) from None
-    if len(packet) > LARGEST_FRAME:
-        raise Unsendable(f"it takes {len(packet)} bytes, and {LARGEST_FRAME} is the limit")
+    if len(packet) > limit:
+        raise Unsendable(f"it takes {len(packet)} bytes, and {limit} is the limit: send less at once")
     return len(packet).to_bytes(_LENGTH_BYTES, "big") + packet
 
 
