@@ -268,6 +268,7 @@ def test_a_format_that_is_not_known_can_only_be_free(name: str | None, choice: T
         ([Tool("f", parameters="{")], REQUIRED, "parameters of the tool 'f'"),
         ([Tool("f", parameters="[]")], ToolChoice(), "parameters of the tool 'f'"),
         ([Tool("f", parameters='{"properties": 1}')], ToolChoice(), "parameters of the tool 'f'"),
+        ([Tool("f", parameters='{"a":' * 101 + "1" + "}" * 101)], ToolChoice(), "nests deeper than 100 levels"),
     ],
 )
 def test_what_cannot_be_asked_for_is_said(tools: list[Tool], choice: ToolChoice, message: str) -> None:
@@ -275,10 +276,94 @@ def test_what_cannot_be_asked_for_is_said(tools: list[Tool], choice: ToolChoice,
         tool_structure(Markers(tool_format="json_tools"), tools, choice, opens_reasoning=False)
 
 
-def test_a_reference_to_nowhere_is_said() -> None:
+@pytest.mark.parametrize("name", ["gemma4", "pythonic", "qwen3_coder"])
+def test_a_reference_to_nowhere_is_said(name: str) -> None:
     tool = Tool("f", parameters='{"properties": {"a": {"$ref": "#/$defs/none"}}}')
     with pytest.raises(ValidationError, match="refers to"):
-        tool_structure(Markers(tool_format="gemma4"), [tool], REQUIRED, opens_reasoning=False)
+        tool_structure(Markers(tool_format=name), [tool], REQUIRED, opens_reasoning=False)
+
+
+RELATED = Tool(
+    "relate",
+    parameters=json.dumps(
+        {
+            "type": "object",
+            "properties": {
+                "counts": {"type": "array", "items": {"type": "integer"}},
+                "count": {"$ref": "#/properties/counts/items"},
+                "a~b": {"enum": [1, 2]},
+                "same": {"$ref": "#/properties/a~0b"},
+                "colour": {"$ref": "#/$defs/a%20colour", "description": "of the whole"},
+                "within": {"$ref": "#"},
+            },
+            "required": ["count", "same", "colour"],
+            "additionalProperties": False,
+            "$defs": {"a colour": {"enum": ["red", "light blue"]}},
+        }
+    ),
+)
+
+
+def related(count: str, same: str, colour: str, within: str) -> str:
+    values = {"count": count, "same": same, "colour": colour, "within": within}
+    tagged = "".join(f"\n<parameter={key}>\n{value}\n</parameter>" for key, value in values.items())
+    return f"<tool_call>\n<function=relate>{tagged}\n</function>\n</tool_call>"
+
+
+def test_references_lead_to_any_place_of_a_schema() -> None:
+    """Also where values are taken out of it one by one; `#` is still the whole."""
+    markers = words("qwen3_coder").markers("qwen3_coder", thinks=False)
+    structure = tool_structure(markers, [RELATED], ToolChoice(name="relate"), opens_reasoning=False)
+    assert structure is not None
+    below = '{"count": 1, "same": 2, "colour": "red"}'
+    assert words("qwen3_coder").takes(structure, related("1", "2", "light blue", below))
+    for wrong in (
+        related("one", "2", "red", below),
+        related("1", "3", "red", below),
+        related("1", "2", "blue", below),
+        related("1", "2", "red", below.replace("2", "3")),
+        related("1", "2", "red", '{"colour": "red"}'),
+    ):
+        assert not words("qwen3_coder").takes(structure, wrong)
+
+
+def test_references_lead_to_any_place_for_the_gemma_models_too() -> None:
+    schema = {"properties": {"a~b": {"type": "integer"}, "c": {"$ref": "#/properties/a~0b"}}, "required": ["c"]}
+    tool = Tool("f", parameters=json.dumps(schema))
+    structure = tool_structure(words("gemma4").markers("gemma4"), [tool], REQUIRED, opens_reasoning=False)
+    assert structure is not None
+    assert words("gemma4").takes(structure, "<|tool_call>call:f{c:1}<tool_call|>")
+    assert not words("gemma4").takes(structure, "<|tool_call>call:f{c:true}<tool_call|>")
+
+
+def shared(parameters: int, definitions: int) -> Tool:
+    """Each parameter refers to the first of many long definitions, with other words beside it."""
+    long = {f"d{place}": {"type": "object", "properties": {"x" * 2000: {}}} for place in range(definitions)}
+    places = {f"p{place}": {"$ref": "#/$defs/d0", "description": f"{place}"} for place in range(parameters)}
+    return Tool("f", parameters=json.dumps({"type": "object", "properties": places, "$defs": long}))
+
+
+@pytest.mark.parametrize("name", ["glm47", "pythonic", "qwen3_coder"])
+def test_a_definition_is_written_once_and_only_if_it_is_needed(name: str) -> None:
+    structure = tool_structure(Markers(tool_format=name), [shared(50, 50)], REQUIRED, opens_reasoning=False)
+    assert structure is not None
+    assert structure.text.count("x" * 2000) == 1
+
+
+def test_a_grammar_that_no_engine_takes_is_given_up() -> None:
+    places = {f"p{place}": {"$ref": "#/$defs/d", "maxProperties": place} for place in range(1000)}
+    long = {"type": "object", "properties": {"x" * 2000: {}}}
+    tool = Tool("f", parameters=json.dumps({"properties": places, "$defs": {"d": long}}))
+    with pytest.raises(ValidationError, match="more than 524288 characters"):
+        tool_structure(Markers(tool_format="qwen3_coder"), [tool], REQUIRED, opens_reasoning=False)
+
+
+def test_long_chains_of_references_are_followed() -> None:
+    length = 3000
+    chain: dict[str, object] = {f"d{place}": {"$ref": f"#/$defs/d{place + 1}"} for place in range(length)}
+    schema = {"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": {**chain, f"d{length}": {"type": "integer"}}}
+    tool = Tool("f", parameters=json.dumps(schema))
+    assert tool_structure(Markers(tool_format="gemma4"), [tool], REQUIRED, opens_reasoning=False)
 
 
 def test_without_tools_nothing_is_held() -> None:

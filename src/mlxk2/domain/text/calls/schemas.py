@@ -4,49 +4,44 @@ Formats that write values without their JSON type take it from the tool's schema
 schema stays text: whoever runs the tool decides what to say about it.
 """
 
-import json
 from collections.abc import Sequence
 
 from mlxk2.domain.text.calls.jsons import NotJson, read_json
+from mlxk2.domain.text.json_schema import Json, Schema, UnreadableSchema, read_schema
+from mlxk2.domain.text.json_types import JsonTypes, type_of
 from mlxk2.ports.conversation import Tool
-
-Json = object
-_DEEPEST = 16
 
 
 class ToolSchemas:
     """Looks up the types that a parameter may have. A schema that is not an object of JSON knows no types."""
 
     def __init__(self, tools: Sequence[Tool]) -> None:
-        self._roots = {tool.name: _parsed(tool.parameters) for tool in tools}
+        self._tools = {tool.name: _Parameters(_parsed(tool.parameters)) for tool in tools}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._roots
+        return name in self._tools
 
     def typed(self, tool: str, parameter: str, text: str) -> Json:
         """The value that the text stands for, by the parameter's schema."""
-        root = self._roots.get(tool, {})
+        known = self._tools.get(tool)
+        return typed_value(text, known.types(parameter) if known else frozenset())
+
+
+class _Parameters:
+    """The types of one tool's parameters, each found once: a model may name the same one again and again."""
+
+    def __init__(self, root: Schema) -> None:
         properties = root.get("properties")
-        schema = properties.get(parameter) if isinstance(properties, dict) else None
-        return typed_value(text, json_types(schema, root))
+        self._schemas: Schema = properties if isinstance(properties, dict) else {}
+        self._types = JsonTypes(root)
+        self._known: dict[str, frozenset[str]] = {}
 
-
-def json_types(schema: Json, root: dict[str, Json], depth: int = 0) -> frozenset[str]:
-    """The JSON types that a schema names, through `enum`, `const`, `anyOf`, `oneOf`, `allOf` and local references."""
-    if not isinstance(schema, dict) or depth > _DEEPEST:
-        return frozenset()
-    named = schema.get("type")
-    types = {kind for kind in (named if isinstance(named, list) else [named]) if isinstance(kind, str)}
-    values = schema.get("enum")
-    types |= {_type_of(value) for value in values} if isinstance(values, list) else set()
-    types |= {_type_of(schema["const"])} if "const" in schema else set()
-    for key in ("anyOf", "oneOf", "allOf"):
-        branches = schema.get(key)
-        for branch in branches if isinstance(branches, list) else ():
-            types |= json_types(branch, root, depth + 1)
-    if isinstance(reference := schema.get("$ref"), str):
-        types |= json_types(_resolved(reference, root), root, depth + 1)
-    return frozenset(types)
+    def types(self, parameter: str) -> frozenset[str]:
+        if parameter not in self._schemas:
+            return frozenset()
+        if parameter not in self._known:
+            self._known[parameter] = self._types.of(self._schemas[parameter])
+        return self._known[parameter]
 
 
 def typed_value(text: str, types: frozenset[str]) -> Json:
@@ -58,7 +53,7 @@ def typed_value(text: str, types: frozenset[str]) -> Json:
         value = read_json(text)
     except NotJson:
         return _spelled_otherwise(text, types)
-    kind = _type_of(value)
+    kind = type_of(value)
     if not types or kind in types or (kind == "integer" and "number" in types):
         return value
     if isinstance(value, float) and "integer" in types and value.is_integer():
@@ -76,25 +71,9 @@ def _spelled_otherwise(text: str, types: frozenset[str]) -> Json:
     return text
 
 
-def _type_of(value: Json) -> str:
-    if value is None:
-        return "null"
-    kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-    return kinds[type(value)]
-
-
-def _resolved(reference: str, root: dict[str, Json]) -> Json:
-    if not reference.startswith("#"):
-        return None
-    here: Json = root
-    for step in reference.split("/")[1:]:
-        here = here.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(here, dict) else None
-    return here
-
-
-def _parsed(parameters: str) -> dict[str, Json]:
+def _parsed(parameters: str) -> Schema:
     try:
-        schema = json.loads(parameters)
-    except (ValueError, RecursionError):
+        schema = read_schema(parameters)
+    except UnreadableSchema:
         return {}
     return schema if isinstance(schema, dict) else {}

@@ -6,29 +6,40 @@ patterns, cannot be said here.
 
 from mlxk2.domain.text.calls.jsons import write_json
 from mlxk2.domain.text.grammar.lark import Grammar, in_order, one_of, quoted, schema_rule
-from mlxk2.domain.text.grammar.parameters import Schema, allowed_values, alone, parameters
-from mlxk2.ports.errors import ValidationError
+from mlxk2.domain.text.grammar.parameters import allowed_values, parameters
+from mlxk2.domain.text.grammar.parts import Parts
+from mlxk2.domain.text.json_schema import Json, Schema
 
 _SCALARS = ("integer", "number", "boolean", "null")
 
 
 def bare_object(grammar: Grammar, schema: Schema, quote: str) -> str:
     """`{key:value,…}` for a schema of an object."""
-    return _Values(grammar, quote, schema).object_of(schema)
+    return _Values(grammar, quote, schema).whole(schema)
 
 
 class _Values:
     def __init__(self, grammar: Grammar, quote: str, root: Schema) -> None:
         self._grammar = grammar
         self._quote = quote
-        self._root = root
+        self._parts = Parts(grammar, root)
         self._named: dict[str, str] = {}
+        self._undefined: list[str] = []
 
-    def object_of(self, schema: Schema) -> str:
+    def whole(self, schema: Schema) -> str:
+        """The object, and rules for all that it refers to, one after the other: references may form long chains."""
+        written = self._object_of(schema)
+        while self._undefined:
+            reference = self._undefined.pop()
+            self._grammar.define(self._named[reference], self._value(self._parts.target(reference)))
+        return written
+
+    def _object_of(self, schema: Schema) -> str:
         pairs = [(f"{quoted(f'{one.name}:')} {self._value(one.schema)}", one.required) for one in parameters(schema)]
         return f'"{{" {in_order(self._grammar, pairs, ",")} "}}"'
 
-    def _value(self, schema: Schema) -> str:
+    def _value(self, part: Json) -> str:
+        schema: Schema = part if isinstance(part, dict) else {}
         if isinstance(reference := schema.get("$ref"), str):
             return self._referred(reference)
         if allowed := allowed_values(schema):
@@ -36,40 +47,30 @@ class _Values:
         for key in ("anyOf", "oneOf"):
             branches = schema.get(key)
             if isinstance(branches, list) and branches:
-                return one_of([self._value(alone(branch, self._root)) for branch in branches])
+                return one_of([self._value(branch) for branch in branches])
         named = schema.get("type")
         kinds = named if isinstance(named, list) else [named]
-        return one_of([self._kind(str(kind), schema) for kind in kinds])
+        return one_of([self._kind(kind, schema) for kind in dict.fromkeys(map(str, kinds))])
 
     def _kind(self, kind: str, schema: Schema) -> str:
         if kind == "string":
             return f"{self._grammar.literal(self._quote)} {self._grammar.until(self._quote)}"
         if kind in _SCALARS:
-            return schema_rule({**schema, "type": kind})
+            return self._parts.once({**schema, "type": kind}, self._parts.json)
         if kind == "array":
-            item = self._grammar.rule("item", self._value(alone(schema.get("items"), self._root)))
+            item = self._grammar.rule("item", self._value(schema.get("items")))
             return f'"[" ({item} ("," {item})*)? "]"'
         if kind == "object" and schema.get("properties"):
-            return self.object_of(alone(schema, self._root))
-        if kind == "object":
-            return self._anything(only_objects=True)
-        return self._anything(only_objects=False)
+            return self._object_of(schema)
+        return self._anything(only_objects=kind == "object")
 
     def _referred(self, reference: str) -> str:
         if reference not in self._named:
-            self._named[reference] = name = self._grammar.reserve("referred")
-            self._grammar.define(name, self._value(self._resolved(reference)))
+            self._named[reference] = self._grammar.reserve("referred")
+            self._undefined.append(reference)
         return self._named[reference]
 
-    def _resolved(self, reference: str) -> Schema:
-        here: object = self._root
-        for step in reference.removeprefix("#").split("/")[1:]:
-            here = here.get(step) if isinstance(here, dict) else None
-        if not reference.startswith("#") or not isinstance(here, dict):
-            raise ValidationError(f"The schema of a tool refers to '{reference}', which is not in it; define it there")
-        return alone(here, self._root)
-
-    def _literal(self, value: object) -> str:
+    def _literal(self, value: Json) -> str:
         if isinstance(value, str):
             return self._grammar.literal(f"{self._quote}{value}{self._quote}")
         return quoted(write_json(value))

@@ -9,7 +9,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlxk2.domain.text.grammar.lark import GAP, Grammar, one_of, quoted, schema_rule
+from mlxk2.domain.text.grammar.lark import GAP, Grammar, one_of, quoted
 from mlxk2.domain.text.grammar.parameters import root_schema
 from mlxk2.domain.text.grammar.reasoning import HARMONY_ANALYSIS, HARMONY_FINAL, HARMONY_NEXT, reasoning
 from mlxk2.domain.text.grammar.spellings import (
@@ -133,7 +133,7 @@ def _llama(grammar: Grammar, wanted: Wanted, before: str, *, forced: bool, opene
     space = "/[ \\t\\r\\n]{0,8}/"
     heads = [quoted(json_head(tool, "parameters")) for tool in wanted.tools]
     terminals = "".join(f"HEAD_{place}: {space} {head}\n" for place, head in enumerate(heads))
-    first = one_of([f'HEAD_{place} {schema_rule(tool.schema)} "}}"' for place, tool in enumerate(wanted.tools)])
+    first = one_of([f'HEAD_{place} {grammar.json(tool.schema)} "}}"' for place, tool in enumerate(wanted.tools)])
     if forced:
         return grammar.structure(f"{before} ({first} {more} | {tagged})", terminals)
     keys = "name|type|function|parameters"
@@ -146,7 +146,7 @@ def _harmony(grammar: Grammar, wanted: Wanted, markers: Markers, *, forced: bool
     """One call ends the answer. What ends it is an end token of the model, and stands in no grammar."""
     heads = [f"<|channel|>commentary to=functions.{tool.name} <|constrain|>json<|message|>" for tool in wanted.tools]
     calls = one_of(
-        [f"{grammar.literal(head)} {schema_rule(tool.schema)}" for head, tool in zip(heads, wanted.tools, strict=True)]
+        [f"{grammar.literal(head)} {grammar.json(tool.schema)}" for head, tool in zip(heads, wanted.tools, strict=True)]
     )
     if forced:
         return grammar.structure(f"{reasoning(grammar, markers, opens_reasoning=False)} {calls}")

@@ -8,6 +8,9 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
+from mlxk2.domain.text.json_schema import Json, Schema
+from mlxk2.ports.checking import LONGEST_STRUCTURE
+from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import JSON_WHITESPACE, Structure
 
 GAP = "GAP"
@@ -15,12 +18,17 @@ GAP = "GAP"
 
 
 class Grammar:
-    """Collects rules. Methods give expressions to build further rules from; `special` is that of `Markers`."""
+    """Collects rules. Methods give expressions to build further rules from; `special` is that of `Markers`.
+
+    A grammar that grows longer than a structure may be is given up with a ValidationError, before it takes much room.
+    """
 
     def __init__(self, special: Sequence[tuple[str, int]]) -> None:
         self._ids = {text: token for text, token in special if text}
         self._specials = re.compile("|".join(re.escape(text) for text in sorted(self._ids, key=len, reverse=True)))
         self._rules: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._length = 0
 
     def literal(self, text: str) -> str:
         """Exactly this text, special tokens in it as such."""
@@ -50,12 +58,14 @@ class Grammar:
     def rule(self, stem: str, body: str, options: str = "") -> str:
         """A rule with this body, by its name; the same body is written once."""
         definition = f"{options}: {body}"
-        for name, known in self._rules.items():
-            if known == definition:
-                return name
-        name = f"{stem}_{len(self._rules)}"
-        self._rules[name] = definition
-        return name
+        if definition not in self._names:
+            self._names[definition] = name = self.reserve(stem)
+            self._keep(name, definition)
+        return self._names[definition]
+
+    def json(self, schema: Schema) -> str:
+        """A value in JSON that fits the schema."""
+        return self.rule("json", schema_rule(schema))
 
     def reserve(self, stem: str) -> str:
         """The name of a rule that is defined later, so that it can be used in itself."""
@@ -64,7 +74,16 @@ class Grammar:
         return name
 
     def define(self, name: str, body: str) -> None:
-        self._rules[name] = f": {body}"
+        self._keep(name, f": {body}")
+
+    def _keep(self, name: str, definition: str) -> None:
+        """Raises ValidationError as soon as it is certain that no engine will take the grammar."""
+        self._rules[name] = definition
+        self._length += len(definition)
+        if self._length > LONGEST_STRUCTURE:
+            raise ValidationError(
+                f"The schemas make a grammar of more than {LONGEST_STRUCTURE} characters; give fewer or simpler tools"
+            )
 
     def structure(self, start: str, terminals: str = "") -> Structure:
         rules = "".join(f"{name}{definition}\n" for name, definition in self._rules.items())
@@ -76,7 +95,7 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False) if text else ""
 
 
-def schema_rule(schema: object) -> str:
+def schema_rule(schema: Json) -> str:
     """A value that fits the JSON schema, with no more space between its parts than anywhere else."""
     if isinstance(schema, dict):
         given = schema.get("x-guidance", {})

@@ -3,9 +3,8 @@
 In harmony syntax the analysis channel takes that part, and the form goes into the final channel.
 """
 
-import json
-
 from mlxk2.domain.text.grammar.lark import GAP, Grammar, schema_rule
+from mlxk2.domain.text.json_schema import Json, UnreadableSchema, read_schema
 from mlxk2.ports.engine import Markers
 from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import Structure
@@ -20,7 +19,7 @@ JSON_OBJECT = Structure("json_schema", '{"type": "object"}')
 def after_reasoning(structure: Structure, markers: Markers, *, opens_reasoning: bool) -> Structure:
     """The structure, with whatever the model thinks before it. Unchanged for a model that has no marks for that.
 
-    Raises ValidationError for a JSON schema that is not JSON.
+    Raises ValidationError for a JSON schema that is not JSON, or nests too deep.
     """
     grammar = Grammar(markers.special)
     before = reasoning(grammar, markers, opens_reasoning=opens_reasoning)
@@ -49,11 +48,11 @@ def _inside(structure: Structure) -> str:
     return f"%lark {{\n{structure.text}\n}}"
 
 
-def _parsed(schema: str) -> object:
+def _parsed(schema: str) -> Json:
     try:
-        return json.loads(schema)
-    except (ValueError, RecursionError) as error:
-        raise ValidationError(f"The JSON schema is not JSON ({error}): correct it and ask again") from None
+        return read_schema(schema)
+    except UnreadableSchema as error:
+        raise ValidationError(f"The JSON schema cannot be used: it {error}; correct it and ask again") from None
 
 
 def _between_slashes(pattern: str) -> str:

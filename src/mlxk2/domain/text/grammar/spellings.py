@@ -5,11 +5,14 @@ Spellings are those of the models' chat templates, to the space: a model should 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from mlxk2.domain.text.calls.jsons import write_json
 from mlxk2.domain.text.grammar.bare_values import bare_object
-from mlxk2.domain.text.grammar.lark import Grammar, in_order, one_of, quoted, schema_rule
-from mlxk2.domain.text.grammar.parameters import Parameter, Schema, allowed_values, parameters
+from mlxk2.domain.text.grammar.lark import Grammar, in_order, one_of, quoted
+from mlxk2.domain.text.grammar.parameters import parameters
+from mlxk2.domain.text.grammar.parts import Parts
+from mlxk2.domain.text.json_schema import Schema
 
 _LINE = "\n"
 
@@ -47,7 +50,7 @@ class Spelling:
 
 def json_call(grammar: Grammar, tool: NamedSchema, key: str = "arguments") -> str:
     """`{"name": …, "arguments": {…}}`."""
-    return f'{grammar.literal(json_head(tool, key))} {schema_rule(tool.schema)} "}}"'
+    return f'{grammar.literal(json_head(tool, key))} {grammar.json(tool.schema)} "}}"'
 
 
 def json_head(tool: NamedSchema, key: str) -> str:
@@ -63,7 +66,7 @@ def _json_tools(grammar: Grammar, wanted: Wanted) -> str:
 def _kimi(grammar: Grammar, wanted: Wanted) -> str:
     calls = [
         f"{grammar.literal(f'<|tool_call_begin|>functions.{tool.name}:')} /[0-9]{{1,3}}/"
-        f" {grammar.literal('<|tool_call_argument_begin|>')} {schema_rule(tool.schema)}"
+        f" {grammar.literal('<|tool_call_argument_begin|>')} {grammar.json(tool.schema)}"
         f" {grammar.literal('<|tool_call_end|>')}"
         for tool in wanted.tools
     ]
@@ -71,7 +74,7 @@ def _kimi(grammar: Grammar, wanted: Wanted) -> str:
 
 
 def _mistral(grammar: Grammar, wanted: Wanted) -> str:
-    calls = [f"{grammar.literal(f'{tool.name}[ARGS]')} {schema_rule(tool.schema)}" for tool in wanted.tools]
+    calls = [f"{grammar.literal(f'{tool.name}[ARGS]')} {grammar.json(tool.schema)}" for tool in wanted.tools]
     return one_of(calls)
 
 
@@ -82,9 +85,10 @@ def _mistral_list(grammar: Grammar, wanted: Wanted) -> str:
 
 def _pythonic(grammar: Grammar, wanted: Wanted) -> str:
     def call(tool: NamedSchema) -> str:
+        parts = Parts(grammar, tool.schema)
         pairs = [
-            (f"{quoted(f'{parameter.name}=')} {schema_rule(parameter.schema)}", parameter.required)
-            for parameter in parameters(tool.schema)
+            (f"{quoted(f'{one.name}=')} {parts.once(one.schema, parts.json)}", one.required)
+            for one in parameters(tool.schema)
         ]
         return f"{quoted(tool.name + '(')} {in_order(grammar, pairs, ', ')} {quoted(')')}"
 
@@ -125,9 +129,11 @@ class _Tagged:
         return f"{calls}{more} {grammar.literal(self.block_end)}"
 
     def _call(self, grammar: Grammar, tool: NamedSchema) -> str:
+        parts = Parts(grammar, tool.schema)
+        write = partial(self._value, grammar, parts)
         values = [
             (
-                f"{grammar.literal(self.key.format(one.name) + self.value_line)} {self._value(grammar, one)}",
+                f"{grammar.literal(self.key.format(one.name) + self.value_line)} {parts.once(one.schema, write)}",
                 one.required,
             )
             for one in parameters(tool.schema)
@@ -135,21 +141,18 @@ class _Tagged:
         begin, end = grammar.literal(self.begin.format(tool.name)), grammar.literal(self.end)
         return f"{begin} {in_order(grammar, values, '')} {end}"
 
-    def _argument(self, grammar: Grammar, parameter: Parameter) -> str:
-        key = grammar.literal(self.key.format(parameter.name) + self.value_line)
-        return f"{key} {self._value(grammar, parameter)}"
-
-    def _value(self, grammar: Grammar, parameter: Parameter) -> str:
+    def _value(self, grammar: Grammar, parts: Parts, schema: Schema) -> str:
         """Texts stand for themselves, so that of their schema only the allowed values can be asked for."""
         end = grammar.literal(self.value_line + self.value_end)
-        allowed = allowed_values(parameter.schema)
+        allowed = parts.allowed(schema)
         if allowed:
             words = [value if isinstance(value, str) else write_json(value) for value in allowed]
             choice = one_of([grammar.literal(word) for word in words if word]) if any(words) else ""
             return f"{choice}{'?' if choice and '' in words else ''} {end}"
-        if not parameter.types or "string" in parameter.types:
+        types = parts.types(schema)
+        if not types or "string" in types:
             return grammar.until(self.value_end)
-        return f"{schema_rule(parameter.schema)} {end}"
+        return f"{parts.json(schema)} {end}"
 
 
 _QWEN = _Tagged("\n<function={}>", "\n<parameter={}>", "</parameter>", "\n</function>\n</tool_call>", value_line="\n")
