@@ -7,16 +7,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlxk2.adapters.worker.engine import WorkerEngine, WorkerLoader
 from mlxk2.adapters.worker.watchdog import Patience
-from mlxk2.ports.engine import Loading, LoadOptions, Stepped, Watch, unwatched
+from mlxk2.ports.engine import EngineStats, Loading, LoadOptions, Stepped, Watch, unwatched
 from mlxk2.ports.errors import EngineFailure, NotEnoughMemory, OperationError, ValidationError
 from mlxk2.ports.generation import Delta, Event, Finished, FinishReason, GenerationRequest
 from mlxk2.testing.contracts.engine import Listener, text_of
@@ -38,7 +39,7 @@ def load() -> Iterator[Load]:
         def load(
             location: str = "a model",
             *,
-            command: list[str] = SCRIPTED,
+            command: Sequence[str] = SCRIPTED,
             patience: Patience = CALM,
             watch: Watch = unwatched,
         ) -> WorkerEngine:
@@ -493,6 +494,100 @@ def _ends_with_its_parent(mark: Path, prompt: str, *options: str) -> bool:
     if not ended:
         os.kill(worker, signal.SIGKILL)
     return ended
+
+
+# Careless callers.
+
+
+def test_asking_from_a_sink_is_refused_with_the_next_step(load: Load) -> None:
+    engine = load()
+    refused: queue.SimpleQueue[OperationError] = queue.SimpleQueue()
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Finished):
+            for ask in (lambda: engine.tokenize("a"), lambda: engine.detokenize([1]), lambda: engine.render([])):
+                with pytest.raises(OperationError) as error:
+                    ask()
+                refused.put(error.value)
+
+    engine.start(request("hello"), sink)
+    messages = [refused.get(timeout=60).message for _ in range(3)]
+    assert all("hand the event to another thread and call from there" in message for message in messages)
+    assert [message.split()[8] for message in messages] == ["tokenize,", "detokenize,", "render,"]
+
+
+def test_the_numbers_in_a_sink_count_its_own_end(load: Load) -> None:
+    engine = load()
+    seen: queue.SimpleQueue[EngineStats] = queue.SimpleQueue()
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Finished):
+            seen.put(engine.stats())
+
+    engine.start(request("hello"), sink)
+    stats = seen.get(timeout=60)
+    assert (stats.prompt_tokens, stats.generated_tokens, stats.decoding) == (5, len("You asked: hello") + 1, 0)
+
+
+@pytest.mark.parametrize("exception", [RuntimeError, SystemExit])
+def test_a_watch_that_raises_harms_nobody_even_while_the_model_loads(
+    load: Load, exception: type[BaseException]
+) -> None:
+    def careless(what: Loading | Stepped) -> None:
+        raise exception(what)
+
+    engine = load(watch=careless)
+    assert answers(engine)
+    assert answers(engine)
+
+
+def test_a_sink_that_asks_the_program_to_end_ends_its_own_request_alone(load: Load) -> None:
+    engine = load()
+    engine.start(request("hello"), lambda _: sys.exit("enough"))
+    assert answers(engine)
+
+
+class Unreadable(GenerationRequest):
+    """A request that cannot even be looked at."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise SystemExit(name)
+
+
+def test_what_is_no_request_at_all_fails_alone(load: Load) -> None:
+    engine = load()
+    bystander = endless(engine)
+    assert "SystemExit" in Listener(engine, Unreadable((1,), 1)).failure().message
+    assert answers(engine)
+    assert not bystander.has_ended
+
+
+class Defective(Sequence[str]):
+    """A command that breaks whoever looks at it from the moment it is told to, as a defect of the program might."""
+
+    def __init__(self) -> None:
+        self.breaks = False
+
+    def __len__(self) -> int:
+        return len(SCRIPTED)
+
+    def __getitem__(self, place: Any) -> Any:
+        if self.breaks:
+            raise SystemExit("a defect")
+        return SCRIPTED[place]
+
+
+def test_a_defect_of_the_parents_own_thread_fails_those_who_wait_and_those_who_come_later(load: Load) -> None:
+    command = Defective()
+    engine = load(command=command)
+    Listener(engine, request("!exit 1")).failure()
+    command.breaks = True
+    assert "SystemExit: a defect" in Listener(engine, request("hello")).failure().message
+    assert "closed" in Listener(engine, request("hello")).failure().message
+    with pytest.raises(EngineFailure, match="closed"):
+        engine.tokenize("hello")
+    assert engine.stats().waiting == 0
+    engine.close()
 
 
 # Many requests and slow readers.

@@ -7,12 +7,14 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from mlxk2.adapters.worker.wire import Body
 from mlxk2.ports.engine import RequestId
 from mlxk2.ports.errors import Mlxk2Error
 from mlxk2.ports.generation import Delta, Event, Failed, Finished, FinishReason, GenerationRequest, Sink
+
+T = TypeVar("T")
 
 
 class _Answering:
@@ -127,10 +129,10 @@ class Ledger:
             self.refuse(call_id, error)
 
 
-def tell(sink: Sink, event: Event) -> bool:
-    """Whether the sink took it: one that raises ends its own request and no other."""
+def tell(listener: Callable[[T], None], what: T) -> bool:
+    """Whether the sink or watch took it: one that raises, whatever it is, harms nobody else."""
     try:
-        sink(event)
-    except Exception:  # noqa: BLE001 - somebody else's code
+        listener(what)
+    except BaseException:  # noqa: BLE001 - somebody else's code
         return False
     return True

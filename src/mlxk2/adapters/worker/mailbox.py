@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Lock
 
 Work = Callable[[], None]
@@ -32,23 +32,19 @@ class Mailbox:
         if not taken:
             work()
 
-    def take(self) -> list[Work]:
-        """Everything that was posted, in order."""
-        with self._lock:
-            return self._empty()
+    def take(self) -> Iterator[Work]:
+        """What is there now, in order and one by one: what is not reached stays."""
+        for _ in range(len(self._work)):
+            with self._lock:
+                work = self._work.popleft()
+                if not self._work:
+                    os.read(self._bell, 1)
+            yield work
 
     def close(self) -> list[Work]:
         """The owner's last look; what is posted later is done by whoever posts it."""
         with self._lock:
             self._closed = True
-            rest = self._empty()
             os.close(self._bell)
             os.close(self._ringer)
-            return rest
-
-    def _empty(self) -> list[Work]:
-        work = list(self._work)
-        if work:
-            os.read(self._bell, 1)
-            self._work.clear()
-        return work
+            return list(self._work)

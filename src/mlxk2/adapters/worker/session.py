@@ -12,7 +12,7 @@ from typing import Literal
 from mlxk2 import __version__
 from mlxk2.adapters.worker import protocol
 from mlxk2.adapters.worker.child import Child
-from mlxk2.adapters.worker.ledger import Ledger
+from mlxk2.adapters.worker.ledger import Ledger, tell
 from mlxk2.adapters.worker.watchdog import Patience, Watchdog
 from mlxk2.adapters.worker.wire import BrokenStream, Packet, frame
 from mlxk2.ports.engine import EngineInfo, EngineStats, Loading, Stepped, Watch
@@ -39,7 +39,7 @@ class Session:
     ) -> None:
         try:
             self.child = Child(command)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise Refused(OperationError(f"The model's process cannot be started: {error}")) from error
         self.info: EngineInfo | None = None
         self.stats = EngineStats()
@@ -112,7 +112,7 @@ class Session:
 
     def _on_loading(self, packet: Packet) -> None:
         self._watchdog.progressed(time.monotonic())
-        self._watch(Loading(protocol.stage.read(packet.body)))
+        tell(self._watch, Loading(protocol.stage.read(packet.body)))
 
     def _on_loaded(self, packet: Packet) -> None:
         self.info, self.stats = protocol.loaded.read(packet.body)
@@ -135,7 +135,7 @@ class Session:
                 self.child.send(frame(protocol.CANCEL, request_id))
         if body.busy is not None:
             self._busy = body.busy
-            self._watch(Stepped(body.busy))
+            tell(self._watch, Stepped(body.busy))
         self._watchdog.progressed(time.monotonic())
 
     def _on_answer(self, packet: Packet) -> None:
