@@ -1,5 +1,6 @@
 """What the scripted engine does beyond the contract: its scripts, its made-up numbers, and breaking on demand."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -89,6 +90,35 @@ def test_what_a_script_raises_is_the_failure_of_its_request_alone() -> None:
         assert isinstance(listeners[1].failure(), NotEnoughMemory)
         assert isinstance(listeners[2].failure(), EngineFailure)
         assert [listener.finished() and listener.text for listener in listeners[::3]] == ["fine", "fine"]
+
+
+def test_a_script_that_asks_the_program_to_end_fails_its_request_alone() -> None:
+    def script(prompt: str) -> str:
+        return prompt if prompt == "stay" else sys.exit(prompt)
+
+    with closing(MemoryEngine(script)) as engine:
+        assert isinstance(Listener(engine, asking("leave")).failure(), EngineFailure)
+        assert said(engine, asking("stay")) == "stay"
+
+
+class Unanswerable(list[int]):
+    """Steps at which an engine breaks, of which it finds out in the third that nobody can say."""
+
+    def __contains__(self, step: object) -> bool:
+        if step == 3:
+            raise SystemExit("nobody knows")
+        return False
+
+
+def test_whatever_breaks_the_engine_itself_fails_those_who_wait_and_those_who_come_later() -> None:
+    engine = MemoryEngine(
+        lambda prompt: prompt, info=replace(MEMORY_INFO, max_rows=1), manner=Manner(broken_steps=Unanswerable())
+    )
+    running, waiting = Listener(engine, asking("abcdef")), Listener(engine, asking("xyz"))
+    assert "broke: nobody knows; load the model again" in running.failure().message
+    assert isinstance(waiting.failure(), EngineFailure)
+    assert "closed" in Listener(engine, asking("later")).failure().message
+    engine.close()
 
 
 def test_it_breaks_at_the_steps_it_is_told_to_and_goes_on() -> None:

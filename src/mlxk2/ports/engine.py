@@ -122,7 +122,10 @@ class Stepped:
 
 
 Watch = Callable[[Loading | Stepped], None]
-"""Follows an engine, from its own thread: while it loads, and after each of its steps."""
+"""Follows an engine, from its own thread: while it loads, and after each of its steps.
+
+It returns at once and raises nothing; one that raises after a step harms nobody.
+"""
 
 
 def unwatched(_: Loading | Stepped) -> None:
@@ -130,11 +133,19 @@ def unwatched(_: Loading | Stepped) -> None:
 
 
 class Engine(Protocol):
-    """One loaded model. Calls come from any thread and never wait for other requests to be answered."""
+    """One loaded model. Calls come from any thread and never wait for other requests to be answered.
+
+    From within a sink or a watch, `render`, `tokenize` and `detokenize` may raise `errors.OperationError`: the answer
+    of an engine in another process would come through the very thread that waits for it.
+    """
 
     def info(self) -> EngineInfo: ...
 
-    def stats(self) -> EngineStats: ...
+    def stats(self) -> EngineStats:
+        """What is known at once: those of an engine in another process are a second old at most while it works.
+
+        Whoever is told that a request has ended finds it counted.
+        """
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), options: RenderOptions = RenderOptions()

@@ -57,11 +57,11 @@ class Batch:
         for row in self._rows:
             self._advance(row)
 
-    def end(self, arrivals: Iterable[Row]) -> None:
-        """The engine closes: nobody is answered any more."""
+    def end(self, arrivals: Iterable[Row], error: Mlxk2Error | None) -> None:
+        """Nobody is answered any more: the engine closes, or it broke with that error."""
         sound = [row for row in arrivals if self._is_sound(row)]
         for row in (*self._rows, *self._waiting, *sound):
-            self._end(row, row.finished(FinishReason.CANCELLED))
+            self._end(row, row.finished(FinishReason.CANCELLED) if error is None else Failed(error))
 
     def stats(self, arrivals: int) -> EngineStats:
         """`arrivals` requests have been started since the last step."""
@@ -88,8 +88,11 @@ class Batch:
             check_request(row.request, self._info)
         except Mlxk2Error as error:
             _tell(row, Failed(error))
-            return False
-        return True
+        except BaseException as error:  # noqa: BLE001 - it is no request at all, and nobody else's fault
+            _tell(row, Failed(EngineFailure(f"The request cannot be read: {error}")))
+        else:
+            return True
+        return False
 
     def _begin(self, row: Row) -> None:
         request, context = row.request, self._info.context_length
@@ -98,7 +101,7 @@ class Batch:
             answer = self._scripts.answer(request, limit)
         except Mlxk2Error as error:
             _tell(row, Failed(error))
-        except Exception as error:  # noqa: BLE001 - a script that fails fails its request and no other
+        except BaseException as error:  # noqa: BLE001 - a script that fails fails its request and no other
             _tell(row, Failed(EngineFailure(f"The script of this MemoryEngine failed: {error}")))
         else:
             row.begin(answer, limit, self._prefixes.cached(request.prompt))
@@ -137,7 +140,7 @@ def _tell(row: Row, event: Event) -> bool:
     """Whether the sink took it; one that raises hears nothing more."""
     try:
         row.sink(event)
-    except Exception:  # noqa: BLE001 - the port: a sink that raises ends its own request and no other
+    except BaseException:  # noqa: BLE001 - the port: a sink that raises ends its own request and no other
         return False
     return True
 

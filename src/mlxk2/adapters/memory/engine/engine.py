@@ -56,7 +56,8 @@ class MemoryEngine:
     def load(self, options: LoadOptions, watch: Watch = unwatched) -> None:
         """Begin anew with these options, as a model that is loaded again: closed before, open afterwards."""
         self.close()
-        watch(Loading("reading the script"))
+        with contextlib.suppress(Exception):
+            watch(Loading("reading the script"))
         self._open(options, watch)
 
     def info(self) -> EngineInfo:
@@ -130,13 +131,23 @@ class MemoryEngine:
         self._condition.notify_all()
 
     def _serve(self) -> None:
-        while self._has_work():
-            with self._condition:
-                arrivals, self._arrivals = self._arrivals, []
-                cancelled, self._cancelled = self._cancelled, set()
-            self._batch.step(arrivals, cancelled)
+        broken: EngineFailure | None = None
+        try:
+            while self._has_work():
+                self._turn()
+        except BaseException as error:  # noqa: BLE001 - nobody may wait for ever, whatever it is
+            broken = EngineFailure(f"The engine broke: {error or type(error).__name__}; load the model again")
+        with self._condition:
+            self.closed = True
+        self._batch.end(self._arrivals, broken)
+
+    def _turn(self) -> None:
+        with self._condition:
+            arrivals, self._arrivals = self._arrivals, []
+            cancelled, self._cancelled = self._cancelled, set()
+        self._batch.step(arrivals, cancelled)
+        with contextlib.suppress(BaseException):  # whoever watches does not stop what is watched
             self._watch(Stepped(self._batch.busy))
-        self._batch.end(self._arrivals)
 
     def _has_work(self) -> bool:
         """Waits until there is some, or until the engine is closed, which ends it all."""

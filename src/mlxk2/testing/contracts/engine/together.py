@@ -1,12 +1,15 @@
 """Many requests at once: nobody notices the others."""
 
+import queue
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from mlxk2.ports.conversation import Message
-from mlxk2.ports.engine import Engine, LoadOptions, unwatched
+from mlxk2.ports.engine import Engine, LoadOptions, Stepped, unwatched
+from mlxk2.ports.errors import OperationError
 from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest, PromptProgress, Sampling
 from mlxk2.testing.contracts.engine.fixtures import EngineFixtures, Load
 from mlxk2.testing.contracts.engine.listening import Listener, all_answered, answered, eventually
@@ -92,6 +95,25 @@ class Together(EngineFixtures):
         engine.start(mixed[0], sink)
         assert come.wait(60)
         assert later[0].finished().generated_tokens == 5
+
+    @pytest.mark.parametrize("place", ["sink", "watch"])
+    def test_whoever_asks_the_engine_from_its_own_thread_is_answered_or_refused(
+        self, load: Load, mixed: list[GenerationRequest], question: str, place: str
+    ) -> None:
+        loaded: queue.SimpleQueue[Engine] = queue.SimpleQueue()
+        told: queue.SimpleQueue[list[bool]] = queue.SimpleQueue()
+        asked = threading.Event()
+
+        def ask(what: object) -> None:
+            if isinstance(what, (Finished, Stepped)) and not asked.is_set():
+                asked.set()
+                told.put(_answers(loaded.get(), question))
+
+        engine = load(LoadOptions(), ask if place == "watch" else unwatched)
+        loaded.put(engine)
+        engine.start(mixed[0], ask if place == "sink" else lambda _: None)
+        assert told.get(timeout=60)[:2] == [True, True]
+        answered(engine, mixed[0])
 
     @pytest.mark.parametrize("kind", [PromptProgress, Delta, Finished])
     def test_a_sink_that_raises_ends_its_own_request_and_no_other(
@@ -183,6 +205,26 @@ class _Ordered(Listener):
         if isinstance(event, Finished):
             self._open.discard(self._place)
         super().hear(event)
+
+
+def _answers(engine: Engine, question: str) -> list[bool]:
+    """Which questions an engine answers here and now; it may refuse those that take it time."""
+    questions: list[Callable[[], object]] = [
+        engine.info,
+        engine.stats,
+        lambda: engine.render([Message("user", question)]),
+        lambda: engine.tokenize(question),
+        lambda: engine.detokenize([1]),
+    ]
+    return [_is_answered(ask) for ask in questions]
+
+
+def _is_answered(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except OperationError:
+        return False
+    return True
 
 
 def _at_work(engine: Engine) -> int:

@@ -1,10 +1,14 @@
 """Following an engine: while it loads, and turn by turn."""
 
 import threading
+from dataclasses import replace
 
-from mlxk2.ports.engine import Loading, LoadOptions, Stepped
+import pytest
+
+from mlxk2.ports.engine import Loading, LoadOptions, Stepped, unwatched
 from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest
 from mlxk2.testing.contracts.engine.fixtures import EngineFixtures, Load
+from mlxk2.testing.contracts.engine.listening import Listener, all_answered
 
 
 class _Log:
@@ -55,3 +59,28 @@ class Watching(EngineFixtures):
             ended += isinstance(what, Finished)
             if isinstance(what, Stepped):
                 assert what.busy <= 3 - ended
+
+    def test_a_watch_that_raises_after_a_step_harms_nobody(
+        self, load: Load, mixed: list[GenerationRequest], quiet: list[str]
+    ) -> None:
+        def careless(what: Loading | Stepped) -> None:
+            if isinstance(what, Stepped):
+                raise RuntimeError("a careless watch")
+
+        engine = load(LoadOptions(), careless)
+        for _ in range(2):
+            assert [answer.text for answer in all_answered(engine, mixed[:3])] == quiet[:3]
+
+    @pytest.mark.parametrize("careless", ["sink", "watch"])
+    def test_nobody_waits_for_ever_whatever_is_raised(
+        self, load: Load, mixed: list[GenerationRequest], endless: GenerationRequest, careless: str
+    ) -> None:
+        def leave(what: object) -> None:
+            if isinstance(what, (Delta, Stepped)):
+                raise SystemExit
+
+        engine = load(LoadOptions(), leave if careless == "watch" else unwatched)
+        running = Listener(engine, replace(endless, max_tokens=50))
+        engine.start(mixed[0], leave)
+        running.end()
+        Listener(engine, mixed[1]).end()
