@@ -32,6 +32,7 @@ class Batch:
         self._is_batched = len(self.rows) > 1
         self._sampler = BatchSampler(self.rows)
         self._tokens = mx.array([row.tokens[-1] for row in self.rows])
+        self._told: set[Row] = set()
         drawn = self._compute(first=True)
         self._tokens, self._chances = drawn.tokens, drawn.blocks()
 
@@ -39,16 +40,23 @@ class Batch:
         """Set the next step going and return the tokens of the last, one for each row."""
         drawn = self._compute(first=False)
         taken = self.read(text)
-        self._tokens, self._chances = drawn.tokens, drawn.blocks()
+        self._tokens, self._chances, self._told = drawn.tokens, drawn.blocks(), set()
+        return taken
+
+    def tell(self, text: Callable[[int], str]) -> list[Taken]:
+        """The tokens that the next step would return, now."""
+        taken = self.read(text)
+        self._told = set(self.rows)
         return taken
 
     def read(self, text: Callable[[int], str]) -> list[Taken]:
-        """The tokens that no step has returned yet; after a step that raised they are good still, if readable."""
+        """The tokens that nobody has been told yet; after a step that raised they are good still, if readable."""
         values: Any = self._tokens.tolist()
         known: dict[Row, TokenLogprobs] = {}
         for block in self._chances:
             known.update(block.read(text))
-        return [(row, int(token), known.get(row)) for row, token in zip(self.rows, values, strict=True)]
+        pairs = zip(self.rows, values, strict=True)
+        return [(row, int(token), known.get(row)) for row, token in pairs if row not in self._told]
 
     def join(self, other: "Batch") -> None:
         """Take the other's rows in; it must not be used afterwards."""
@@ -59,6 +67,7 @@ class Batch:
         kv.extend(self._caches, other._caches)
         self._tokens = mx.concatenate([self._tokens, other._tokens])
         self._chances += other._chances
+        self._told |= other._told
         self._set_rows(self.rows + other.rows)
 
     def keep(self, stays: Callable[[Row], bool]) -> None:

@@ -41,7 +41,7 @@ class MlxEngine:
         self._compilers = Compilers()
         self._watch = watch
         ready: Future[Core] = Future()
-        make = lambda: Core(load, options, machine, lambda stage: watch(Loading(stage)))  # noqa: E731 - for its thread
+        make = lambda: Core(load, options, machine, lambda stage: self._tell(Loading(stage)))  # noqa: E731 - for its thread
         self._thread = threading.Thread(target=self._work, args=(make, ready), name="mlx-engine", daemon=True)
         self._thread.start()
         try:
@@ -74,7 +74,7 @@ class MlxEngine:
             check_request(request, self._core.info)
         except Mlxk2Error as error:
             failed = Failed(error)  # the name of a caught exception does not outlive its block
-            self._post(lambda: _tell(sink, failed), otherwise=lambda: _tell(sink, failed))
+            self._post(lambda: _say(sink, failed), otherwise=lambda: _say(sink, failed))
             return request_id
         row = Row(request_id, request, sink, limit=self._core.limit(request))
         self._post(lambda: self._begin(row), otherwise=lambda: row.fail(EngineFailure(_CLOSED)))
@@ -126,12 +126,16 @@ class MlxEngine:
             core.close()
             end_streams()
 
+    def _tell(self, seen: Loading | Stepped) -> None:
+        """Whoever watches does not stop what is watched."""
+        with suppress(Exception):
+            self._watch(seen)
+
     def _serve(self, core: Core) -> None:
         with wired_memory():
             while self._do_jobs(core):
                 core.turn()
-                with suppress(Exception):  # whoever watches does not stop what is watched
-                    self._watch(Stepped(core.busy + len(self._compiling)))
+                self._tell(Stepped(core.busy + len(self._compiling)))
         for row in [*core.rows, *self._compiling.values()]:
             row.finish(FinishReason.CANCELLED)
 
@@ -191,6 +195,6 @@ class MlxEngineLoader:
         return MlxEngine(lambda: load_model(location, options, self._machine), options, self._machine, watch)
 
 
-def _tell(sink: Sink, event: Failed) -> None:
+def _say(sink: Sink, event: Failed) -> None:
     with suppress(Exception):  # a sink that raises harms nobody but itself, and this was its last event
         sink(event)

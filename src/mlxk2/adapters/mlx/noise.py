@@ -20,6 +20,7 @@ def gumbel(tokens: Any, first_key: Any, second_key: Any) -> Any:
     word = (word ^ (word >> 16)) * mx.array(_FIRST, dtype=mx.uint32) + second_key
     word = (word ^ (word >> 15)) * mx.array(_SECOND, dtype=mx.uint32)
     word = word ^ (word >> 16)
-    # Precise near 0, where the largest noise comes from; 1 gives minus infinity, which harms nobody.
     uniform = word.astype(mx.float32) * 2.0**-32 + 2.0**-33
-    return -mx.log(-mx.log1p(-uniform))
+    # An exponential variate, -log(1 - u), which is u where 1 - u rounds to 1: the largest noise comes from there.
+    # At the other end it is infinite, and the noise minus infinity, which harms nobody. (log1p takes far longer.)
+    return -mx.log(mx.maximum(-mx.log(1 - uniform), uniform))

@@ -71,12 +71,18 @@ class Prefill:
         self.rows.append(row)
         row.progress()
 
-    def next_groups(self, *, others_decode: bool) -> list[list[Row]]:
-        """The rows that the next pieces are for: short prompts that fit into one together, and one long prompt."""
+    def next_short_group(self, *, others_decode: bool) -> list[Row]:
+        """Prompts that fit into one piece together; empty when there is none that fits alone."""
         piece = self._pace(others_decode=others_decode).piece
-        short = [row for row in self.rows if self._next_stop(row) == row.unprocessed <= piece]
-        long = [row for row in self.rows if row not in short]
-        return [group for group in (self._fitting(short, piece), long[:1]) if group]
+        return self._fitting([row for row in self.rows if self._is_short(row, piece)], piece)
+
+    def next_long(self, *, others_decode: bool) -> list[Row]:
+        """The first of the prompts that take several pieces, alone."""
+        piece = self._pace(others_decode=others_decode).piece
+        return [row for row in self.rows if not self._is_short(row, piece)][:1]
+
+    def _is_short(self, row: Row, piece: int) -> bool:
+        return self._next_stop(row) == row.unprocessed <= piece
 
     def _fitting(self, rows: Sequence[Row], piece: int) -> list[Row]:
         """From the first on, as many as the padded piece has room for; a row that must go alone does."""

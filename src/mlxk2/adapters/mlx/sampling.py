@@ -6,7 +6,7 @@ mlx-lm's do; since each keeps some of the most probable tokens, what passes them
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from mlxk2.adapters.mlx.chances import Chances, chances_of
 from mlxk2.adapters.mlx.noise import gumbel
 from mlxk2.adapters.mlx.penalties import Penalties
 from mlxk2.adapters.mlx.row import Row
-from mlxk2.adapters.mlx.structures import forbid
+from mlxk2.adapters.mlx.structures import forbid, penalties_by_byte
 from mlxk2.ports.generation import Sampling
 
 _WIDTHS = (32, 128, 1024)
@@ -42,6 +42,7 @@ class BatchSampler:
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
         self.structured = [i for i, row in enumerate(rows) if row.matcher]
+        self._by_byte = penalties_by_byte() if self.structured else None
         self._penalties = Penalties(rows)
         self._asking = [i for i, row in enumerate(rows) if row.request.logprobs is not None]
         kinds: dict[tuple[Callable[..., Any], int], list[int]] = {}
@@ -59,7 +60,7 @@ class BatchSampler:
         if self.structured:
             rows = mx.array(self.structured)
             allowed = [matcher.allowed() for i in self.structured if (matcher := self.rows[i].matcher)]
-            logits[rows] = forbid(logits[rows], allowed)
+            logits[rows] = forbid(logits[rows], allowed, self._by_byte)
         tokens = self._draw(logits)
         chances = chances_of(raw, tokens, [self.rows[i] for i in self._asking], self._asking) if self._asking else None
         return Drawn(tokens, chances)
@@ -75,20 +76,18 @@ class BatchSampler:
 
 
 class _Group:
-    """Rows that are drawn in the same way, with their parameters as columns."""
+    """Rows that are drawn in the same way, with their parameters as columns; None where no row asks for it."""
 
     def __init__(self, indices: Sequence[int], rows: Sequence[Row], width: int) -> None:
-        import mlx.core as mx
-
         self.indices = indices
+        self.width = width
         self._rows = [rows[i] for i in indices]
         samplings = [row.request.sampling for row in self._rows]
-        self.width = width
-        self.temperature = mx.array([[sampling.temperature or 1.0] for sampling in samplings])
+        self.temperature = _column(sampling.temperature or 1.0 for sampling in samplings)
         # A sum of rounded probabilities may reach 1 before the last token: top-p 1 is off, not 1.
-        self.top_p = mx.array([[sampling.top_p if sampling.top_p < 1 else math.inf] for sampling in samplings])
-        self.top_k = mx.array([[sampling.top_k or 2**31 - 1] for sampling in samplings])
-        self.log_min_p = mx.array([[math.log(s.min_p) if s.min_p else -math.inf] for s in samplings])
+        self.top_p = _asked((s.top_p if s.top_p < 1 else math.inf for s in samplings), math.inf)
+        self.top_k = _asked((sampling.top_k or math.inf for sampling in samplings), math.inf)
+        self.log_min_p = _asked((math.log(s.min_p) if s.min_p else -math.inf for s in samplings), -math.inf)
 
     def keys(self) -> tuple[Any, Any]:
         """Two columns of fresh random words, two of each row's own."""
@@ -98,13 +97,27 @@ class _Group:
         return keys[:, :1], keys[:, 1:]
 
 
+def _column(values: Iterable[float]) -> Any:
+    import mlx.core as mx
+
+    return mx.array([[value] for value in values], dtype=mx.float32)
+
+
+def _asked(values: Iterable[float], off: float) -> Any:
+    """A column, or None when every value is `off`."""
+    known = list(values)
+    return None if all(value == off for value in known) else _column(known)
+
+
 def _way(sampling: Sampling) -> tuple[Callable[[Any, _Group], Any], int]:
     """How to draw, and among how many of the most probable tokens if that is known; 0 stands for the vocabulary."""
     if sampling.temperature == 0:
         return _greedy, 0
     if 0 < sampling.top_k <= _WIDTHS[-1]:
         return _narrow, next(width for width in _WIDTHS if sampling.top_k <= width)
-    return (_wide if sampling.top_p < 1 or sampling.top_k else _unsorted), 0
+    if sampling.top_k:
+        return _wide, 0
+    return (_nucleus, _WIDTHS[-1]) if sampling.top_p < 1 else (_unsorted, 0)
 
 
 def _greedy(logits: Any, _: _Group) -> Any:
@@ -117,47 +130,68 @@ def _unsorted(logits: Any, group: _Group) -> Any:
     """Neither top-p nor top-k: every token keeps its place."""
     import mlx.core as mx
 
-    logits = logits - mx.max(logits, axis=-1, keepdims=True)
-    passes = logits >= group.log_min_p
-    return mx.argmax(_scores(logits, passes, mx.arange(logits.shape[-1])[None], group), axis=-1)
+    noise = gumbel(mx.arange(logits.shape[-1])[None], *group.keys())
+    scores = logits / group.temperature + noise
+    if group.log_min_p is not None:
+        top = mx.max(logits, axis=-1, keepdims=True)
+        scores = mx.where(logits - top >= group.log_min_p, scores, -math.inf)
+    return mx.argmax(scores, axis=-1)
 
 
 def _narrow(logits: Any, group: _Group) -> Any:
     """Every row has a small top-k: the rest of the vocabulary needs no order."""
-    import mlx.core as mx
-
-    width = min(group.width, logits.shape[-1])
-    some = mx.argpartition(-logits, kth=width - 1, axis=-1)[:, :width]
-    order = mx.argsort(-mx.take_along_axis(logits, some, axis=-1), axis=-1)
-    return _filtered(logits, mx.take_along_axis(some, order, axis=-1), group)
+    return _drawn(logits, _most_probable(logits, group.width), group.keys(), group)
 
 
 def _wide(logits: Any, group: _Group) -> Any:
     import mlx.core as mx
 
-    return _filtered(logits, mx.argsort(-logits, axis=-1), group)
+    return _drawn(logits, mx.argsort(-logits, axis=-1), group.keys(), group)
 
 
-def _filtered(logits: Any, tokens: Any, group: _Group) -> Any:
-    """One of `tokens` (rows by width, most probable first) that passes the filters."""
+def _nucleus(logits: Any, group: _Group) -> Any:
+    """Top-p alone: few tokens hold its probability as a rule, and where they do not, the row's vocabulary is sorted."""
     import mlx.core as mx
 
+    keys = group.keys()
+    some = _most_probable(logits, group.width)
     total = mx.logsumexp(logits, axis=-1, keepdims=True)
-    logprobs = mx.take_along_axis(logits, tokens, axis=-1) - total
-    probabilities = mx.exp(logprobs)
-    before = mx.cumsum(probabilities, axis=-1) - probabilities
-    top = logprobs[:, :1]
-    passes = (before < group.top_p) & (logprobs >= top + group.log_min_p)
-    passes = passes & (mx.arange(tokens.shape[-1])[None] < group.top_k)
-    place = mx.argmax(_scores(logprobs - top, passes, tokens, group), axis=-1, keepdims=True)
-    return mx.take_along_axis(tokens, place, axis=-1)[:, 0]
+    held = mx.sum(mx.exp(mx.take_along_axis(logits, some, axis=-1) - total), axis=-1, keepdims=True)
+    tokens = _drawn(logits, some, keys, group, total)
+    short: Any = (held < group.top_p)[:, 0].tolist()
+    if some.shape[-1] < logits.shape[-1] and any(short):
+        sorted_all = _drawn(logits, mx.argsort(-logits, axis=-1), keys, group, total)
+        tokens = mx.where(mx.array(short), sorted_all, tokens)
+    return tokens
 
 
-def _scores(logprobs: Any, passes: Any, tokens: Any, group: _Group) -> Any:
-    """The largest is the one that is drawn; minus infinity for what does not pass."""
+def _most_probable(logits: Any, width: int) -> Any:
+    """The ids of the `width` most probable tokens, best first."""
     import mlx.core as mx
 
-    return mx.where(passes, logprobs / group.temperature + gumbel(tokens, *group.keys()), -math.inf)
+    width = min(width, logits.shape[-1])
+    some = mx.argpartition(-logits, kth=width - 1, axis=-1)[:, :width]
+    order = mx.argsort(-mx.take_along_axis(logits, some, axis=-1), axis=-1)
+    return mx.take_along_axis(some, order, axis=-1)
+
+
+def _drawn(logits: Any, tokens: Any, keys: tuple[Any, Any], group: _Group, total: Any = None) -> Any:
+    """One of `tokens` (rows by width, most probable first) that passes the filters; `total` if it is known."""
+    import mlx.core as mx
+
+    known = mx.take_along_axis(logits, tokens, axis=-1)
+    scores = known / group.temperature + gumbel(tokens, *keys)
+    if group.top_p is not None:
+        total = mx.logsumexp(logits, axis=-1, keepdims=True) if total is None else total
+        probabilities = mx.exp(known - total)
+        before = mx.cumsum(probabilities, axis=-1) - probabilities
+        scores = mx.where(before < group.top_p, scores, -math.inf)
+    if group.log_min_p is not None:
+        scores = mx.where(known - known[:, :1] >= group.log_min_p, scores, -math.inf)
+    if group.top_k is not None:
+        scores = mx.where(mx.arange(tokens.shape[-1])[None] < group.top_k, scores, -math.inf)
+    place = mx.argmax(scores, axis=-1, keepdims=True)
+    return mx.take_along_axis(tokens, place, axis=-1)[:, 0]
 
 
 def _inverse(order: Sequence[int]) -> list[int]:

@@ -1,12 +1,13 @@
 """The turns of an engine: who waits, whose prompt is processed, who decodes, and what becomes of them on a failure.
 
-Everything here runs in the thread that owns MLX. A turn is one step of those who decode and one piece of prompts, so
+Everything here runs in the thread that owns MLX. A turn is a few pieces of prompts and one step of those who decode, so
 that a newcomer waits for neither a quota of steps nor a long prompt. What is wrong with one row ends that row. A step
 that raises ends nobody at first: the caches are lost, the tokens are not, and each row's are processed again, alone,
 which finds the one at fault. If the next step raises as well, or two rows in a row that are alone, then the rows are
 not to blame, and the model is loaded again.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 from mlxk2.adapters.mlx import caches as kv
 from mlxk2.adapters.mlx.batch import Batch, Taken
 from mlxk2.adapters.mlx.loading import LoadedModel
-from mlxk2.adapters.mlx.prefill import Prefill
+from mlxk2.adapters.mlx.prefill import BUSY_SECONDS, Prefill
 from mlxk2.adapters.mlx.prefix_cache import PrefixStore
 from mlxk2.adapters.mlx.row import Row
 from mlxk2.adapters.mlx.text import new_detokenizer
@@ -81,9 +82,9 @@ class Scheduler:
         self._counters.steps += 1
         try:
             self._drop_the_done()
-            self._decode()
             self._admit()
             self._process_prompts()
+            self._decode()
         except StepFailed:
             raise
         except BaseException as error:  # noqa: BLE001 - wherever it comes from, nobody may wait for ever
@@ -97,7 +98,7 @@ class Scheduler:
             try:
                 self.batch.keep(lambda row: not row.done)
             except BaseException as error:  # noqa: BLE001 - the caches are lost, as after a step that raised
-                self._save_rows(error)
+                self._lose_batch(error)
         if self.batch and not self.batch.rows:
             self.batch = None
 
@@ -107,7 +108,7 @@ class Scheduler:
         try:
             taken = self.batch.step(self._text)
         except BaseException as error:  # noqa: BLE001 - whatever MLX or the model raises, the rows are worth saving
-            self._save_rows(error)
+            self._lose_batch(error)
             return
         self._step_failed = False
         self._failed_alone = 0
@@ -154,38 +155,54 @@ class Scheduler:
             self._counters.cached += row.cached
 
     def _process_prompts(self) -> None:
-        others = self.batch is not None
-        for group in self.prefill.next_groups(others_decode=others):
-            try:
-                newcomers = self.prefill.process(group, others_decode=others)
-            except BaseException as error:  # noqa: BLE001 - the rows are told
-                self._retry_alone(group, error)
-                continue
-            self._failed_alone = 0
-            if newcomers:
-                self._take_in(newcomers)
+        """Groups of short prompts while there is time, and one piece of a long one; then those who are ready join.
 
-    def _take_in(self, newcomers: Batch) -> None:
-        if self.batch is None:
-            self.batch = newcomers
-            return
+        Joining copies the whole batch: many at once are cheaper than one by one. Nobody waits for that with a first
+        token.
+        """
+        started = time.perf_counter()
+        others = self.batch is not None
+        newcomers: Batch | None = None
+        while group := self.prefill.next_short_group(others_decode=others):
+            newcomers = self._joined(newcomers, self._processed(group, others_decode=others))
+            if time.perf_counter() - started > BUSY_SECONDS:
+                break
+        if group := self.prefill.next_long(others_decode=others):
+            newcomers = self._joined(newcomers, self._processed(group, others_decode=others))
+        self.batch = self._joined(self.batch, newcomers)
+
+    def _processed(self, group: list[Row], *, others_decode: bool) -> Batch | None:
+        """Those of the group whose prompts are done, without those whose first token was the last."""
         try:
-            self.batch.join(newcomers)
+            ready = self.prefill.process(group, others_decode=others_decode)
+            self._failed_alone = 0
+            if ready:
+                self._take_all(ready.tell(self._text))
+                ready.keep(lambda row: not row.done)
+        except BaseException as error:  # noqa: BLE001 - the rows are told
+            self._retry_alone(group, error)
+            return None
+        return ready if ready and ready.rows else None
+
+    def _joined(self, batch: Batch | None, newcomers: Batch | None) -> Batch | None:
+        if batch is None or newcomers is None:
+            return batch or newcomers
+        try:
+            batch.join(newcomers)
         except BaseException as error:  # noqa: BLE001 - the caches of both are lost
-            rows = [row for row in newcomers.rows if row not in self.batch.rows]
-            self.prefill.rows += rows
-            self._begin_again(rows)
-            self._save_rows(error)
+            self._save_rows(error, batch, newcomers)
+            return None
+        return batch
 
     def _retry_alone(self, group: list[Row], error: BaseException) -> None:
         """One of these rows cannot be processed; those that were not alone get another try, alone."""
         for row in group:
-            if row not in self.prefill.rows:
+            if row not in self.prefill.rows and not row.done:
                 self.prefill.rows.append(row)
             if len(group) == 1 and row.alone:
                 row.fail(_failure("The prompt could not be processed", error))
                 self._failed_alone += 1
-        self._begin_again(group)
+        self._begin_again([row for row in group if not row.done])
         self._drop_the_done()
         if self._failed_alone > 1:
             self._give_up(error)
@@ -208,13 +225,18 @@ class Scheduler:
             self._take_all(batch.read(self._text))
         return [row for row in batch.rows if not row.done]
 
-    def _save_rows(self, error: BaseException) -> None:
+    def _lose_batch(self, error: BaseException) -> None:
+        batch, self.batch = self.batch, None
+        if batch:
+            self._save_rows(error, batch)
+
+    def _save_rows(self, error: BaseException, *batches: Batch) -> None:
+        """Rows of batches whose caches are lost go back to the beginning, with the tokens that they have."""
+        rows = list(dict.fromkeys(row for batch in batches for row in self._rescued(batch)))
+        self.prefill.rows[:0] = rows
         if self._step_failed:
             self._give_up(error)
         self._step_failed = True
-        rows = self._rescued(self.batch) if self.batch else []
-        self.prefill.rows[:0] = rows
-        self.batch = None
         self._store.clear()
         self._begin_again(rows)
 

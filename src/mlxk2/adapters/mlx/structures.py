@@ -4,6 +4,7 @@ llguidance's own MLX kernel runs on Metal only. Compiling takes a millisecond or
 or so once per model for its vocabulary: neither belongs into the thread that steps.
 """
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from textwrap import shorten
@@ -90,18 +91,27 @@ class StructureCompiler:
             return self._vocabulary
 
 
-def forbid(logits: Any, allowed: Sequence[bytes]) -> Any:
-    """The logits (rows by vocabulary) with minus infinity wherever a row's mask says no."""
+def forbid(logits: Any, allowed: Sequence[bytes], by_byte: Any) -> Any:
+    """The logits (rows by vocabulary) with minus infinity wherever a row's mask says no.
+
+    `by_byte` is what `penalties_by_byte` gives.
+    """
     import mlx.core as mx
 
-    vocab_size = logits.shape[-1]
-    words = mx.array(memoryview(b"".join(allowed)).cast("I"))  # type: ignore[arg-type]
-    words = words.reshape(len(allowed), -1)
-    bits = (words[:, :, None] >> mx.arange(32, dtype=mx.uint32)) & 1
-    bits = bits.reshape(len(allowed), -1)[:, :vocab_size]
-    if bits.shape[-1] < vocab_size:
-        bits = mx.pad(bits, [(0, 0), (0, vocab_size - bits.shape[-1])])
-    return mx.where(bits == 1, logits, -float("inf"))
+    rows, vocab_size = logits.shape
+    masks = mx.array(memoryview(b"".join(allowed)))  # type: ignore[arg-type]
+    added = by_byte[masks].reshape(rows, -1)[:, :vocab_size]
+    if added.shape[-1] < vocab_size:
+        added = mx.pad(added, [(0, 0), (0, vocab_size - added.shape[-1])], constant_values=-math.inf)
+    return logits + added
+
+
+def penalties_by_byte() -> Any:
+    """What each byte of a mask adds to the logits of its eight tokens: looking up is quicker than taking bits apart."""
+    import mlx.core as mx
+
+    table = [[0.0 if byte >> bit & 1 else -math.inf for bit in range(8)] for byte in range(256)]
+    return mx.array(table, dtype=mx.float32)
 
 
 def _grammar(structure: Structure, matcher: Any) -> str:
