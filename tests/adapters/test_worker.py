@@ -183,6 +183,28 @@ def test_the_details_are_the_end_of_what_the_worker_printed_and_nothing_else_sho
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("secret", ["hf_" + "s" * 30, "hf_" + "s" * 10_000, "Bearer " + "s" * 8_150])
+def test_a_secret_that_the_worker_printed_is_in_no_error_not_even_a_part_of_it(load: Load, secret: str) -> None:
+    engine = load()
+    Listener(engine, request(f"!print {secret} was the token")).end()
+    error = Listener(engine, request("!exit 1")).failure()
+    assert str(error.details).endswith("the token")
+    assert "ss" not in str(error.details)
+
+
+def test_the_worker_does_not_know_the_secrets_of_its_parents_environment_and_keeps_off_the_hub(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN", "AWS_SECRET_ACCESS_KEY", "proxy_password")
+    for name in (*secret, "TOKENIZERS_PARALLELISM"):
+        monkeypatch.setenv(name, "true")
+    engine = load()
+    variables = [f"${name}" for name in secret]
+    Listener(engine, request(f"!print {' '.join(variables)} $TOKENIZERS_PARALLELISM $HF_HUB_OFFLINE")).end()
+    told = str(Listener(engine, request("!exit 1")).failure().details).split()
+    assert told[-7:] == [*variables, "true", "1"]  # what is unknown stays as it was written
+
+
 def test_a_failure_of_one_request_is_no_death(load: Load) -> None:
     engine = load()
     bystander = endless(engine)

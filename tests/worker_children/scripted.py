@@ -41,7 +41,7 @@ def obey(prompt: str) -> str:
             ctypes.PyDLL(None).sleep(3600)
         case "!print":
             for stream in (sys.stdout, sys.stderr):
-                stream.write("blah " * 200_000 + rest + "\n")
+                stream.write("blah " * 200_000 + os.path.expandvars(rest) + "\n")
                 stream.flush()
         case "!fail":
             raise RuntimeError(rest)

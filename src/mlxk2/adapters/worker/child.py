@@ -1,7 +1,8 @@
 """One child process as its parent holds it: a socket to talk over, the end of what it printed, and how it ended.
 
 It gets a session of its own, so that Ctrl-C in the terminal is the parent's alone. What it prints is never shown
-unasked: a few kilobytes are kept for the error report. Nothing here waits, except where it says so.
+unasked: a few kilobytes are kept for the error report, which shows no secrets. Nothing here waits, except where it says
+so.
 """
 
 import os
@@ -11,6 +12,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 
+from mlxk2.adapters.worker.discretion import environment, presentable
 from mlxk2.adapters.worker.wire import Packet, Reader
 
 _PIECE = 65536
@@ -30,6 +32,7 @@ class Child:
             self._process = subprocess.Popen(  # noqa: S603 - the program's own command, not a user's
                 [*command, "--fd", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
+                env=environment(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -43,6 +46,7 @@ class Child:
         self._reader = Reader()
         self._unsent = bytearray()
         self._printed = b""
+        self._printed_more = False
 
     @property
     def has_unsent(self) -> bool:
@@ -81,7 +85,9 @@ class Child:
             piece = os.read(self.output.fileno(), _PIECE)
         except BlockingIOError:
             return True
-        self._printed = (self._printed + piece)[-_PRINT_KEPT:]
+        printed = self._printed + piece
+        self._printed = printed[-_PRINT_KEPT:]
+        self._printed_more |= len(printed) > _PRINT_KEPT
         return bool(piece)
 
     def kill(self) -> None:
@@ -104,9 +110,9 @@ class Child:
         return f"crashed with signal {-code} ({signal.strsignal(-code)})"
 
     def last_words(self) -> str | None:
-        """The end of what it printed."""
+        """The end of what it printed, without secrets."""
         self.listen()
-        return self._printed.decode("utf-8", "replace").strip() or None
+        return presentable(self._printed, is_cut=self._printed_more) or None
 
     def bury(self) -> None:
         """Kill it if need be, wait until it is gone, and let go of what it held open."""

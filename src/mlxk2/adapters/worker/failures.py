@@ -10,6 +10,7 @@ import msgspec
 
 from mlxk2.ports import errors
 from mlxk2.ports.errors import EngineFailure, Mlxk2Error, ValidationError
+from mlxk2.ports.redaction import without_secrets
 
 FIELDS: dict[type[Mlxk2Error], tuple[str, ...]] = {
     Mlxk2Error: (),
@@ -78,8 +79,9 @@ def malformed(what: str, error: Exception) -> ValidationError:
 
 def unexpected(error: BaseException) -> EngineFailure:
     """Whatever it is, whoever waits is told, with the place in the code."""
-    trace = "".join(traceback.format_exception(error))
-    return EngineFailure(f"The engine failed in an unexpected way: {type(error).__name__}: {error}", details=trace)
+    trace = without_secrets("".join(traceback.format_exception(error)))
+    what = without_secrets(f"{type(error).__name__}: {error}")
+    return EngineFailure(f"The engine failed in an unexpected way: {what}", details=trace)
 
 
 def _clean(value: Value) -> Value:
