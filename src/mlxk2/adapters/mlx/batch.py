@@ -32,9 +32,9 @@ class Batch:
         self._is_batched = len(self.rows) > 1
         self._sampler = BatchSampler(self.rows)
         self._tokens = mx.array([row.tokens[-1] for row in self.rows])
-        self._told: set[Row] = set()
+        self._told = set(self.rows)
         drawn = self._compute(first=True)
-        self._tokens, self._chances = drawn.tokens, drawn.blocks()
+        self._tokens, self._chances, self._told = drawn.tokens, drawn.blocks(), set()
 
     def step(self, text: Callable[[int], str]) -> list[Taken]:
         """Set the next step going and return the tokens of the last, one for each row."""
@@ -115,6 +115,6 @@ class Batch:
             for i in self._sampler.structured:
                 if matcher := self.rows[i].matcher:
                     matcher.consume(int(values[i]))
-        drawn = self._sampler(logits, inputs, first=first)
+        drawn = self._sampler(logits, inputs, self._told)
         mx.async_eval(drawn.tokens, *(block.arrays() for block in drawn.blocks()))  # type: ignore[no-untyped-call]
         return drawn

@@ -4,7 +4,7 @@ The token that a step takes as its input is not known to Python yet while the st
 comes from lists, the input itself stays on the device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, TypeVar
 
 from mlxk2.adapters.mlx.row import Row
@@ -26,12 +26,12 @@ class Penalties:
         self._counted = [i for i, row in enumerate(rows) if _counts(row)]
         self._bias = self._biases() if self._biased else None
 
-    def apply(self, logits: Any, inputs: Any, *, first: bool) -> Any:
-        """New logits (rows by vocabulary). `first`: the inputs are in the rows' lists already."""
+    def apply(self, logits: Any, inputs: Any, told: Container[Row]) -> Any:
+        """New logits (rows by vocabulary). The input of a row that is `told` is the last token of its list already."""
         if self._repeated:
-            logits = self._repetition(logits, inputs, first=first)
+            logits = self._repetition(logits, inputs, told)
         if self._counted:
-            logits = self._frequency(logits, inputs, first=first)
+            logits = self._frequency(logits, inputs, told)
         if self._bias:
             rows, tokens, amounts = self._bias
             logits = logits.at[rows, tokens].add(amounts)
@@ -45,12 +45,11 @@ class Penalties:
         amounts = _table([[amount for _, amount in bias] for bias in biases], 0.0)
         return mx.array(self._biased)[:, None], mx.array(tokens), mx.array(amounts, dtype=mx.float32)
 
-    def _repetition(self, logits: Any, inputs: Any, *, first: bool) -> Any:
+    def _repetition(self, logits: Any, inputs: Any, told: Container[Row]) -> Any:
         import mlx.core as mx
 
         rows = mx.array(self._repeated)
-        lists = [self._rows[i].tokens for i in self._repeated]
-        before = [tokens[-REPETITION_WINDOW:-1] if first else tokens[1 - REPETITION_WINDOW :] for tokens in lists]
+        before = [_window(self._rows[i], self._rows[i] in told) for i in self._repeated]
         last = inputs[rows][:, None].astype(mx.int32)
         recent = mx.array(_table(before, _NOTHING, width=REPETITION_WINDOW - 1), dtype=mx.int32)
         recent = mx.concatenate([mx.where(recent == _NOTHING, last, recent), last], axis=1)
@@ -59,7 +58,7 @@ class Penalties:
         logits[rows[:, None], recent] = mx.where(chosen < 0, chosen * penalty, chosen / penalty)
         return logits
 
-    def _frequency(self, logits: Any, inputs: Any, *, first: bool) -> Any:
+    def _frequency(self, logits: Any, inputs: Any, told: Container[Row]) -> Any:
         import mlx.core as mx
 
         rows = mx.array(self._counted)[:, None]
@@ -71,11 +70,15 @@ class Penalties:
         presence = mx.array([[sampling.presence_penalty] for sampling in samplings])
         amounts = mx.where(tokens == _NOTHING, 0, frequency * times + presence)
         logits = logits.at[rows, mx.maximum(tokens, 0)].add(-amounts)
-        if first:
-            return logits
+        untold = mx.array([[0.0 if self._rows[i] in told else 1.0] for i in self._counted])
         last = inputs[rows[:, 0]][:, None].astype(mx.int32)
         is_new = mx.logical_not(mx.any(tokens == last, axis=1, keepdims=True))
-        return logits.at[rows, last].add(-(frequency + mx.where(is_new, presence, 0)))
+        return logits.at[rows, last].add(-untold * (frequency + mx.where(is_new, presence, 0)))
+
+
+def _window(row: Row, is_told: bool) -> list[int]:  # noqa: FBT001 - says whether the list ends with the input
+    """The tokens before the input that the repetition penalty looks at."""
+    return row.tokens[-REPETITION_WINDOW:-1] if is_told else row.tokens[1 - REPETITION_WINDOW :]
 
 
 def _counts(row: Row) -> bool:
