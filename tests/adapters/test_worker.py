@@ -573,13 +573,13 @@ class Unreadable(GenerationRequest):
     """A request that cannot even be looked at."""
 
     def __getattribute__(self, name: str) -> object:
-        raise SystemExit(name)
+        raise RuntimeError(name)
 
 
 def test_what_is_no_request_at_all_fails_alone(load: Load) -> None:
     engine = load()
     bystander = endless(engine)
-    assert "SystemExit" in Listener(engine, Unreadable((1,), 1)).failure().message
+    assert "RuntimeError" in Listener(engine, Unreadable((1,), 1)).failure().message
     assert answers(engine)
     assert not bystander.has_ended
 

@@ -8,13 +8,15 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from mlxk2.adapters.worker import protocol
+from mlxk2.adapters.worker.failures import unexpected
 from mlxk2.adapters.worker.protocol import Call
 from mlxk2.adapters.worker.supervisor import Supervisor
 from mlxk2.adapters.worker.watchdog import ORDINARY_PATIENCE, Patience
 from mlxk2.adapters.worker.wire import LARGEST_CALL, Unsendable, frame
+from mlxk2.ports.checking import check_request
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
 from mlxk2.ports.engine import EngineInfo, EngineStats, LoadOptions, RequestId, Watch, unwatched
-from mlxk2.ports.errors import OperationError, ValidationError
+from mlxk2.ports.errors import Mlxk2Error, OperationError, ValidationError
 from mlxk2.ports.generation import GenerationRequest, Sink
 
 T = TypeVar("T")
@@ -60,7 +62,17 @@ class WorkerEngine:
 
     def start(self, request: GenerationRequest, sink: Sink) -> RequestId:
         request_id = next(self._numbers)
-        self._supervisor.start(request_id, request, sink)
+        try:
+            check_request(request, self._info)
+            packet = frame(protocol.START, request_id, request)
+        except Mlxk2Error as error:
+            self._supervisor.refuse(sink, error)
+        except Unsendable as error:
+            self._supervisor.refuse(sink, ValidationError(f"The request cannot be passed on to the model: {error}"))
+        except Exception as error:  # noqa: BLE001 - the port: nothing is raised here, whatever the request is
+            self._supervisor.refuse(sink, unexpected(error))
+        else:
+            self._supervisor.start(request_id, packet, request, sink)
         return request_id
 
     def cancel(self, request_id: RequestId) -> None:

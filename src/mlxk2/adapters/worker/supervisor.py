@@ -15,10 +15,9 @@ from mlxk2.adapters.worker.ledger import tell
 from mlxk2.adapters.worker.mailbox import Mailbox
 from mlxk2.adapters.worker.succession import Succession, closed
 from mlxk2.adapters.worker.watchdog import Patience
-from mlxk2.adapters.worker.wire import Body, Unsendable, frame
-from mlxk2.ports.checking import check_request
+from mlxk2.adapters.worker.wire import Body
 from mlxk2.ports.engine import EngineInfo, EngineStats, RequestId, Watch
-from mlxk2.ports.errors import Mlxk2Error, ValidationError
+from mlxk2.ports.errors import Mlxk2Error
 from mlxk2.ports.generation import Failed, GenerationRequest, Sink
 
 
@@ -36,8 +35,13 @@ class Supervisor:
         self._mailbox.post(self._workers.launch)
         return self._workers.opened.result()
 
-    def start(self, request_id: RequestId, request: GenerationRequest, sink: Sink) -> None:
-        self._mailbox.post(lambda: self._begin(request_id, request, sink))
+    def start(self, request_id: RequestId, packet: bytes, request: GenerationRequest, sink: Sink) -> None:
+        """Send a request that has been found good."""
+        self._mailbox.post(lambda: self._begin(request_id, packet, request, sink))
+
+    def refuse(self, sink: Sink, error: Mlxk2Error) -> None:
+        """Tell the sink that its request is wrong."""
+        self._mailbox.post(lambda: _fail(sink, error))
 
     def cancel(self, request_id: RequestId) -> None:
         self._mailbox.post(lambda: self._workers.cancel(request_id))
@@ -89,18 +93,9 @@ class Supervisor:
         for work in self._mailbox.take():
             work()
 
-    def _begin(self, request_id: RequestId, request: GenerationRequest, sink: Sink) -> None:
-        try:
-            if self._workers.is_closing:
-                raise closed()
-            check_request(request, self._workers.opened.result())
-            packet = frame(protocol.START, request_id, request)
-        except Mlxk2Error as error:
-            tell(sink, Failed(error))
-        except Unsendable as error:
-            tell(sink, Failed(ValidationError(f"The request cannot be passed on to the model: {error}")))
-        except BaseException as error:  # noqa: BLE001 - it is no request at all, and nobody else's fault
-            tell(sink, Failed(unexpected(error)))
+    def _begin(self, request_id: RequestId, packet: bytes, request: GenerationRequest, sink: Sink) -> None:
+        if self._workers.is_closing:
+            _fail(sink, closed())
         else:
             self._workers.ledger.add_request(request_id, request, sink)
             self._workers.send(request_id, packet)
@@ -111,3 +106,7 @@ class Supervisor:
         else:
             self._workers.ledger.add_call(call_id, answer, future)
             self._workers.send(call_id, packet)
+
+
+def _fail(sink: Sink, error: Mlxk2Error) -> None:
+    tell(sink, Failed(error))
