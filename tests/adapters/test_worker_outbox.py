@@ -109,7 +109,7 @@ def test_an_end_between_two_steps_brings_numbers_and_so_does_the_step_that_count
 
 def test_the_last_requests_end_is_followed_by_a_beat_with_the_numbers(ends: tuple[Outbox, Listening]) -> None:
     outbox, parent = ends
-    busy = itertools.chain([2, 2, 1], itertools.repeat(0))
+    busy = itertools.chain([2, 1], itertools.repeat(0))
     pulse = Pulse(outbox, lambda: next(busy), beat_seconds=60)
     pulse.start()
     beats = (protocol.beat.read(packet.body) for packet in parent.packets() if packet.kind == protocol.BEAT)

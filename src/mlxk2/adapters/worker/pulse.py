@@ -47,10 +47,10 @@ class Pulse:
                 self._outbox.beat(busy)
                 next_beat = now + self._beat_seconds
             was_busy = busy
-            self._wait(next_beat - now)
+            self._wait(busy, next_beat - now)
 
-    def _wait(self, seconds: float) -> None:
-        if self._busy() or not self._outbox.is_empty:
+    def _wait(self, busy: int, seconds: float) -> None:
+        if busy or not self._outbox.is_empty:
             time.sleep(_LINGER)
         else:
             self._wake.wait(seconds)
