@@ -1,7 +1,5 @@
 """Our engine as the benchmarks' children load it: in their own process, or in a worker."""
 
-import sys
-
 from mlxk2.ports.engine import Engine, EngineLoader, LoadOptions
 
 KINDS = ("in-process", "worker")
@@ -17,7 +15,7 @@ def _loader(kind: str) -> EngineLoader:
     if kind == "worker":
         from mlxk2.adapters.worker.engine import WorkerLoader
 
-        return WorkerLoader([sys.executable, "-P", "-m", "mlxk2.worker_main"])
+        return WorkerLoader()
     from mlxk2.adapters.mlx.engine import MlxEngineLoader
     from mlxk2.adapters.system import SystemMachine
 

@@ -4,7 +4,6 @@ Each is known to have killed a server, to have corrupted its neighbours or to ha
 its answer or its own clear error, through the gate that `run` and a server use, and the sixteen lose no character.
 """
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -32,7 +31,7 @@ QUESTIONS = ("hello", "What is 2 + 3?", "How do I list my models?", "How do I de
 
 LOADERS: dict[str, Callable[[], EngineLoader]] = {
     "in process": lambda: MlxEngineLoader(SystemMachine()),
-    "in a worker": lambda: WorkerLoader([sys.executable, "-m", "mlxk2.worker_main"]),
+    "in a worker": WorkerLoader,
 }
 
 

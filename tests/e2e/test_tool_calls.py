@@ -4,7 +4,6 @@ What the choice asks for is enforced in the engine, so that even a model that dr
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -49,8 +48,7 @@ WILD = Sampling(temperature=1.5, seed=4)
 @pytest.fixture(scope="module", params=["in process", "in a worker"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     in_process = request.param == "in process"
-    worker = WorkerLoader([sys.executable, "-m", "mlxk2.worker_main"])
-    loader = MlxEngineLoader(SystemMachine()) if in_process else worker
+    loader = MlxEngineLoader(SystemMachine()) if in_process else WorkerLoader()
     with closing(loader.load(DEMO, LoadOptions(context_length=2048))) as engine:
         yield engine
 

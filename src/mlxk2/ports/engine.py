@@ -124,7 +124,7 @@ class Stepped:
 Watch = Callable[[Loading | Stepped], None]
 """Follows an engine, from its own thread: while it loads, and after each of its steps.
 
-It returns at once and raises nothing; one that raises after a step harms nobody.
+It returns at once and raises nothing; one that raises harms nobody.
 """
 
 

@@ -156,13 +156,14 @@ def _nucleus(logits: Any, group: _Group) -> Any:
     keys = group.keys()
     some = _most_probable(logits, group.width)
     total = mx.logsumexp(logits, axis=-1, keepdims=True)
-    held = mx.sum(mx.exp(mx.take_along_axis(logits, some, axis=-1) - total), axis=-1, keepdims=True)
     tokens = _drawn(logits, some, keys, group, total)
+    if some.shape[-1] == logits.shape[-1]:
+        return tokens
+    held = mx.sum(mx.exp(mx.take_along_axis(logits, some, axis=-1) - total), axis=-1, keepdims=True)
     short: Any = (held < group.top_p)[:, 0].tolist()
-    if some.shape[-1] < logits.shape[-1] and any(short):
-        sorted_all = _drawn(logits, mx.argsort(-logits, axis=-1), keys, group, total)
-        tokens = mx.where(mx.array(short), sorted_all, tokens)
-    return tokens
+    if not any(short):
+        return tokens
+    return mx.where(mx.array(short), _drawn(logits, mx.argsort(-logits, axis=-1), keys, group, total), tokens)
 
 
 def _most_probable(logits: Any, width: int) -> Any:
