@@ -1,11 +1,14 @@
 """Stop strings: never a leak, never a loss, whatever the pieces."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlxk2.domain.stopping import StopMatcher, check_stops
+from mlxk2.domain.stopping import LONGEST_STOP, MOST_STOPS, StopMatcher, check_stops
 from mlxk2.ports.errors import ValidationError
+from tests.domain.text.work import calls_made
 
 
 def fed(stops: list[str], pieces: list[str]) -> tuple[str, bool]:
@@ -47,9 +50,46 @@ def test_nothing_comes_out_after_a_stop() -> None:
     assert [matcher.feed("a!b"), matcher.feed("c"), matcher.finish()] == ["a", "", ""]
 
 
-def test_an_empty_stop_string_is_refused() -> None:
-    with pytest.raises(ValidationError, match="--stop"):
-        check_stops(["a", ""])
+@pytest.mark.parametrize(
+    ("stops", "message"),
+    [
+        (["a", ""], "stop must not be empty"),
+        ("a", "stop must be a list of texts"),
+        (["a", 5], "stop must be a list of texts"),
+        (["a"] * (MOST_STOPS + 1), "stop has 65 texts: it may have at most 64"),
+        (["a", "a" * (LONGEST_STOP + 1)], "stop has a text of 1025 characters: it may have at most 1024"),
+    ],
+)
+def test_stops_that_cannot_be_looked_for_are_refused(stops: Any, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        check_stops(stops)
+
+
+MOST = ["a" * (LONGEST_STOP - 1) + chr(ord("b") + number) for number in range(MOST_STOPS)]
+
+
+def test_as_many_and_as_long_stops_as_are_allowed_are_found() -> None:
+    assert check_stops(MOST) == tuple(MOST)
+    assert fed(MOST, ["x", "a" * 2000, "c", "d"]) == ("x" + "a" * (2001 - LONGEST_STOP), True)
+
+
+def test_stops_that_almost_complete_again_and_again_cost_no_more_than_one_look_at_a_character() -> None:
+    matcher, characters = StopMatcher(MOST), 300
+
+    def feed() -> None:
+        for _ in range(characters):
+            assert matcher.feed("a") == ""
+
+    assert calls_made(feed) < 10 * MOST_STOPS * characters
+
+
+def expected(text: str, stops: list[str]) -> str:
+    """What the rule says, read off the whole text: the first character that completes a stop, and the longest one."""
+    for place in range(len(text) + 1):
+        complete = [stop for stop in stops if text[:place].endswith(stop)]
+        if complete:
+            return text[: place - max(map(len, complete))]
+    return text
 
 
 LETTERS = st.text(alphabet="ab\n", max_size=30)
@@ -70,3 +110,9 @@ def test_no_stop_string_ever_gets_out(text: str, stops: list[str]) -> None:
     assert not any(stop in result for stop in stops)
     assert text.startswith(result)
     assert stopped == any(stop in text for stop in stops)
+
+
+@settings(deadline=None)
+@given(LETTERS, st.lists(st.text(alphabet="ab\n", min_size=1, max_size=6), max_size=4))
+def test_what_comes_out_is_what_the_rule_says(text: str, stops: list[str]) -> None:
+    assert fed(stops, list(text))[0] == expected(text, stops)
