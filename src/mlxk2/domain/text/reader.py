@@ -15,6 +15,7 @@ from mlxk2.domain.text.calls.schemas import ToolSchemas
 from mlxk2.domain.text.harmony import HarmonySegments
 from mlxk2.domain.text.outputs import CallMade, Output, ReasoningDelta, TextDelta
 from mlxk2.domain.text.segments import Called, MarkedSegments, Reasoned, Segmenter, Visible
+from mlxk2.domain.text.tools import check_tools
 from mlxk2.ports.conversation import Tool
 from mlxk2.ports.engine import Markers
 
@@ -39,9 +40,13 @@ class Reading:
 
 
 class OutputReader:
-    """Feed the engine's text piece by piece; `stopped` turns true when a stop string was found."""
+    """Feed the engine's text piece by piece; `stopped` turns true when a stop string was found.
+
+    Raises ValidationError for more tools than a request may bring.
+    """
 
     def __init__(self, reading: Reading, stops: Sequence[str] = ()) -> None:
+        check_tools(reading.tools)
         self._segments = _segmenter(reading)
         self._call_id = reading.call_id
         self._matcher = StopMatcher(stops)
@@ -105,7 +110,7 @@ class _Space:
     def __init__(self, *, drop_leading: bool, hold: bool) -> None:
         self._leading = drop_leading
         self._hold = hold
-        self._held = ""
+        self._held: list[str] = []
 
     def begin(self, text: str) -> str:
         """The text without the space that begins the whole, as long as nothing else has come."""
@@ -115,13 +120,14 @@ class _Space:
         return text
 
     def feed(self, text: str) -> str:
-        whole = self._held + self.begin(text)
-        certain = len(whole.rstrip()) if self._hold else len(whole)
-        self._held = whole[certain:]
-        return whole[:certain]
+        text = self.begin(text)
+        certain = len(text.rstrip()) if self._hold else len(text)
+        released = f"{self.rest()}{text[:certain]}" if certain else ""
+        self._held.append(text[certain:])
+        return released
 
     def rest(self) -> str:
-        held, self._held = self._held, ""
+        held, self._held = "".join(self._held), []
         return held
 
 

@@ -21,6 +21,7 @@ from mlxk2.domain.text.grammar.spellings import (
     json_call,
     json_head,
 )
+from mlxk2.domain.text.tools import check_tools
 from mlxk2.ports.conversation import Tool
 from mlxk2.ports.engine import Markers
 from mlxk2.ports.errors import ValidationError
@@ -45,8 +46,9 @@ def tool_structure(
     """The form of an answer that may, or must, call these tools; None where nothing is to be held.
 
     Raises ValidationError for a choice that this model's format cannot be held to, for a name that is not among the
-    tools, and for parameters that are no schema.
+    tools, for parameters that are no schema, and for more of all that than a request may bring.
     """
+    check_tools(tools)
     forced = choice.required or choice.name is not None
     named = [tool for tool in tools if choice.name in (None, tool.name)]
     _check(markers, named, choice)

@@ -6,7 +6,6 @@ is reached through that one. So a part that stands alone is never longer than it
 """
 
 from collections.abc import Iterator, Mapping
-from textwrap import shorten
 from urllib.parse import quote
 
 from mlxk2.domain.text.json_schema import Json, Place, Schema, part_at, place_of
@@ -60,7 +59,7 @@ class References:
         place = place_of(reference)
         if place is None or part_at(place, self._root) is None:
             raise ValidationError(
-                f"The schema of a tool refers to '{shorten(reference, 80)}', which is not in it;"
+                f"The schema of a tool refers to '{reference[:80]}', which is not in it;"
                 " write a pointer to a place in it, as '#/$defs/name'"
             )
         return place
