@@ -12,22 +12,34 @@ of the text. What the channels mean here:
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from mlxk2.domain.text.calls.form import Malformed
 from mlxk2.domain.text.calls.json_objects import arguments_text
-from mlxk2.domain.text.calls.jsons import in_json_string
+from mlxk2.domain.text.calls.quoting import JSON, InQuotes
 from mlxk2.domain.text.calls.schemas import ToolSchemas
-from mlxk2.domain.text.matching import first_complete, unfinished
+from mlxk2.domain.text.matching import past_space, unfinished
 from mlxk2.domain.text.segments import Called, Reasoned, Segment, Visible
 from mlxk2.ports.conversation import ToolCall
 
 _BODY = "<|message|>"
 _HEADERS = ("<|start|>", "<|channel|>")
 _OPENERS = (*_HEADERS, "to=functions.")
+_LONGEST_OPENER = max(map(len, _OPENERS))
 _CLOSERS = ("<|end|>", "<|return|>", "<|call|>")
-_ENDS = (*_CLOSERS, "<|start|>", "<|channel|>")
+_ENDS = (*_CLOSERS, *_HEADERS)
+_END = re.compile("|".join(map(re.escape, _ENDS)))
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)")
 _RECIPIENT = re.compile(r"\bto=functions\.([\w.-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What stands before a message's body, to the mark between them; `tool` is empty where it calls none."""
+
+    text: str
+    reasons: bool
+    tool: str
 
 
 class HarmonySegments:
@@ -36,13 +48,18 @@ class HarmonySegments:
     def __init__(self, schemas: ToolSchemas | None) -> None:
         self._calls = schemas is not None
         self._held = ""
-        self._header: str | None = None
+        self._header: _Header | None = None
         self._plain = False
+        self._blank = 0
         self._looked = 0
+        self._quoting = InQuotes(JSON)
         self.ends_in_calls = True
 
     def feed(self, text: str) -> Iterator[Segment]:
-        self._held += text
+        held, self._held = self._held, ""
+        held += text  # nothing else refers to it now, so that CPython lengthens it where it is and copies nothing
+        self._held = held
+        del held
         while self._held:
             before = (self._header, self._plain, len(self._held))
             yield from self._step()
@@ -50,67 +67,69 @@ class HarmonySegments:
                 return
 
     def finish(self) -> Iterator[Segment]:
-        if self._is_call():
-            yield self._called(len(self._held), "")
+        if self._header and self._header.tool:
+            yield self._called(self._header, len(self._held), "")
         elif self._held and (self._header or self._plain or not self._held.lstrip().startswith(_HEADERS)):
             yield self._said(self._held)
         self._held = ""
 
     def _step(self) -> Iterator[Segment]:
-        if self._is_call():
-            return self._call()
-        return self._between() if self._header is None and not self._plain else self._body()
+        if self._header and self._header.tool:
+            return self._call(self._header)
+        return self._body() if self._header or self._plain else self._between()
 
     def _between(self) -> Iterator[Segment]:
         """Before a message: its header, up to the mark that begins its body, or text without a message."""
-        lead = self._held.lstrip()
-        if not any(lead.startswith(opener) or opener.startswith(lead) for opener in _OPENERS):
+        self._blank = past_space(self._held, self._blank)
+        begun = self._held[self._blank : self._blank + _LONGEST_OPENER]
+        if not any(begun.startswith(opener) or opener.startswith(begun) for opener in _OPENERS):
             self._plain = True
-        elif (at := self._held.find(_BODY)) >= 0:
-            end = at + len(_BODY)
-            self._header, self._held, self._looked = self._held[:end], self._held[end:], 0
+        elif (at := self._held.find(_BODY, self._looked)) >= 0:
+            self._open(at + len(_BODY))
+        else:
+            self._looked = max(0, len(self._held) - len(_BODY) + 1)
         yield from ()
 
+    def _open(self, length: int) -> None:
+        """The message whose header has this length begins."""
+        text = self._held[:length]
+        channel, recipient = _CHANNEL.search(text), _RECIPIENT.search(text)
+        tool = recipient[1] if recipient and self._calls else ""
+        self._header = _Header(text, reasons=channel is not None and channel[1] == "analysis", tool=tool)
+        self._held = self._held[length:]
+        self._looked = 0
+        self._quoting = InQuotes(JSON)
+
     def _body(self) -> Iterator[Segment]:
-        found = first_complete(self._held, _ENDS)
-        certain = found[0] if found else len(self._held) - unfinished(self._held, _ENDS)
+        found = _END.search(self._held)
+        certain = found.start() if found else len(self._held) - unfinished(self._held, _ENDS)
         if certain:
             yield self._said(self._held[:certain])
         self._held = self._held[certain:]
         if found:
-            self._close(found[1])
+            self._close(found[0])
 
-    def _call(self) -> Iterator[Segment]:
-        while found := first_complete(self._held[self._looked :], _ENDS):
-            at = self._looked + found[0]
-            if not in_json_string(self._held[:at]):
-                yield self._called(at, found[1])
+    def _call(self, header: _Header) -> Iterator[Segment]:
+        while found := _END.search(self._held, self._looked):
+            self._looked = found.end()
+            if not self._quoting.open_at(self._held, found.start()):
+                yield self._called(header, found.start(), found[0])
                 return
-            self._looked = at + len(found[1])
         self._looked = max(self._looked, len(self._held) - unfinished(self._held[self._looked :], _ENDS))
 
-    def _called(self, length: int, end: str) -> Segment:
-        header, body = self._header or "", self._held[:length]
-        self._held = self._held[length:]
+    def _called(self, header: _Header, length: int, end: str) -> Segment:
+        body, self._held = self._held[:length], self._held[length:]
         self._close(end)
         try:
-            return Called((ToolCall(_recipient(header), arguments_text(body)),))
+            return Called((ToolCall(header.tool, arguments_text(body)),))
         except (Malformed, RecursionError):
-            return Visible(header + body + (end if end in _CLOSERS else ""))
+            return Visible(header.text + body + (end if end in _CLOSERS else ""))
 
     def _close(self, end: str) -> None:
         """The message is over; a mark that begins the next one stays."""
         self._held = self._held.removeprefix(end) if end in _CLOSERS else self._held
         self._header, self._plain = None, False
+        self._blank = self._looked = 0
 
     def _said(self, text: str) -> Segment:
-        channel = _CHANNEL.search(self._header or "")
-        return Reasoned(text) if channel and channel[1] == "analysis" else Visible(text)
-
-    def _is_call(self) -> bool:
-        return self._calls and self._header is not None and bool(_recipient(self._header))
-
-
-def _recipient(header: str) -> str:
-    found = _RECIPIENT.search(header)
-    return found[1] if found else ""
+        return Reasoned(text) if self._header and self._header.reasons else Visible(text)

@@ -1,22 +1,22 @@
-"""Finding texts in a stream: which of several completes first, and how much of the end might still become one."""
+"""Finding one's way along a text that grows: past its space, and how much of its end might still become a marker."""
 
+import re
 from collections.abc import Sequence
 
-
-def first_complete(text: str, needles: Sequence[str]) -> tuple[int, str] | None:
-    """Where the needle stands that completes first, and which it is; at the same end the one that starts first."""
-    found = [(at + len(needle), at, needle) for needle in needles if (at := text.find(needle)) >= 0]
-    if not found:
-        return None
-    _, at, needle = min(found)
-    return at, needle
+_SPACE = re.compile(r"\s*")
 
 
-def unfinished(text: str, needles: Sequence[str]) -> int:
-    """Length of the longest end of the text that more text could turn into a needle."""
-    longest = min(len(text), max((len(needle) - 1 for needle in needles), default=0))
+def past_space(text: str, at: int) -> int:
+    """Where the text goes on, at `at` or after it, with something that is not space; its length if it does not."""
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def unfinished(text: str, markers: Sequence[str]) -> int:
+    """Length of the longest end of the text that more text could turn into a marker."""
+    longest = min(len(text), max((len(marker) - 1 for marker in markers), default=0))
     for length in range(longest, 0, -1):
         end = text[-length:]
-        if any(needle.startswith(end) for needle in needles):
+        if any(marker.startswith(end) for marker in markers):
             return length
     return 0

@@ -16,8 +16,9 @@ from typing import Protocol
 
 from mlxk2.domain.text.calls import CALL_FORMS
 from mlxk2.domain.text.calls.form import CallForm, Malformed
+from mlxk2.domain.text.calls.quoting import Quoting
 from mlxk2.domain.text.calls.schemas import ToolSchemas
-from mlxk2.domain.text.matching import first_complete, unfinished
+from mlxk2.domain.text.matching import past_space, unfinished
 from mlxk2.ports.conversation import ToolCall
 from mlxk2.ports.engine import Markers
 
@@ -67,13 +68,18 @@ class MarkedSegments:
         self._schemas = schemas
         self._form = CALL_FORMS.get(markers.tool_format or "") if schemas else None
         self._held = ""
+        self._blank = 0
         self._looked = 0
+        self._quoting: Quoting | None = None
         opened = opens_reasoning and self._think_end
         self._mode = _Mode.REASONING_OPENED if opened else _Mode.OPENING
         self.ends_in_calls = self._form is not None
 
     def feed(self, text: str) -> Iterator[Segment]:
-        self._held += text
+        held, self._held = self._held, ""
+        held += text  # nothing else refers to it now, so that CPython lengthens it where it is and copies nothing
+        self._held = held
+        del held
         steps = {
             _Mode.OPENING: self._opening,
             _Mode.VISIBLE: self._visible,
@@ -99,25 +105,24 @@ class MarkedSegments:
         """Nothing visible yet: reasoning may begin, or a call that only an opening can hold."""
         openers = [(self._think_start or "", _Mode.REASONING)]
         openers += [(start, _Mode.CALL) for start in self._bare_starts()]
-        lead = self._held.lstrip()
+        lead = self._lead()
         for opener, mode in openers:
-            if opener and lead.startswith(opener):
-                self._mode = mode
-                self._held = lead.removeprefix(opener) if mode is _Mode.REASONING else self._held
-                self._looked = 0
+            if opener and self._held.startswith(opener, lead):
+                self._held = self._held[lead + len(opener) :] if mode is _Mode.REASONING else self._held
+                self._turn(mode)
                 return
-        if not any(opener.startswith(lead) for opener, _ in openers if opener):
-            self._mode = _Mode.VISIBLE
+        if not any(opener.startswith(self._held[lead:]) for opener, _ in openers if opener):
+            self._turn(_Mode.VISIBLE)
         yield from ()
 
     def _reasoning_opened(self) -> Iterator[Segment]:
         """The template has written the start marker; a model that repeats it does not mean it as text."""
-        lead = self._held.lstrip()
-        marker = self._think_start or ""
-        if marker.startswith(lead) and lead != marker:
+        lead, marker = self._lead(), self._think_start or ""
+        begun = self._held[lead:]
+        if marker.startswith(begun) and begun != marker:
             return
-        self._held = lead.removeprefix(marker)
-        self._mode = _Mode.REASONING
+        self._held = begun.removeprefix(marker)
+        self._turn(_Mode.REASONING)
         yield from ()
 
     def _reasoning(self) -> Iterator[Segment]:
@@ -128,18 +133,18 @@ class MarkedSegments:
         self._held = self._held[certain:]
         if at >= 0:
             self._held = self._held.removeprefix(self._think_end)
-            self._mode = _Mode.OPENING
+            self._turn(_Mode.OPENING)
 
     def _visible(self) -> Iterator[Segment]:
-        starts = (self._form.start,) if self._form else ()
-        found = first_complete(self._held, starts)
-        certain = found[0] if found else len(self._held) - unfinished(self._held, starts)
+        start = self._form.start if self._form else ""
+        at = self._held.find(start) if start else -1
+        certain = at if at >= 0 else len(self._held) - unfinished(self._held, (start,))
         if certain:
             yield Visible(self._held[:certain])
             self._held = self._held[certain:]
-        if found:
-            self._mode = _Mode.CALL
-            self._looked = len(found[1])
+        if at >= 0:
+            self._turn(_Mode.CALL)
+            self._looked = len(start)
 
     def _call(self) -> Iterator[Segment]:
         """`_looked` is how far the held text has been searched for the end in vain."""
@@ -147,7 +152,7 @@ class MarkedSegments:
         mark = form.start if form.end is None else form.end
         while (at := self._held.find(mark, self._looked)) >= 0:
             self._looked = at + len(mark)
-            if not form.quoted(self._inside(at)):
+            if self._quoting is None or not self._quoting.open_at(self._held, at):
                 yield self._called(at, at if form.end is None else self._looked)
                 return
         self._looked = max(self._looked, len(self._held) - unfinished(self._held[self._looked :], (mark,)))
@@ -157,12 +162,23 @@ class MarkedSegments:
         whole = self._held[:length]
         try:
             read: Segment = Called(self._known_form().read(self._inside(inside), self._schemas or ToolSchemas(())))
-            self._mode = _Mode.OPENING
+            self._turn(_Mode.OPENING)
         except (Malformed, RecursionError):
             read = Visible(whole)
-            self._mode = _Mode.VISIBLE
+            self._turn(_Mode.VISIBLE)
         self._held = self._held[length:]
         return read
+
+    def _turn(self, mode: _Mode) -> None:
+        """From here on the held text is looked at afresh."""
+        self._mode = mode
+        self._blank = self._looked = 0
+        self._quoting = self._known_form().quoting() if mode is _Mode.CALL else None
+
+    def _lead(self) -> int:
+        """Where the held text begins, after space."""
+        self._blank = past_space(self._held, self._blank)
+        return self._blank
 
     def _inside(self, end: int) -> str:
         return self._held[:end].removeprefix(self._known_form().start)

@@ -7,6 +7,7 @@ shown to the user as it stands, never guessed at.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mlxk2.domain.text.calls.quoting import Quoting
 from mlxk2.domain.text.calls.schemas import ToolSchemas
 from mlxk2.ports.conversation import ToolCall
 
@@ -17,17 +18,13 @@ class Malformed(ValueError):
     """The text is not a tool call of this format."""
 
 
-def never_quoted(_: str) -> bool:
-    """For formats whose values cannot hold the text that ends a call."""
-    return False
-
-
 @dataclass(frozen=True, slots=True)
 class CallForm:
     """One format.
 
-    A call stands between `start` and the first `end` that is not inside a value, which `quoted` tells from the text
-    before it. Where `end` is None it goes on to the next `start` or the end of the output. `read` gets what is between.
+    A call stands between `start` and the first `end` that is not inside a value, which a new `quoting` follows from
+    the beginning. Where `end` is None it goes on to the next `start` or the end of the output. `read` gets what is
+    between.
     `must_close`: without its end marker a call cannot be told from one that breaks off.
     `bare_starts` are texts that begin a call too, but only where an answer begins, and belong to what is read.
     """
@@ -35,6 +32,6 @@ class CallForm:
     start: str
     end: str | None
     read: Reader
-    quoted: Callable[[str], bool] = never_quoted
+    quoting: Callable[[], Quoting]
     bare_starts: tuple[str, ...] = ()
     must_close: bool = False

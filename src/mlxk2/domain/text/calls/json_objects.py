@@ -1,10 +1,13 @@
 """Calls that are JSON objects: `{"name": …, "arguments": {…}}`, alone, in a list, or after a name of its own."""
 
 import re
+from functools import partial
 
 from mlxk2.domain.text.calls.form import CallForm, Malformed
-from mlxk2.domain.text.calls.jsons import NotJson, in_json_string, read_json, read_json_at, write_json
+from mlxk2.domain.text.calls.jsons import NotJson, read_json, read_json_at, write_json
+from mlxk2.domain.text.calls.quoting import JSON, InQuotes
 from mlxk2.domain.text.calls.schemas import ToolSchemas
+from mlxk2.domain.text.matching import past_space
 from mlxk2.ports.conversation import ToolCall
 
 
@@ -56,7 +59,7 @@ def _read_mistral(text: str, schemas: ToolSchemas) -> tuple[ToolCall, ...]:
         return _read_object(text, schemas)
     calls: list[ToolCall] = []
     at = 0
-    while text[at:].strip() or not calls:
+    while past_space(text, at) < len(text) or not calls:
         header = _HEADER.match(text, at)
         if header is None:
             raise Malformed("no name")
@@ -75,12 +78,12 @@ def _read_llama(text: str, schemas: ToolSchemas) -> tuple[ToolCall, ...]:
         if call.name not in schemas:
             raise Malformed("not one of the tools")
         calls.append(call)
-        rest = text[at:].lstrip()
-        if not rest:
+        at = past_space(text, at)
+        if at == len(text):
             return tuple(calls)
-        if not rest.startswith(";"):
+        if text[at] != ";":
             raise Malformed("more than calls")
-        at = len(text) - len(rest) + 1
+        at += 1
 
 
 def _json_at(text: str, at: int) -> tuple[object, int]:
@@ -100,7 +103,7 @@ def _read_kimi(text: str, _: ToolSchemas) -> tuple[ToolCall, ...]:
     """The id is the model's own, `functions.name:0`: its template wants to see it again."""
     calls: list[ToolCall] = []
     at = 0
-    while text[at:].strip() or not calls:
+    while past_space(text, at) < len(text) or not calls:
         found = _KIMI.match(text, at)
         if found is None:
             raise Malformed("not a call")
@@ -109,13 +112,14 @@ def _read_kimi(text: str, _: ToolSchemas) -> tuple[ToolCall, ...]:
     return tuple(calls)
 
 
-JSON_TOOLS = CallForm("<tool_call>", "</tool_call>", _read_object, in_json_string)
-MISTRAL = CallForm("[TOOL_CALLS]", None, _read_mistral, in_json_string)
+_QUOTING = partial(InQuotes, JSON)
+JSON_TOOLS = CallForm("<tool_call>", "</tool_call>", _read_object, _QUOTING)
+MISTRAL = CallForm("[TOOL_CALLS]", None, _read_mistral, _QUOTING)
 LLAMA3 = CallForm(
     "<|python_tag|>",
     None,
     _read_llama,
-    in_json_string,
+    _QUOTING,
     bare_starts=('{"name"', '{"type"', '{"function"', '{"parameters"'),
 )
-KIMI_K2 = CallForm("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", _read_kimi, in_json_string)
+KIMI_K2 = CallForm("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", _read_kimi, _QUOTING)

@@ -47,16 +47,3 @@ def write_json(value: object) -> str:
     """The value as JSON, in the spelling that chat templates use; halves of characters stay escaped."""
     text = json.dumps(value, ensure_ascii=False)
     return json.dumps(value) if any("\ud800" <= char <= "\udfff" for char in text) else text
-
-
-def in_json_string(text: str) -> bool:
-    """Whether the text breaks off inside a JSON string."""
-    inside = False
-    at = 0
-    while at < len(text):
-        if inside and text[at] == "\\":
-            at += 1
-        elif text[at] == '"':
-            inside = not inside
-        at += 1
-    return inside

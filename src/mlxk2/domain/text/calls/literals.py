@@ -4,16 +4,16 @@ Python's and JSON's words for true, false and nothing are both read: templates m
 """
 
 import re
-from dataclasses import dataclass
 
 from mlxk2.domain.text.calls.form import Malformed
 from mlxk2.domain.text.calls.jsons import NotJson, read_json
+from mlxk2.domain.text.calls.quoting import Dialect
+from mlxk2.domain.text.matching import past_space
 
 _DEEPEST = 100
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _NAME = re.compile(r"[\w.$-]+")
-_SPACE = re.compile(r"\s*")
 _ESCAPE = re.compile(
     r"\\(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|\n|.)",
@@ -23,20 +23,14 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "0": "\0", "\
 _ESCAPED |= {char: char for char in "\\/'\""}
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """`quotes` begin and end a text; `escapes` tells whether a backslash means something in it. Keys of objects are
-    bare names unless they are quoted."""
-
-    quotes: tuple[str, ...]
-    escapes: bool
-
-
 PYTHON = Dialect(('"', "'"), escapes=True)
 
 
 class Literals:
-    """Reads one text from left to right; `at` is the place. Raises Malformed where something else stands."""
+    """Reads one text from left to right; `at` is the place. Keys of objects are bare names unless they are quoted.
+
+    Raises Malformed where something else stands.
+    """
 
     def __init__(self, text: str, dialect: Dialect) -> None:
         self._text = text
@@ -122,7 +116,7 @@ class Literals:
         for quote in self._dialect.quotes:
             if self._text.startswith(quote, self.at):
                 begin = self.at + len(quote)
-                end = closing(self._text, begin, quote, escapes=self._dialect.escapes)
+                end = _closing(self._text, begin, quote, escapes=self._dialect.escapes)
                 if end < 0:
                     raise Malformed("text not closed")
                 self.at = end + len(quote)
@@ -131,11 +125,10 @@ class Literals:
         return None
 
     def _space(self) -> None:
-        found = _SPACE.match(self._text, self.at)
-        self.at = found.end() if found else self.at
+        self.at = past_space(self._text, self.at)
 
 
-def closing(text: str, begin: int, quote: str, *, escapes: bool) -> int:
+def _closing(text: str, begin: int, quote: str, *, escapes: bool) -> int:
     """Where the quote stands that ends a text begun before `begin`; -1 if nowhere."""
     at = begin
     while (end := text.find(quote, at)) >= 0:
@@ -148,20 +141,6 @@ def closing(text: str, begin: int, quote: str, *, escapes: bool) -> int:
             return end
         at = end + 1
     return -1
-
-
-def breaks_off_quoted(text: str, dialect: Dialect) -> bool:
-    """Whether the text ends inside a quoted text."""
-    at = 0
-    while True:
-        begun = [(begin, quote) for quote in dialect.quotes if (begin := text.find(quote, at)) >= 0]
-        if not begun:
-            return False
-        begin, quote = min(begun)
-        end = closing(text, begin + len(quote), quote, escapes=dialect.escapes)
-        if end < 0:
-            return True
-        at = end + len(quote)
 
 
 def _unescaped(found: re.Match[str]) -> str:

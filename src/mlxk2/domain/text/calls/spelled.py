@@ -1,8 +1,11 @@
 """Calls that are spelled like source code: `[name(key=value)]`, or `call:name{key:value}` with quotes of their own."""
 
+from functools import partial
+
 from mlxk2.domain.text.calls.form import CallForm, Malformed
 from mlxk2.domain.text.calls.jsons import write_json
-from mlxk2.domain.text.calls.literals import PYTHON, Dialect, Literals, breaks_off_quoted
+from mlxk2.domain.text.calls.literals import PYTHON, Literals
+from mlxk2.domain.text.calls.quoting import Dialect, InQuotes
 from mlxk2.domain.text.calls.schemas import ToolSchemas
 from mlxk2.ports.conversation import ToolCall
 
@@ -39,18 +42,16 @@ def _whole(here: Literals, calls: list[ToolCall]) -> tuple[ToolCall, ...]:
     return tuple(calls)
 
 
-PYTHONIC = CallForm(
-    "<|tool_call_start|>", "<|tool_call_end|>", _read_pythonic, lambda text: breaks_off_quoted(text, PYTHON)
-)
+PYTHONIC = CallForm("<|tool_call_start|>", "<|tool_call_end|>", _read_pythonic, partial(InQuotes, PYTHON))
 FUNCTION_GEMMA = CallForm(
     "<start_function_call>",
     "<end_function_call>",
     lambda text, _: _read_gemma(text, _FUNCTION_GEMMA),
-    lambda text: breaks_off_quoted(text, _FUNCTION_GEMMA),
+    partial(InQuotes, _FUNCTION_GEMMA),
 )
 GEMMA4 = CallForm(
     "<|tool_call>",
     "<tool_call|>",
     lambda text, _: _read_gemma(text, _GEMMA4),
-    lambda text: breaks_off_quoted(text, _GEMMA4),
+    partial(InQuotes, _GEMMA4),
 )

@@ -4,12 +4,14 @@ Values are read as they stand: the line breaks that the templates put around the
 """
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from mlxk2.domain.text.calls.form import CallForm, Malformed
-from mlxk2.domain.text.calls.jsons import NotJson, read_json_at, write_json
+from mlxk2.domain.text.calls.jsons import NotJson, read_json, write_json
+from mlxk2.domain.text.calls.quoting import InTags
 from mlxk2.domain.text.calls.schemas import ToolSchemas
+from mlxk2.domain.text.matching import past_space
 from mlxk2.ports.conversation import ToolCall
 
 
@@ -29,66 +31,82 @@ class _Tags:
     def read(self, text: str, schemas: ToolSchemas) -> tuple[ToolCall, ...]:
         calls: list[ToolCall] = []
         at = 0
-        while not calls or text[at:].strip():
-            call, at = self._one(text, at, schemas)
+        values = _Values(text, self.close)
+        while not calls or past_space(text, at) < len(text):
+            call, at = self._one(text, at, values, schemas)
             calls.append(call)
         return tuple(calls)
 
-    def _one(self, text: str, at: int, schemas: ToolSchemas) -> tuple[ToolCall, int]:
+    def _one(self, text: str, at: int, values: "_Values", schemas: ToolSchemas) -> tuple[ToolCall, int]:
         head = self.head.match(text, at)
         if head is None:
             raise Malformed("no name")
         at = head.end()
-        values: dict[str, object] = {}
+        arguments: dict[str, object] = {}
         while key := self.key.match(text, at):
-            if key[1] in values:
+            if key[1] in arguments:
                 raise Malformed("the same parameter twice")
-            end, at = self._value_end(text, key.end())
-            values[key[1]] = schemas.typed(head[1], key[1], _bare(text[key.end() : end]))
+            end = values.end(key.end())
+            arguments[key[1]] = schemas.typed(head[1], key[1], _bare(text[key.end() : end]))
+            at = end + len(self.close)
         foot = self.foot.match(text, at)
         if foot is None:
             raise Malformed("not closed")
-        return ToolCall(head[1], write_json(values)), foot.end()
+        return ToolCall(head[1], write_json(arguments)), foot.end()
 
-    def _value_end(self, text: str, begin: int) -> tuple[int, int]:
-        """Where a value ends and where what closes it does: at its first `close`, or after a whole value of JSON or
-        CDATA, which may hold that text."""
-        for whole_end in _whole_values(text, begin):
-            if text.startswith(self.close, whole_end):
-                return whole_end, whole_end + len(self.close)
-        end = text.find(self.close, begin)
+
+class _Values:
+    """Finds where the values of one text end, from left to right: at their first `close`, or after a whole value of
+    JSON or CDATA, which may hold that text.
+
+    Values may pretend to be such a whole one without being it; still no part of the text is searched again for each.
+    """
+
+    def __init__(self, text: str, close: str) -> None:
+        self._text = text
+        self._close = close
+        self._nested = _pattern(
+            rf"\s*+[\[{{](?:[^\"\\<]++|\"(?:[^\"\\]++|\\.)*+\")*+(?={re.escape(close)})",
+        )
+        self._section = (0, 0)
+        """The last end of a CDATA section that was found: where its mark begins, and where the space after it ends."""
+
+    def end(self, begin: int) -> int:
+        """Where the value that begins here ends. Raises Malformed if it does not."""
+        if section := _CDATA_BEGIN.match(self._text, begin):
+            end = self._section_end(section.end())
+            if self._text.startswith(self._close, end):
+                return end
+        if nested := self._nested.match(self._text, begin):
+            try:
+                read_json(nested[0])
+            except NotJson:
+                pass
+            else:
+                return nested.end()
+        end = self._text.find(self._close, begin)
         if end < 0:
             raise Malformed("value not closed")
-        return end, end + len(self.close)
+        return end
+
+    def _section_end(self, begin: int) -> int:
+        """Where the first CDATA section that ends after `begin` is over, with the space after it."""
+        if self._section[0] < begin:
+            found = self._text.find(_CDATA_END, begin)
+            mark = len(self._text) if found < 0 else found
+            self._section = mark, past_space(self._text, min(mark + len(_CDATA_END), len(self._text)))
+        return self._section[1]
 
 
+_CDATA_END = "]]>"
+_CDATA_BEGIN = re.compile(r"\s*<!\[CDATA\[")
 _CDATA = re.compile(r"\s*<!\[CDATA\[(.*?)\]\]>\s*", re.DOTALL)
-_SPACE = re.compile(r"\s*")
-_NESTED = re.compile(r"\s*[\[{]")
-
-
-def _whole_values(text: str, begin: int) -> Iterator[int]:
-    """Where a list, an object or a CDATA section that begins here ends, with the space after it."""
-    if cdata := _CDATA.match(text, begin):
-        yield cdata.end()
-    if _NESTED.match(text, begin):
-        try:
-            _, end = read_json_at(text, begin)
-        except NotJson:
-            return
-        space = _SPACE.match(text, end)
-        yield space.end() if space else end
 
 
 def _bare(value: str) -> str:
     if cdata := _CDATA.fullmatch(value):
         return cdata[1]
     return value.removeprefix("\n").removesuffix("\n")
-
-
-def _open_value(begin: str, end: str) -> Callable[[str], bool]:
-    """Whether a text breaks off between the texts that begin and end a value."""
-    return lambda text: text.rfind(begin) > text.rfind(end)
 
 
 def _pattern(source: str) -> re.Pattern[str]:
@@ -121,32 +139,40 @@ _MINICPM = _Tags(
 )
 _GLM = _Tags(
     _pattern(r"\s*([^\s<>]+)\s*"),
-    _pattern(r"\s*<arg_key>\s*([^<>]+?)\s*</arg_key>\s*<arg_value>"),
+    _pattern(r"\s*<arg_key>\s*+([^\s<>]+(?:\s++[^\s<>]+)*+)\s*+</arg_key>\s*<arg_value>"),
     "</arg_value>",
     _pattern(r"\s*\Z"),
 )
 _LONGCAT = _Tags(
     _pattern(r"\s*([^\s<>]+)\s*"),
-    _pattern(r"\s*<longcat_arg_key>\s*([^<>]+?)\s*</longcat_arg_key>\s*<longcat_arg_value>"),
+    _pattern(r"\s*<longcat_arg_key>\s*+([^\s<>]+(?:\s++[^\s<>]+)*+)\s*+</longcat_arg_key>\s*<longcat_arg_value>"),
     "</longcat_arg_value>",
     _pattern(r"\s*\Z"),
 )
 
-QWEN3_CODER = CallForm("<tool_call>", "</tool_call>", _QWEN.read, _open_value("<parameter=", "</parameter>"))
+QWEN3_CODER = CallForm("<tool_call>", "</tool_call>", _QWEN.read, partial(InTags, "<parameter=", "</parameter>"))
 MINIMAX_M2 = CallForm(
-    "<minimax:tool_call>", "</minimax:tool_call>", _MINIMAX.read, _open_value("<parameter name=", "</parameter>")
+    "<minimax:tool_call>",
+    "</minimax:tool_call>",
+    _MINIMAX.read,
+    partial(InTags, "<parameter name=", "</parameter>"),
 )
 MUSE_SPARK = CallForm(
-    "<atem:function_calls>", "</atem:function_calls>", _MUSE.read, _open_value("<atem:parameter", "</atem:parameter>")
+    "<atem:function_calls>",
+    "</atem:function_calls>",
+    _MUSE.read,
+    partial(InTags, "<atem:parameter", "</atem:parameter>"),
 )
 MINICPM5 = CallForm(
-    "<function name=", "</function>", _MINICPM.read, _open_value("<param name=", "</param>"), must_close=True
+    "<function name=", "</function>", _MINICPM.read, partial(InTags, "<param name=", "</param>"), must_close=True
 )
-GLM47 = CallForm("<tool_call>", "</tool_call>", _GLM.read, _open_value("<arg_value>", "</arg_value>"), must_close=True)
+GLM47 = CallForm(
+    "<tool_call>", "</tool_call>", _GLM.read, partial(InTags, "<arg_value>", "</arg_value>"), must_close=True
+)
 LONGCAT = CallForm(
     "<longcat_tool_call>",
     "</longcat_tool_call>",
     _LONGCAT.read,
-    _open_value("<longcat_arg_value>", "</longcat_arg_value>"),
+    partial(InTags, "<longcat_arg_value>", "</longcat_arg_value>"),
     must_close=True,
 )
