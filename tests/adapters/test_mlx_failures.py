@@ -281,6 +281,26 @@ def test_rows_that_cannot_be_saved_are_told(
     assert [answer.text for answer in all_answered(engine, sixteen)] == quiet
 
 
+def test_rows_that_are_ready_when_the_engine_gives_up_are_told(engine: MlxEngine, switch: Switch) -> None:
+    """Two prompts that fail alone, one after the other, in the turn in which another has just got its first token."""
+    switch.condition = holds_poison
+    switch.times = 10**6
+    go_on = threading.Event()
+
+    def wait() -> None:
+        go_on.wait()
+
+    engine._post(wait)
+    prompts = [(1, 5, 6, 7), (1, 5, POISON, 6), (1, POISON, 5, 6)]
+    listeners = [Listener(engine, GenerationRequest(prompt, 300)) for prompt in prompts]
+    go_on.set()
+    for listener in listeners:
+        listener.end()
+    switch.times = 0
+    assert eventually(lambda: engine.stats().decoding == 0)
+    assert answered(engine, GenerationRequest((1, 5, 6, 7), 3)).finished().generated_tokens
+
+
 class Panic(BaseException):
     """As what is written in Rust raises."""
 

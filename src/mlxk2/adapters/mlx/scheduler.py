@@ -52,6 +52,7 @@ class Scheduler:
     ) -> None:
         self.waiting: deque[Row] = deque()
         self.batch: Batch | None = None
+        self._ready: Batch | None = None
         self._counters = counters
         self._model = loaded.model
         self._tokenizer = loaded.tokenizer
@@ -66,7 +67,12 @@ class Scheduler:
     @property
     def rows(self) -> list[Row]:
         """Everyone who is not finished."""
-        return [*self.waiting, *self.prefill.rows, *(self.batch.rows if self.batch else ())]
+        return [*self.waiting, *self._begun]
+
+    @property
+    def _begun(self) -> list[Row]:
+        batches = [batch for batch in (self._ready, self.batch) if batch]
+        return [*self.prefill.rows, *(row for batch in batches for row in batch.rows)]
 
     @property
     def busy(self) -> int:
@@ -162,13 +168,13 @@ class Scheduler:
         """
         started = time.perf_counter()
         others = self.batch is not None
-        newcomers: Batch | None = None
         while group := self.prefill.next_short_group(others_decode=others):
-            newcomers = self._joined(newcomers, self._processed(group, others_decode=others))
+            self._ready = self._joined(self._ready, self._processed(group, others_decode=others))
             if time.perf_counter() - started > BUSY_SECONDS:
                 break
         if group := self.prefill.next_long(others_decode=others):
-            newcomers = self._joined(newcomers, self._processed(group, others_decode=others))
+            self._ready = self._joined(self._ready, self._processed(group, others_decode=others))
+        newcomers, self._ready = self._ready, None
         self.batch = self._joined(self.batch, newcomers)
 
     def _processed(self, group: list[Row], *, others_decode: bool) -> Batch | None:
@@ -215,7 +221,7 @@ class Scheduler:
             row.caches = kv.new_caches(self._model)
 
     def _give_up(self, error: BaseException) -> NoReturn:
-        for row in [*(self.batch.rows if self.batch else ()), *self.prefill.rows]:
+        for row in self._begun:
             row.fail(_failure("The engine failed", error))
         raise StepFailed from error
 
