@@ -30,6 +30,8 @@ _TURNS_BETWEEN_LOOKS = 32
 
 _TURNS_BETWEEN_RELEASES = 512
 """Arrays of every length that a step has had stay with MLX for reuse until they are released."""
+_TURNS_BEFORE_A_REST = 64
+"""After fewer turns there is too little to release when the engine comes to rest."""
 
 
 class Core:
@@ -45,6 +47,7 @@ class Core:
         self._trouble: EngineFailure | None = None
         self._counters = Counters()
         self._restarts = 0
+        self._released_at = 0
         self._looked_at: tuple[int, int] | None = None
         self._memory = EngineStats()
         self._store = PrefixCache(options.prefix_cache_bytes)
@@ -103,9 +106,21 @@ class Core:
         if failed:  # the exception is gone by now, and with it the last that held on to the old model
             self._restart(list(self._scheduler.waiting))
         with suppress(Exception):  # numbers that cannot be had are no reason to stop
-            if self._counters.steps % _TURNS_BETWEEN_RELEASES == 0:
+            if self._is_time_to_release(_TURNS_BETWEEN_RELEASES):
                 release_buffers()
             self._look()
+
+    def rest(self) -> None:
+        """Nobody is at work, and nobody is waiting to be."""
+        with suppress(Exception):
+            if self._is_time_to_release(_TURNS_BEFORE_A_REST):
+                release_memory()
+
+    def _is_time_to_release(self, turns: int) -> bool:
+        due = self._counters.steps - self._released_at >= turns
+        if due:
+            self._released_at = self._counters.steps
+        return due
 
     def close(self, reason: EngineFailure | None = None) -> None:
         """For good; `reason` is what requests hear that still come."""

@@ -143,6 +143,8 @@ class MlxEngine:
         """What was posted since the last turn; waits for something when there is no turn to take. False: the end."""
         while True:
             try:
+                if not core.busy and self._jobs.empty():
+                    core.rest()
                 job = self._jobs.get(block=not core.busy)
             except queue.Empty:
                 return True

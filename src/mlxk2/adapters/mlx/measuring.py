@@ -1,6 +1,10 @@
 """What a loaded model is like, found by letting it compute one token; and memory, as MLX counts it."""
 
+import ctypes
+import functools
 import gc
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from mlxk2.adapters.mlx.caches import can_batch, cost_of, evaluate, explain_themselves, new_caches
@@ -52,14 +56,25 @@ def limit_memory(limit: int | None) -> None:
 
 
 def release_buffers() -> None:
-    """Give back what MLX keeps of freed memory."""
+    """Give back what MLX, and behind it the C library, keep of freed memory."""
     import mlx.core as mx
 
     mx.clear_cache()
+    if (trim := _malloc_trim()) is not None:
+        trim(0)
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    """The GNU C library's; others give memory back by themselves, or have no such function."""
+    if not sys.platform.startswith("linux"):
+        return None
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim
 
 
 def release_memory() -> None:
-    """Free a model that nothing refers to any more but itself, and give its memory back."""
+    """Free what nothing refers to any more but itself, such as a model that was dropped, and give its memory back."""
     gc.collect()
     release_buffers()
 
