@@ -18,7 +18,7 @@ from mlxk2.adapters.mlx.loading import load_model
 from mlxk2.adapters.system import SystemMachine
 from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import LoadOptions
-from mlxk2.ports.errors import OperationError
+from mlxk2.ports.errors import OperationError, ValidationError
 from mlxk2.ports.generation import Event, Failed, Finished, FinishReason, GenerationRequest, Sampling
 from mlxk2.testing.contracts.engine import collect, text_of
 
@@ -75,7 +75,7 @@ def test_a_folder_that_cannot_be_loaded_is_an_error_and_ends_the_thread(tmp_path
 def test_one_failing_request_does_not_harm_the_next(engine: MlxEngine) -> None:
     failed = collect(lambda sink: engine.start(GenerationRequest((), 5, Sampling()), sink))
     assert isinstance(failed[-1], Failed)
-    assert isinstance(failed[-1].error, OperationError)
+    assert isinstance(failed[-1].error, ValidationError)
     assert "mlxk2 list" in answer(engine, "How do I list my models?")
 
 
