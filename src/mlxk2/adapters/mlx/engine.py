@@ -4,9 +4,11 @@ Only plain Python values cross the thread's border. Chat templates and tokenizin
 a structure in others: neither holds up a step.
 """
 
+import atexit
 import itertools
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -25,6 +27,14 @@ from mlxk2.ports.generation import Failed, FinishReason, GenerationRequest, Sink
 from mlxk2.ports.system import Machine
 
 _CLOSED = "The engine is closed; load the model again"
+_open: "weakref.WeakSet[MlxEngine]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_what_is_open() -> None:
+    """A process that ends while a thread of MLX lives is aborted."""
+    for engine in list(_open):
+        engine.close()
 
 
 class MlxEngine:
@@ -46,6 +56,7 @@ class MlxEngine:
         self._thread.start()
         try:
             self._core = ready.result()
+            _open.add(self)
         except BaseException:  # Ctrl-C as well, which does not wait until the model is loaded
             self._begin_to_close()
             raise
