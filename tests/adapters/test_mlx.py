@@ -72,6 +72,12 @@ def test_a_folder_that_cannot_be_loaded_is_an_error_and_ends_the_thread(tmp_path
         MlxEngineLoader(SystemMachine()).load(str(tmp_path), OPTIONS)
 
 
+@pytest.mark.parametrize("folder", ["", "/no/such/folder", "mlxk2/demo"])
+def test_what_is_no_folder_of_a_model_is_told_so(folder: str) -> None:
+    with pytest.raises(OperationError, match=r"no config\.json; give the folder of a snapshot"):
+        MlxEngineLoader(SystemMachine()).load(folder, OPTIONS)
+
+
 def test_one_failing_request_does_not_harm_the_next(engine: MlxEngine) -> None:
     failed = collect(lambda sink: engine.start(GenerationRequest((), 5, Sampling()), sink))
     assert isinstance(failed[-1], Failed)

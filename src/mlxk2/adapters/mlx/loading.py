@@ -38,6 +38,11 @@ class LoadedModel:
 
 def load_model(location: str, options: LoadOptions, machine: Machine) -> LoadedModel:
     """Raises OperationError with mlx-lm's reason when the snapshot cannot be loaded."""
+    if not (Path(location) / "config.json").is_file():
+        raise OperationError(
+            "There is no model to load: that folder has no config.json; give the folder of a snapshot,"
+            " models--org--name/snapshots/<commit> in the cache"
+        )
     prefer_openblas()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # its advice on lengths is not for this program's users
     try:
