@@ -200,6 +200,7 @@ def test_any_bytes_are_packets_or_a_broken_stream(noise: bytes) -> None:
         except BrokenStream:
             continue
         for packet in packets:
+            assert (type(packet.kind), type(packet.id)) == (str, int)
             for body in (protocol.hello, protocol.happened, protocol.refused, protocol.request, protocol.beat):
                 readable(body, packet)
 

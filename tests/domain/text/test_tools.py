@@ -40,3 +40,6 @@ def test_too_much_is_refused_with_the_limit(
 def test_as_much_as_is_allowed_is_taken(door: Callable[[tuple[Tool, ...]], object]) -> None:
     door(MANY[:MOST_TOOLS])
     door((Tool("long", parameters=LONG.parameters[:-1]),))
+    for one_more in (MANY[: MOST_TOOLS + 1], (LONG,)):
+        with pytest.raises(ValidationError):
+            door(one_more)

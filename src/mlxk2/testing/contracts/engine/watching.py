@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mlxk2.ports.engine import Loading, LoadOptions, Stepped, unwatched
-from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest
+from mlxk2.ports.generation import Delta, Event, Failed, Finished, GenerationRequest
 from mlxk2.testing.contracts.engine.fixtures import EngineFixtures, Load
 from mlxk2.testing.contracts.engine.listening import Listener, all_answered
 
@@ -81,5 +81,5 @@ class Watching(EngineFixtures):
         engine = load(LoadOptions(), leave if careless == "watch" else unwatched)
         running = Listener(engine, replace(endless, max_tokens=50))
         engine.start(mixed[0], leave)
-        running.end()
-        Listener(engine, mixed[1]).end()
+        assert isinstance(running.end(), Finished | Failed)
+        assert isinstance(Listener(engine, mixed[1]).end(), Finished | Failed)
