@@ -14,7 +14,7 @@ from mlxk2.ports.generation import Sampling
 
 @dataclass(frozen=True, slots=True)
 class SamplingChoice:
-    """What the user asked for; None means "not said"."""
+    """What the user asked for; None means "not said". `logit_bias` as in `Sampling`."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -22,6 +22,9 @@ class SamplingChoice:
     min_p: float | None = None
     repetition_penalty: float | None = None
     seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
     @property
     def asks_to_sample(self) -> bool:
@@ -54,6 +57,9 @@ def decide(choice: SamplingChoice, generation_config: JsonObject) -> Sampling:
         top_k=int(_first(choice.top_k, recommended.top_k, 0)),
         min_p=_first(choice.min_p, 0.0),
         repetition_penalty=_first(choice.repetition_penalty, 1.0),
+        presence_penalty=_first(choice.presence_penalty, 0.0),
+        frequency_penalty=_first(choice.frequency_penalty, 0.0),
+        logit_bias=choice.logit_bias,
         seed=choice.seed,
     )
 

@@ -20,15 +20,20 @@ def check_stops(stops: Sequence[str]) -> tuple[str, ...]:
     """Raises ValidationError for what is no list of texts, for too many or too long ones, and for an empty text, which
     would end every answer."""
     if isinstance(stops, str) or not isinstance(stops, Sequence) or not all(isinstance(stop, str) for stop in stops):
-        raise ValidationError("stop must be a list of texts; write the text that should end the answer")
+        raise ValidationError(
+            "stop must be a list of texts; write the text that should end the answer", parameter="stop"
+        )
     if len(stops) > MOST_STOPS:
-        raise ValidationError(f"stop has {len(stops)} texts: it may have at most {MOST_STOPS}; leave some out")
+        raise ValidationError(
+            f"stop has {len(stops)} texts: it may have at most {MOST_STOPS}; leave some out", parameter="stop"
+        )
     if any(not stop for stop in stops):
-        raise ValidationError("stop must not be empty; write the text that should end the answer")
+        raise ValidationError("stop must not be empty; write the text that should end the answer", parameter="stop")
     longest = max(map(len, stops), default=0)
     if longest > LONGEST_STOP:
         raise ValidationError(
-            f"stop has a text of {longest} characters: it may have at most {LONGEST_STOP}; write the beginning of it"
+            f"stop has a text of {longest} characters: it may have at most {LONGEST_STOP}; write the beginning of it",
+            parameter="stop",
         )
     return tuple(stops)
 

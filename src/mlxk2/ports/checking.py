@@ -54,10 +54,12 @@ MAX_TOKENS = Range(1, _LARGEST, "a whole number from 1 to 2^63-1", whole=True)
 LOGPROBS = Range(0, 20, "a whole number from 0 to 20", whole=True)
 
 
-def check_range(name: str, value: object, allowed: Range) -> None:
-    """Raises ValidationError with `name`, the value and what it must be."""
+def check_range(name: str, value: object, allowed: Range, parameter: str | None = None) -> None:
+    """Raises ValidationError with `name`, the value and what it must be; `parameter` where `name` says more."""
     if not allowed.holds(value):
-        raise ValidationError(f"{name} {_shown(value)} is out of range: it must be {allowed.words}")
+        raise ValidationError(
+            f"{name} {_shown(value)} is out of range: it must be {allowed.words}", parameter=parameter or name
+        )
 
 
 def check_request(request: GenerationRequest, info: EngineInfo) -> None:
@@ -84,21 +86,24 @@ def check_tokens(name: str, tokens: tuple[int, ...] | list[int], vocab_size: int
         return  # a long prompt is looked through at the speed of C
     place, token = next((place, token) for place, token in enumerate(tokens) if not _is_token(token, vocab_size))
     raise ValidationError(
-        f"{name}[{place}] is {_shown(token)}, which is no token: it must be a whole number from 0 to {vocab_size - 1}"
+        f"{name}[{place}] is {_shown(token)}, which is no token: it must be a whole number from 0 to {vocab_size - 1}",
+        parameter=name,
     )
 
 
 def _check_prompt(prompt: tuple[int, ...], vocab_size: int) -> None:
     if not isinstance(prompt, tuple):
-        raise ValidationError(f"prompt is {_shown(prompt)}: it must be a tuple of token ids, as tokenize() makes them")
+        raise ValidationError(
+            f"prompt is {_shown(prompt)}: it must be a tuple of token ids, as tokenize() makes them", parameter="prompt"
+        )
     if not prompt:
-        raise ValidationError("prompt is empty: it must hold at least one token id")
+        raise ValidationError("prompt is empty: it must hold at least one token id", parameter="prompt")
     check_tokens("prompt", prompt, vocab_size)
 
 
 def _check_sampling(sampling: Sampling, vocab_size: int) -> None:
     if not isinstance(sampling, Sampling):
-        raise ValidationError(f"sampling is {_shown(sampling)}: it must be a Sampling")
+        raise ValidationError(f"sampling is {_shown(sampling)}: it must be a Sampling", parameter="sampling")
     check_range("temperature", sampling.temperature, TEMPERATURE)
     check_range("top_p", sampling.top_p, TOP_P)
     check_range("top_k", sampling.top_k, TOP_K)
@@ -113,31 +118,42 @@ def _check_sampling(sampling: Sampling, vocab_size: int) -> None:
 
 def _check_logit_bias(bias: tuple[tuple[int, float], ...], vocab_size: int) -> None:
     if not isinstance(bias, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in bias):
-        raise ValidationError(f"logit_bias is {_shown(bias)}: it must be a tuple of pairs (token id, bias)")
+        raise ValidationError(
+            f"logit_bias is {_shown(bias)}: it must be a tuple of pairs (token id, bias)", parameter="logit_bias"
+        )
     if len(bias) > MOST_BIASES:
-        raise ValidationError(f"logit_bias names {len(bias)} tokens: it may name at most {MOST_BIASES}")
+        raise ValidationError(
+            f"logit_bias names {len(bias)} tokens: it may name at most {MOST_BIASES}", parameter="logit_bias"
+        )
     for token, value in bias:
         if not _is_token(token, vocab_size):
             raise ValidationError(
                 f"logit_bias names {_shown(token)}, which is no token: it must be a whole number from 0 to"
-                f" {vocab_size - 1}"
+                f" {vocab_size - 1}",
+                parameter="logit_bias",
             )
-        check_range(f"logit_bias of token {token}", value, LOGIT_BIAS)
+        check_range(f"logit_bias of token {token}", value, LOGIT_BIAS, "logit_bias")
     if len({token for token, _ in bias}) < len(bias):
-        raise ValidationError("logit_bias names a token twice: it must name each one once")
+        raise ValidationError("logit_bias names a token twice: it must name each one once", parameter="logit_bias")
 
 
 def _check_structure(structure: Structure) -> None:
     if not isinstance(structure, Structure):
-        raise ValidationError(f"structure is {_shown(structure)}: it must be a Structure")
+        raise ValidationError(f"structure is {_shown(structure)}: it must be a Structure", parameter="structure")
     if structure.kind not in ("json_schema", "regex", "lark"):
-        raise ValidationError(f"structure kind {_shown(structure.kind)} is not known: use json_schema, regex or lark")
+        raise ValidationError(
+            f"structure kind {_shown(structure.kind)} is not known: use json_schema, regex or lark",
+            parameter="structure",
+        )
     text = structure.text
     if not isinstance(text, str) or not text or any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValidationError(f"structure text {_shown(text)} cannot be used: it must be text, and not empty")
+        raise ValidationError(
+            f"structure text {_shown(text)} cannot be used: it must be text, and not empty", parameter="structure"
+        )
     if len(text) > LONGEST_STRUCTURE:
         raise ValidationError(
-            f"structure text has {len(text)} characters: it may have at most {LONGEST_STRUCTURE}; make it simpler"
+            f"structure text has {len(text)} characters: it may have at most {LONGEST_STRUCTURE}; make it simpler",
+            parameter="structure",
         )
     if structure.kind == "json_schema":
         _check_schema(text)
@@ -147,15 +163,19 @@ def _check_schema(text: str) -> None:
     try:
         schema = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValidationError(f"The JSON schema is not JSON ({error}): correct it and ask again") from None
+        raise ValidationError(
+            f"The JSON schema is not JSON ({error}): correct it and ask again", parameter="structure"
+        ) from None
     if not isinstance(schema, (dict, bool)):
-        raise ValidationError(f"The JSON schema is {_shown(schema)}: it must be an object, or true")
+        raise ValidationError(
+            f"The JSON schema is {_shown(schema)}: it must be an object, or true", parameter="structure"
+        )
 
 
 def _check_borders(borders: tuple[int, ...], prompt_tokens: int) -> None:
     places = Range(1, prompt_tokens, f"whole numbers from 1 to {prompt_tokens}, each above the one before", whole=True)
     if not isinstance(borders, tuple) or not (all(map(places.holds, borders)) and _rises(borders)):
-        raise ValidationError(f"borders are {_shown(borders)}: they must be {places.words}")
+        raise ValidationError(f"borders are {_shown(borders)}: they must be {places.words}", parameter="borders")
 
 
 def _rises(numbers: tuple[int, ...]) -> bool:

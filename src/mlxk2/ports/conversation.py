@@ -37,9 +37,13 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """`thinking` None keeps the template's own default."""
+    """None keeps the template's own default. `effort` is the template's own word for how long to think.
+
+    Each reaches only a template that reads it (`EngineInfo.has_thinking_switch`, `has_effort_levels`).
+    """
 
     thinking: bool | None = None
+    effort: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ class EngineInfo:
     """What the loaded model says of itself.
 
     `vocab_size` is in tokens, `context_length` too (None: not known), `weights_bytes` as held in memory. `max_rows` is
-    how many requests this model can decode together: 1 where its caches cannot be batched.
+    how many requests this model can decode together: 1 where its caches cannot be batched. `has_effort_levels`: its
+    chat template reads how long to think (`RenderOptions.effort`).
     """
 
     has_chat_template: bool
@@ -78,6 +79,7 @@ class EngineInfo:
     kv: KvCost = KvCost()
     weights_bytes: int = 0
     max_rows: int = 32
+    has_effort_levels: bool = False
 
 
 @dataclass(frozen=True, slots=True)

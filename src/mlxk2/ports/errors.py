@@ -19,9 +19,16 @@ class Mlxk2Error(Exception):
 
 
 class ValidationError(Mlxk2Error):
-    """What was typed cannot mean anything: a bad name, an option out of range."""
+    """What was typed cannot mean anything: a bad name, an option out of range.
+
+    `parameter` is which one of a generation request's (`ports/checking.py`), where it is one of them.
+    """
 
     type = "ValidationError"
+
+    def __init__(self, message: str, *, details: str | None = None, parameter: str | None = None) -> None:
+        super().__init__(message, details=details)
+        self.parameter = parameter
 
 
 class UsageError(ValidationError):
@@ -132,7 +139,7 @@ class ContextExceeded(ValidationError):
     type = "context_length_exceeded"
 
     def __init__(self, message: str, *, prompt_tokens: int, context_length: int) -> None:
-        super().__init__(message)
+        super().__init__(message, parameter="prompt")
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
 

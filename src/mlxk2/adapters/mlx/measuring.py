@@ -10,7 +10,7 @@ from typing import Any
 from mlxk2.adapters.mlx.caches import can_batch, cost_of, evaluate, explain_themselves, new_caches
 from mlxk2.adapters.mlx.loading import LoadedModel
 from mlxk2.adapters.mlx.markers import markers_of
-from mlxk2.adapters.mlx.rendering import has_thinking_switch
+from mlxk2.adapters.mlx.rendering import has_effort_levels, has_thinking_switch
 from mlxk2.ports.engine import EngineInfo, LoadOptions
 
 _CACHE_SHARE = 8
@@ -37,6 +37,7 @@ def describe(loaded: LoadedModel, options: LoadOptions) -> EngineInfo:
     return EngineInfo(
         has_chat_template=bool(loaded.tokenizer.has_chat_template),
         has_thinking_switch=has_thinking_switch(loaded.tokenizer),
+        has_effort_levels=has_effort_levels(loaded.tokenizer),
         vocab_size=int(logits.shape[-1]),
         context_length=options.context_length,
         markers=markers_of(loaded.tokenizer),

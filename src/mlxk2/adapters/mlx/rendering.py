@@ -12,6 +12,7 @@ from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Too
 from mlxk2.ports.errors import OperationError, ValidationError
 
 _SWITCH = "enable_thinking"
+_EFFORT = "reasoning_effort"
 _TAIL = 16
 """Tokens at the end of a prompt in which a marker that opens the reasoning can stand."""
 
@@ -23,13 +24,22 @@ def has_thinking_switch(tokenizer: Any) -> bool:
     return _mentions(tokenizer, _SWITCH)
 
 
+def has_effort_levels(tokenizer: Any) -> bool:
+    """Whether the template reads how long the model is to think."""
+    return _mentions(tokenizer, _EFFORT)
+
+
 def render(
     tokenizer: Any, messages: Sequence[Message], tools: Sequence[Tool], options: RenderOptions, *, with_borders: bool
 ) -> RenderedPrompt:
     """Raises OperationError when the template refuses the conversation, ValidationError for tools it cannot show."""
     if tools and not _mentions(tokenizer, "tools"):
-        raise ValidationError("This model's chat template cannot show tools; leave them out or choose another model")
+        raise ValidationError(
+            "This model's chat template cannot show tools; leave them out or choose another model", parameter="tools"
+        )
     chosen: dict[str, Any] = {} if options.thinking is None else {_SWITCH: options.thinking}
+    if options.effort is not None:
+        chosen[_EFFORT] = options.effort
     if tools:
         chosen["tools"] = [_tool(tool) for tool in tools]
     turns = [_turn(message) for message in messages]
@@ -97,7 +107,9 @@ def _tool(tool: Tool) -> dict[str, Any]:
     try:
         parameters = json.loads(tool.parameters)
     except (ValueError, RecursionError) as error:
-        raise ValidationError(f"The parameters of the tool '{tool.name}' are not a JSON schema: {error}") from error
+        raise ValidationError(
+            f"The parameters of the tool '{tool.name}' are not a JSON schema: {error}", parameter="tools"
+        ) from error
     return {
         "type": "function",
         "function": {"name": tool.name, "description": tool.description, "parameters": parameters},

@@ -132,7 +132,7 @@ class Scheduler:
     def _take(self, row: Row, token: int, logprobs: Any) -> None:
         self._counters.generated += 1
         if row.matcher and (problem := row.matcher.problem):
-            row.fail(ValidationError(problem))
+            row.fail(ValidationError(problem, parameter="structure"))
             return
         try:
             row.take(token, logprobs, lambda: new_detokenizer(self._tokenizer), is_end=token in self._ends)

@@ -73,7 +73,9 @@ class StructureCompiler:
         except (ValueError, TypeError, RecursionError) as error:
             problem = str(error)
         if problem:
-            raise ValidationError(f"The {_NAMES[structure.kind]} cannot be used: {_first_line(problem)}")
+            raise ValidationError(
+                f"The {_NAMES[structure.kind]} cannot be used: {_first_line(problem)}", parameter="structure"
+            )
         return Matcher(matcher, _NAMES[structure.kind])
 
     def _known_vocabulary(self) -> "LLTokenizer":

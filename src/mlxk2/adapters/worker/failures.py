@@ -14,7 +14,7 @@ from mlxk2.ports.redaction import without_secrets
 
 FIELDS: dict[type[Mlxk2Error], tuple[str, ...]] = {
     Mlxk2Error: (),
-    errors.ValidationError: (),
+    errors.ValidationError: ("parameter",),
     errors.UsageError: ("usage",),
     errors.AmbiguousMatch: ("matches", "available_hashes"),
     errors.ModelNotFound: (),

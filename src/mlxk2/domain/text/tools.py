@@ -14,10 +14,13 @@ LONGEST_PARAMETERS = 256 * 1024
 def check_tools(tools: Sequence[Tool]) -> None:
     """Raises ValidationError for more tools, or longer schemas, than a request may bring."""
     if len(tools) > MOST_TOOLS:
-        raise ValidationError(f"There are {len(tools)} tools: a request may have at most {MOST_TOOLS}; leave some out")
+        raise ValidationError(
+            f"There are {len(tools)} tools: a request may have at most {MOST_TOOLS}; leave some out", parameter="tools"
+        )
     for tool in tools:
         if len(tool.parameters) > LONGEST_PARAMETERS:
             raise ValidationError(
                 f"The parameters of the tool '{tool.name[:80]}' have {len(tool.parameters)} characters: they may have"
-                f" at most {LONGEST_PARAMETERS}; make the schema simpler"
+                f" at most {LONGEST_PARAMETERS}; make the schema simpler",
+                parameter="tools",
             )

@@ -76,11 +76,18 @@ _KNOWN = (*SPELLINGS, "harmony", "llama3")
 
 def _check(markers: Markers, named: Sequence[Tool], choice: ToolChoice) -> None:
     if choice.name is not None and not named:
-        raise ValidationError(f"tool_choice names '{choice.name}', which is not among the tools; name one of them")
+        raise ValidationError(
+            f"tool_choice names '{choice.name}', which is not among the tools; name one of them",
+            parameter="tool_choice",
+        )
     if choice.required and not named:
-        raise ValidationError("tool_choice requires a call, but there are no tools; give at least one")
+        raise ValidationError(
+            "tool_choice requires a call, but there are no tools; give at least one", parameter="tool_choice"
+        )
     if (choice.required or choice.name is not None) and markers.tool_format not in _KNOWN:
-        raise ValidationError("tool_choice cannot be enforced with this model's way of calling tools; use 'auto'")
+        raise ValidationError(
+            "tool_choice cannot be enforced with this model's way of calling tools; use 'auto'", parameter="tool_choice"
+        )
 
 
 def _spelling(markers: Markers) -> Spelling:

@@ -82,7 +82,8 @@ class Grammar:
         self._length += len(definition)
         if self._length > LONGEST_STRUCTURE:
             raise ValidationError(
-                f"The schemas make a grammar of more than {LONGEST_STRUCTURE} characters; give fewer or simpler tools"
+                f"The schemas make a grammar of more than {LONGEST_STRUCTURE} characters; give fewer or simpler tools",
+                parameter="tools",
             )
 
     def structure(self, start: str, terminals: str = "") -> Structure:

@@ -49,5 +49,6 @@ def allowed_values(schema: Schema) -> list[Json]:
 
 def _not_a_schema(tool: Tool, reason: str) -> ValidationError:
     return ValidationError(
-        f"The parameters of the tool '{tool.name[:80]}' cannot be used as a JSON schema: it {reason}; correct the tool"
+        f"The parameters of the tool '{tool.name[:80]}' cannot be used as a JSON schema: it {reason}; correct the tool",
+        parameter="tools",
     )

@@ -52,7 +52,9 @@ def _parsed(schema: str) -> Json:
     try:
         return read_schema(schema)
     except UnreadableSchema as error:
-        raise ValidationError(f"The JSON schema cannot be used: it {error}; correct it and ask again") from None
+        raise ValidationError(
+            f"The JSON schema cannot be used: it {error}; correct it and ask again", parameter="structure"
+        ) from None
 
 
 def _between_slashes(pattern: str) -> str:

@@ -60,7 +60,8 @@ class References:
         if place is None or part_at(place, self._root) is None:
             raise ValidationError(
                 f"The schema of a tool refers to '{reference[:80]}', which is not in it;"
-                " write a pointer to a place in it, as '#/$defs/name'"
+                " write a pointer to a place in it, as '#/$defs/name'",
+                parameter="tools",
             )
         return place
 
