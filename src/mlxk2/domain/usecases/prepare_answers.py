@@ -1,0 +1,238 @@
+"""From what a client asks to what an engine is asked: prompts, limits, structures, and how the answer is to be read.
+
+No words of any API here. Everything that is wrong with a question is found before the first token, and the error names
+the parameter in the engine's own words.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from mlxk2.domain.answer import Answer
+from mlxk2.domain.sampling import SamplingChoice, decide
+from mlxk2.domain.snapshot import JsonObject
+from mlxk2.domain.stopping import check_stops
+from mlxk2.domain.text.grammar.choice import ToolChoice, tool_structure
+from mlxk2.domain.text.grammar.reasoning import after_reasoning
+from mlxk2.domain.text.reader import Reading, numbered
+from mlxk2.domain.usecases.serve_requests import RequestGate
+from mlxk2.ports.checking import check_request
+from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
+from mlxk2.ports.engine import Engine, EngineInfo
+from mlxk2.ports.errors import ValidationError
+from mlxk2.ports.generation import GenerationRequest, Sampling, Structure
+
+MOST_ANSWERS = 32
+"""Answers that one request may ask for."""
+_UNKNOWN_CONTEXT = 4096
+_NO_EFFORT = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerOptions:
+    """How answers are made. `max_tokens` None leaves it to the server. `answers` is how many are made of one prompt.
+
+    With a seed, answer number i is drawn with the seed + i: alike answers would be of no use.
+    """
+
+    sampling: SamplingChoice = field(default_factory=SamplingChoice)
+    max_tokens: int | None = None
+    stops: tuple[str, ...] = ()
+    logprobs: int | None = None
+    structure: Structure | None = None
+    answers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ChatQuestion:
+    """A conversation to be continued.
+
+    `thinking` and `effort` None leave it to the model whether, and how long, it reasons first. `call_id` gives ids to
+    tool calls, by their number in the answer.
+    """
+
+    messages: tuple[Message, ...]
+    options: AnswerOptions = field(default_factory=AnswerOptions)
+    tools: tuple[Tool, ...] = ()
+    choice: ToolChoice = field(default_factory=ToolChoice)
+    thinking: bool | None = None
+    effort: str | None = None
+    thinking_budget: int | None = None
+    call_id: Callable[[int], str] = numbered
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuestion:
+    """A text, or token ids, to be continued as they are, without a chat template."""
+
+    prompt: str | tuple[int, ...]
+    options: AnswerOptions = field(default_factory=AnswerOptions)
+
+
+Question = ChatQuestion | TextQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLimits:
+    """Tokens of an answer: those where the client names no number, and the most that it may name."""
+
+    default_max_tokens: int = 4096
+    most_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The model that is asked: its engine, the gate before it, and what it recommends for sampling."""
+
+    engine: Engine
+    gate: RequestGate
+    generation_config: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One request an answer, all of the same prompt."""
+
+    requests: tuple[GenerationRequest, ...]
+    stops: tuple[str, ...]
+    reading: Reading
+    thinking_budget: int | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.requests[0].prompt)
+
+    def answer(self) -> Answer:
+        return Answer(self.stops, self.reading)
+
+
+def prepare(model: Loaded, question: Question, limits: AnswerLimits) -> Prepared:
+    """Waits for the engine to render or tokenize.
+
+    Raises ValidationError, ContextExceeded or NotEnoughMemory for what is wrong whatever else goes on, OperationError
+    for a conversation that the model's chat template refuses.
+    """
+    options = question.options
+    _check_options(options, limits)
+    info = model.engine.info()
+    if isinstance(question, ChatQuestion):
+        prompt = _rendered(model.engine, info, question)
+        reading = Reading(info.markers, question.tools, prompt.opens_reasoning, question.call_id)
+        structure = _structure(info, question, prompt)
+    else:
+        prompt = _plain(model.engine, question.prompt)
+        reading, structure = Reading(), options.structure
+    if not prompt.tokens:
+        raise ValidationError("The prompt has no tokens for this model; write some text", parameter="prompt")
+    request = GenerationRequest(
+        prompt.tokens,
+        1,
+        decide(options.sampling, model.generation_config),
+        options.logprobs,
+        structure,
+        prompt.borders,
+    )
+    check_request(request, info)
+    request = replace(request, max_tokens=_limit(model.gate, info, len(prompt.tokens), options.max_tokens, limits))
+    model.gate.check(request)
+    requests = tuple(replace(request, sampling=_numbered(request.sampling, i)) for i in range(options.answers))
+    budget = question.thinking_budget if isinstance(question, ChatQuestion) else None
+    return Prepared(requests, options.stops, reading, budget)
+
+
+def count_tokens(engine: Engine, question: ChatQuestion) -> int:
+    """How many tokens the prompt has. Raises as `prepare`."""
+    return len(_rendered(engine, engine.info(), question).tokens)
+
+
+def _check_options(options: AnswerOptions, limits: AnswerLimits) -> None:
+    check_stops(options.stops)
+    if not 1 <= options.answers <= MOST_ANSWERS:
+        raise ValidationError(
+            f"n {options.answers} is out of range: it must be between 1 and {MOST_ANSWERS}", parameter="n"
+        )
+    asked, most = options.max_tokens, limits.most_tokens
+    if asked is not None and asked < 1:
+        raise ValidationError(f"max_tokens {asked} is out of range: it must be 1 or more", parameter="max_tokens")
+    if asked is not None and most is not None and asked > most:
+        raise ValidationError(
+            f"max_tokens {asked} is more than this server allows: ask for at most {most}", parameter="max_tokens"
+        )
+
+
+def _rendered(engine: Engine, info: EngineInfo, question: ChatQuestion) -> RenderedPrompt:
+    if not info.has_chat_template:
+        raise ValidationError(
+            "This model has no chat template, so it cannot hold a conversation; send a plain prompt instead",
+            parameter="messages",
+        )
+    thinking, effort = _thinking(info, question)
+    return engine.render(question.messages, question.tools, RenderOptions(thinking, effort))
+
+
+def _thinking(info: EngineInfo, question: ChatQuestion) -> tuple[bool | None, str | None]:
+    """What the template is told.
+
+    A template that knows levels gets the level; one that only knows a switch is switched off by "none" and on by all
+    others; one that knows neither can only be asked not to think when it has no marks for reasoning at all.
+    """
+    thinking, effort = question.thinking, question.effort
+    if effort is not None and effort != _NO_EFFORT and info.has_effort_levels:
+        return thinking if info.has_thinking_switch else None, effort
+    if effort is not None:
+        wanted = effort != _NO_EFFORT
+        if thinking is not None and thinking != wanted:
+            raise ValidationError(
+                f"Thinking is switched both on and off: effort is '{effort}'; leave one of them out", parameter="effort"
+            )
+        thinking = wanted
+    if thinking is None or info.has_thinking_switch or thinking == _always_thinks(info):
+        return (thinking if info.has_thinking_switch else None), None
+    raise ValidationError(
+        "This model cannot be told to think: it has no reasoning"
+        if thinking
+        else "This model's reasoning cannot be switched off",
+        parameter="thinking" if effort is None else "effort",
+    )
+
+
+def _always_thinks(info: EngineInfo) -> bool:
+    return info.markers.think_end is not None or info.markers.tool_format == "harmony"
+
+
+def _structure(info: EngineInfo, question: ChatQuestion, prompt: RenderedPrompt) -> Structure | None:
+    """What holds the answer to its form: tools, or the structure that was asked for, after the reasoning."""
+    wanted = question.options.structure
+    if question.tools and wanted is not None:
+        raise ValidationError(
+            "An answer cannot be held to tools and to a response format at once; leave one of them out",
+            parameter="structure",
+        )
+    opens = prompt.opens_reasoning
+    if question.tools or question.choice.required or question.choice.name is not None:
+        return tool_structure(info.markers, question.tools, question.choice, opens_reasoning=opens)
+    return None if wanted is None else after_reasoning(wanted, info.markers, opens_reasoning=opens)
+
+
+def _plain(engine: Engine, prompt: str | Sequence[int]) -> RenderedPrompt:
+    return RenderedPrompt(tuple(engine.tokenize(prompt) if isinstance(prompt, str) else prompt))
+
+
+def _limit(gate: RequestGate, info: EngineInfo, prompt_tokens: int, asked: int | None, limits: AnswerLimits) -> int:
+    """What was asked for, else the server's own number, as far as context and memory have room for it."""
+    room = _UNKNOWN_CONTEXT if info.context_length is None else info.context_length - prompt_tokens
+    if asked is not None:
+        if info.context_length is not None and asked > room:
+            raise ValidationError(
+                f"max_tokens {asked} does not fit: the context holds {info.context_length} tokens, the prompt has"
+                f" {prompt_tokens}; ask for at most {room}",
+                parameter="max_tokens",
+            )
+        return asked
+    usual = min(number for number in (limits.default_max_tokens, limits.most_tokens, room) if number is not None)
+    return max(gate.room(prompt_tokens, usual), 1)
+
+
+def _numbered(sampling: Sampling, index: int) -> Sampling:
+    if sampling.seed is None or index == 0:
+        return sampling
+    return replace(sampling, seed=(sampling.seed + index) % 2**64)
