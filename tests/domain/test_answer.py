@@ -27,6 +27,13 @@ def test_tokens_after_a_stop_string_are_neither_shown_nor_counted() -> None:
     assert (answer.stopped, answer.completion_tokens, answer.finish_reason) == (True, 2, FinishReason.STOP)
 
 
+def test_it_is_told_which_stop_string_was_found() -> None:
+    answer = Answer(("never", "lo"))
+    assert (answer.feed(Delta("Hel", 1)), answer.stop_matched) == ("He", None)
+    answer.feed(Delta("lo you", 2))
+    assert answer.stop_matched == "lo"
+
+
 def test_text_held_back_for_a_stop_comes_out_at_the_end() -> None:
     answer = Answer(("lots",))
     answer.feed(Delta("Hello", 1))
@@ -68,3 +75,44 @@ def test_waiting_and_the_prompt_s_progress_add_nothing_to_the_answer() -> None:
     answer = Answer(())
     assert [answer.feed(Queued(3)), answer.feed(PromptProgress(5, 9, cached=5))] == ["", ""]
     assert (answer.done, answer.cached_tokens) == (False, 5)
+
+
+def test_what_was_read_is_kept_in_its_order() -> None:
+    reading = Reading(Markers(tool_format="json_tools"), (Tool("f"),))
+    answer = Answer((), reading)
+    answer.read(Delta('one<tool_call>{"name": "f"}</tool_call>two', 1))
+    call = ToolCall("f", "{}", "call_0")
+    assert answer.outputs == (TextDelta("one"), CallMade(0, call), TextDelta("two"))
+
+
+THINKING = Reading(Markers("<think>", "</think>"))
+
+
+def test_tokens_of_the_reasoning_are_counted_with_its_marks() -> None:
+    answer = Answer((), THINKING)
+    pieces = ("<think>", "hm", " hm", "</think>", "\n", "Yes", ".")
+    for count, piece in enumerate(pieces, 1):
+        answer.read(Delta(piece, count))
+    assert answer.reasoning_tokens == 4
+
+
+def test_an_answer_says_whether_it_reasons() -> None:
+    answer = Answer((), THINKING)
+    reasons = []
+    for count, piece in enumerate(("<think>", "hm", "</think>", "Yes"), 1):
+        answer.read(Delta(piece, count))
+        reasons.append(answer.reasons)
+    assert reasons == [True, True, False, False]
+
+
+def test_an_answer_whose_reasoning_the_template_opened_reasons_from_the_start() -> None:
+    assert Answer((), Reading(Markers("<think>", "</think>"), opens_reasoning=True)).reasons
+
+
+def test_an_answer_in_harmony_syntax_says_whether_it_reasons() -> None:
+    answer = Answer((), Reading(Markers(tool_format="harmony")))
+    reasons = []
+    for piece in ("<|channel|>analysis<|message|>", "hm", "<|end|>"):
+        answer.read(Delta(piece, 1))
+        reasons.append(answer.reasons)
+    assert reasons == [True, True, False]

@@ -39,6 +39,22 @@ def test_text_ends_before_the_stop_that_completes_first(
     assert fed(stops, pieces) == (text, stopped)
 
 
+@pytest.mark.parametrize(
+    ("stops", "pieces", "matched"),
+    [
+        (["END", "STOP"], ["hello S", "TOP END"], "STOP"),
+        (["ab", "b"], ["a", "b"], "ab"),
+        (["abc", "b"], ["a", "b", "c"], "b"),
+        (["END"], ["hello EN"], None),
+    ],
+)
+def test_the_stop_that_was_found_is_told(stops: list[str], pieces: list[str], matched: str | None) -> None:
+    matcher = StopMatcher(stops)
+    for piece in pieces:
+        matcher.feed(piece)
+    assert matcher.matched == matched
+
+
 def test_only_what_could_become_a_stop_is_held_back() -> None:
     matcher = StopMatcher(["END"])
     assert matcher.feed("say EN") == "say "

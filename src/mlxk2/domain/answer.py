@@ -17,10 +17,10 @@ class Answer:
 
     def __init__(self, stops: Sequence[str], reading: Reading | None = None) -> None:
         self._reader = OutputReader(reading or Reading(), stops)
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._tool_calls: list[ToolCall] = []
+        self._outputs: list[Output] = []
         self._cached_tokens = 0
+        self._seen_tokens = 0
+        self._reasoning_tokens = 0
         self._tokens_at_stop: int | None = None
         self._finished: Finished | None = None
         self.error: Mlxk2Error | None = None
@@ -35,8 +35,7 @@ class Answer:
             self._cached_tokens = event.cached if isinstance(event, PromptProgress) else 0
             return []
         outputs = self._on_delta(event) if isinstance(event, Delta) else self._on_end(event)
-        for output in outputs:
-            self._keep(output)
+        self._outputs += outputs
         return outputs
 
     @property
@@ -45,20 +44,35 @@ class Answer:
         return self._reader.stopped
 
     @property
+    def stop_matched(self) -> str | None:
+        """The stop string that was found, None as long as none was."""
+        return self._reader.stop_matched
+
+    @property
+    def reasons(self) -> bool:
+        """Whether what comes next would be reasoning."""
+        return self._reader.reasons
+
+    @property
     def done(self) -> bool:
         return self._finished is not None or self.error is not None
 
     @property
+    def outputs(self) -> tuple[Output, ...]:
+        """All that was read, in order."""
+        return tuple(self._outputs)
+
+    @property
     def text(self) -> str:
-        return "".join(self._text)
+        return "".join(output.text for output in self._outputs if isinstance(output, TextDelta))
 
     @property
     def reasoning(self) -> str:
-        return "".join(self._reasoning)
+        return "".join(output.text for output in self._outputs if isinstance(output, ReasoningDelta))
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        return tuple(self._tool_calls)
+        return tuple(output.call for output in self._outputs if isinstance(output, CallMade))
 
     @property
     def finish_reason(self) -> FinishReason:
@@ -71,6 +85,11 @@ class Answer:
         if self._tokens_at_stop is not None:
             return self._tokens_at_stop
         return self._finished.generated_tokens if self._finished else 0
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """How many tokens went into reasoning, with the marks around it where they are tokens of their own."""
+        return self._reasoning_tokens
 
     @property
     def prompt_tokens(self) -> int:
@@ -99,7 +118,11 @@ class Answer:
     def _on_delta(self, delta: Delta) -> list[Output]:
         if self.stopped:
             return []
+        reasoned = self._reader.reasons
         outputs = self._reader.feed(delta.text)
+        if reasoned or self._reader.reasons:
+            self._reasoning_tokens += delta.generated_tokens - self._seen_tokens
+        self._seen_tokens = delta.generated_tokens
         if self.stopped:
             self._tokens_at_stop = delta.generated_tokens
         return outputs
@@ -110,11 +133,3 @@ class Answer:
         else:
             self.error = event.error
         return self._reader.finish()
-
-    def _keep(self, output: Output) -> None:
-        if isinstance(output, TextDelta):
-            self._text.append(output.text)
-        elif isinstance(output, ReasoningDelta):
-            self._reasoning.append(output.text)
-        elif isinstance(output, CallMade):
-            self._tool_calls.append(output.call)

@@ -39,7 +39,7 @@ def check_stops(stops: Sequence[str]) -> tuple[str, ...]:
 
 
 class StopMatcher:
-    """Feed text piece by piece; `stopped` turns true when a stop string was found."""
+    """Feed text piece by piece; `matched` is the stop string that was found, None as long as none was."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._by_first: dict[str, list[_Stop]] = defaultdict(list)
@@ -47,7 +47,11 @@ class StopMatcher:
             self._by_first[stop[0]].append(_Stop(stop))
         self._begun: set[_Stop] = set()
         self._held = ""
-        self.stopped = False
+        self.matched: str | None = None
+
+    @property
+    def stopped(self) -> bool:
+        return self.matched is not None
 
     def feed(self, text: str) -> str:
         """The text that is now certain to be before any stop; empty once stopped."""
@@ -58,8 +62,8 @@ class StopMatcher:
         for place, char in enumerate(text, 1):
             complete = self._follow(char)
             if complete:
-                self.stopped = True
                 self._held += text[:place]
+                self.matched = self._held[len(self._held) - complete :]
                 return self._release(len(self._held) - complete)
         self._held += text
         return self._release(len(self._held) - max((stop.matched for stop in self._begun), default=0))

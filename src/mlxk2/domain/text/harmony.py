@@ -55,6 +55,10 @@ class HarmonySegments:
         self._quoting = InQuotes(JSON)
         self.ends_in_calls = True
 
+    @property
+    def reasons(self) -> bool:
+        return self._header is not None and self._header.reasons
+
     def feed(self, text: str) -> Iterator[Segment]:
         held, self._held = self._held, ""
         held += text  # nothing else refers to it now, so that CPython lengthens it where it is and copies nothing

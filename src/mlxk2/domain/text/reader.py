@@ -58,6 +58,16 @@ class OutputReader:
     def stopped(self) -> bool:
         return self._matcher.stopped
 
+    @property
+    def stop_matched(self) -> str | None:
+        """The stop string that was found."""
+        return self._matcher.matched
+
+    @property
+    def reasons(self) -> bool:
+        """Whether what comes next would be reasoning."""
+        return self._segments.reasons
+
     def feed(self, text: str) -> list[Output]:
         return self._outputs(self._segments.feed(text))
 

@@ -42,9 +42,15 @@ Segment = Visible | Reasoned | Called
 
 
 class Segmenter(Protocol):
-    """Cuts a stream of text into segments. `ends_in_calls`: a call may follow on visible text."""
+    """Cuts a stream of text into segments.
+
+    `ends_in_calls`: a call may follow on visible text. `reasons`: what comes next would be reasoning.
+    """
 
     ends_in_calls: bool
+
+    @property
+    def reasons(self) -> bool: ...
 
     def feed(self, text: str) -> Iterator[Segment]: ...
 
@@ -75,6 +81,10 @@ class MarkedSegments:
         self._mode = _Mode.REASONING_OPENED if opened else _Mode.OPENING
         self.ends_in_calls = self._form is not None
 
+    @property
+    def reasons(self) -> bool:
+        return self._mode in (_Mode.REASONING, _Mode.REASONING_OPENED)
+
     def feed(self, text: str) -> Iterator[Segment]:
         held, self._held = self._held, ""
         held += text  # nothing else refers to it now, so that CPython lengthens it where it is and copies nothing
@@ -97,8 +107,7 @@ class MarkedSegments:
         if self._mode is _Mode.CALL and not self._known_form().must_close:
             yield self._called(len(self._held), len(self._held))
         if self._held:
-            reasoning = self._mode in (_Mode.REASONING, _Mode.REASONING_OPENED)
-            yield Reasoned(self._held) if reasoning else Visible(self._held)
+            yield Reasoned(self._held) if self.reasons else Visible(self._held)
             self._held = ""
 
     def _opening(self) -> Iterator[Segment]:
