@@ -28,11 +28,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call: `parameters` is the text of a JSON schema of its arguments."""
+    """A function that the model may call: `parameters` is the text of a JSON schema of its arguments.
+
+    `strict`: where calls cannot be held to the schema, or it has a keyword that is not known, the request is refused,
+    also when the model may choose.
+    """
 
     name: str
     description: str = ""
     parameters: str = '{"type": "object", "properties": {}}'
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

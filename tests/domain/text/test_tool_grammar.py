@@ -1,6 +1,7 @@
 """Answers held to a tool choice, tried with llguidance itself: what is let through, what is not, what can be drawn."""
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -250,6 +251,20 @@ def test_a_keyword_that_cannot_be_held_is_refused_only_where_a_call_is_required(
     assert words("json_tools").takes(free, '<tool_call>\n{"name": "f", "arguments": {"a": "b"}}\n</tool_call>')
     with pytest.raises(AssertionError, match="unevaluatedItems"):
         words("json_tools").matcher(forced)
+
+
+def test_a_strict_tool_with_such_a_keyword_is_refused_where_the_model_may_choose() -> None:
+    markers = words("json_tools").markers("json_tools")
+    free = tool_structure(markers, [replace(UNKNOWN, strict=True)], ToolChoice(), opens_reasoning=False)
+    assert free is not None
+    with pytest.raises(AssertionError, match="unevaluatedItems"):
+        words("json_tools").matcher(free)
+
+
+def test_a_strict_tool_is_refused_where_the_format_is_not_known() -> None:
+    with pytest.raises(ValidationError, match="The tool 'f' is strict") as caught:
+        tool_structure(Markers(), [Tool("f", strict=True)], ToolChoice(), opens_reasoning=False)
+    assert caught.value.parameter == "tools"
 
 
 @pytest.mark.parametrize("choice", [REQUIRED, ToolChoice(name="get-time")])

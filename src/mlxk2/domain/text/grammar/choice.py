@@ -1,9 +1,10 @@
 """Tool calls held to their schemas: the grammar of an answer by the request's tool choice.
 
 - Where the model may choose, its text is free until it begins a call; from there on the call's form and arguments are
-  held. Keywords of a schema that the grammar engine does not know are passed over.
+  held. Keywords of a schema that the grammar engine does not know are passed over, unless the tool is strict.
 - Where a call is required it comes at once, after reasoning if the model thinks; such keywords are refused.
-- A format that is not known cannot be held. Then only the free choice is possible, and no grammar comes out.
+- A format that is not known cannot be held. Then only the free choice is possible, of tools that are not strict, and no
+  grammar comes out.
 """
 
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ def tool_structure(
     if not named or markers.tool_format not in _KNOWN:
         return None
     grammar = Grammar(markers.special)
-    schemas = tuple(NamedSchema(tool.name, root_schema(tool, lenient=not forced)) for tool in named)
+    schemas = tuple(NamedSchema(tool.name, root_schema(tool, lenient=not (forced or tool.strict))) for tool in named)
     wanted = Wanted(schemas, several=choice.parallel and choice.name is None)
     if markers.tool_format == "harmony":
         return _harmony(grammar, wanted, markers, forced=forced)
@@ -87,6 +88,13 @@ def _check(markers: Markers, named: Sequence[Tool], choice: ToolChoice) -> None:
     if (choice.required or choice.name is not None) and markers.tool_format not in _KNOWN:
         raise ValidationError(
             "tool_choice cannot be enforced with this model's way of calling tools; use 'auto'", parameter="tool_choice"
+        )
+    strict = next((tool for tool in named if tool.strict), None)
+    if strict is not None and markers.tool_format not in _KNOWN:
+        raise ValidationError(
+            f"The tool '{strict.name[:80]}' is strict, and this model's way of calling tools cannot be held to a schema;"
+            " leave strict out",
+            parameter="tools",
         )
 
 
