@@ -92,7 +92,7 @@ def _check(markers: Markers, named: Sequence[Tool], choice: ToolChoice) -> None:
     strict = next((tool for tool in named if tool.strict), None)
     if strict is not None and markers.tool_format not in _KNOWN:
         raise ValidationError(
-            f"The tool '{strict.name[:80]}' is strict, and this model's way of calling tools cannot be held to a schema;"
+            f"The tool '{strict.name[:80]}' is strict, and this model's way of calling tools cannot be held to one;"
             " leave strict out",
             parameter="tools",
         )
