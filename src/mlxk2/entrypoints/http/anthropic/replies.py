@@ -13,17 +13,17 @@ class OutputDetails(Struct, frozen=True):
     thinking_tokens: int
 
 
-class Usage(Struct, frozen=True):
+class Usage(Struct, frozen=True, kw_only=True):
     """Tokens. The prompt has `input_tokens` and, beside them, `cache_read_input_tokens` that were not computed again.
 
     Whatever is computed may be kept in the prefix cache, at no cost: nothing is counted as written there.
     """
 
     input_tokens: int
+    cache_creation_input_tokens: int = 0
     cache_read_input_tokens: int
     output_tokens: int
     output_tokens_details: OutputDetails
-    cache_creation_input_tokens: int = 0
 
 
 class Text(Struct, frozen=True, tag="text"):
@@ -46,16 +46,16 @@ class ToolUse(Struct, frozen=True, tag="tool_use"):
 Content = Text | Thinking | ToolUse
 
 
-class MessageReply(Struct, frozen=True, tag="message"):
+class MessageReply(Struct, frozen=True, tag="message", kw_only=True):
     """A whole answer; in `message_start` it has no content yet, and no reason to end."""
 
     id: str
+    role: Literal["assistant"] = "assistant"
     model: str
     content: list[Content]
+    stop_reason: StopReason | None
+    stop_sequence: str | None
     usage: Usage
-    stop_reason: StopReason | None = None
-    stop_sequence: str | None = None
-    role: Literal["assistant"] = "assistant"
 
 
 class TokensCounted(Struct, frozen=True):

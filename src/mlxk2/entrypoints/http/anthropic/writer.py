@@ -59,15 +59,24 @@ class MessageWriter:
 
 
 def _message(run: Run, content: list[Content], ending: Ending | None = None) -> MessageReply:
-    reason, stop = (ending.stop_reason, ending.stop_sequence) if ending else (None, None)
-    return MessageReply(f"msg_{run.id}", run.model, content, _usage(run), reason, stop)
+    return MessageReply(
+        id=f"msg_{run.id}",
+        model=run.model,
+        content=content,
+        stop_reason=ending.stop_reason if ending else None,
+        stop_sequence=ending.stop_sequence if ending else None,
+        usage=_usage(run),
+    )
 
 
 def _usage(run: Run) -> Usage:
     answer = run.answers[0]
-    cached = answer.cached_tokens
-    details = OutputDetails(answer.reasoning_tokens)
-    return Usage(run.prompt_tokens - cached, cached, answer.completion_tokens, details)
+    return Usage(
+        input_tokens=run.prompt_tokens - answer.cached_tokens,
+        cache_read_input_tokens=answer.cached_tokens,
+        output_tokens=answer.completion_tokens,
+        output_tokens_details=OutputDetails(answer.reasoning_tokens),
+    )
 
 
 def _ending(run: Run) -> Ending:
