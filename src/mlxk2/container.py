@@ -56,10 +56,11 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.remove_model import RemoveModel
     from mlxk2.domain.usecases.run_model import RunModel
     from mlxk2.domain.usecases.search_models import SearchModels
+    from mlxk2.domain.usecases.serve_models import ServeLimits, ServeModels
     from mlxk2.domain.usecases.serve_requests import GateMaker
     from mlxk2.domain.usecases.show_model import ShowModel
     from mlxk2.ports.cache import ModelCache
-    from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
+    from mlxk2.ports.engine import Engine, EngineLoader, RuntimeCatalogue
     from mlxk2.ports.hub import Hub
     from mlxk2.ports.sources import ModelSource
     from mlxk2.ports.system import Clock, Machine
@@ -103,6 +104,12 @@ def _loader(machine: "Machine") -> "EngineLoader":
     from mlxk2.adapters.mlx.engine import MlxEngineLoader
 
     return MlxEngineLoader(machine)
+
+
+def _worker_loader() -> "EngineLoader":
+    from mlxk2.adapters.worker.engine import WorkerLoader
+
+    return WorkerLoader()
 
 
 def _clock() -> "Clock":
@@ -180,6 +187,35 @@ def _run_model(
     return RunModel(cache, inspector, runtime, loader, machine, gates)
 
 
+def _serve_models(
+    cache: "ModelCache",
+    inspector: Inspector,
+    loader: "EngineLoader",
+    machine: "Machine",
+    clock: "Clock",
+    limits: "ServeLimits | None" = None,
+) -> "ServeModels":
+    """For servers; without `limits`, with the ordinary ones."""
+    import threading
+    from collections.abc import Callable
+
+    from mlxk2.domain.usecases.serve_models import ServeLimits, ServeModels
+    from mlxk2.domain.usecases.serve_models_finding import ModelFinder
+    from mlxk2.domain.usecases.serve_requests import RequestGate, gate_before
+
+    limits = limits or ServeLimits()
+
+    def gates(engine: "Engine", budget: int | None) -> RequestGate:
+        lock = threading.RLock()
+        return gate_before(engine, budget, clock, lock, queue=limits.queue, patience=limits.patience)
+
+    def spawn(work: Callable[[], object]) -> None:
+        threading.Thread(target=work, name="serve-models", daemon=True).start()
+
+    finder = ModelFinder(cache, inspector, limits)
+    return ServeModels(finder, loader, gates, limits, machine, clock, threading.Condition(), spawn)
+
+
 class Adapters(containers.DeclarativeContainer):
     """The real outside world."""
 
@@ -193,6 +229,7 @@ class Adapters(containers.DeclarativeContainer):
     clock = providers.Singleton(_clock)
     machine = providers.Singleton(_machine)
     loader = providers.Singleton(_loader, machine)
+    worker_loader = providers.Singleton(_worker_loader)
 
 
 class App(containers.DeclarativeContainer):
@@ -212,6 +249,9 @@ class App(containers.DeclarativeContainer):
     run_model = providers.Factory(
         _run_model, adapters.cache, inspector, adapters.runtime, adapters.loader, adapters.machine, gates
     )
+    serve_models = providers.Factory(
+        _serve_models, adapters.cache, inspector, adapters.worker_loader, adapters.machine, adapters.clock
+    )
 
     services = providers.Singleton(
         Services,
@@ -223,6 +263,7 @@ class App(containers.DeclarativeContainer):
         push_model=push_model.provider,
         search_models=search_models.provider,
         run_model=run_model.provider,
+        serve_models=serve_models.provider,
         clock=adapters.clock.provider,
         machine=adapters.machine.provider,
     )
@@ -245,8 +286,12 @@ def services_on(
     clock: "Clock",
     machine: "Machine",
     loader: "EngineLoader",
+    worker_loader: "EngineLoader | None" = None,
 ) -> Services:
-    """The program on the given adapters: fakes, or the real ones of another program."""
+    """The program on the given adapters: fakes, or the real ones of another program.
+
+    `worker_loader` loads what a server serves; without it, `loader` does that too.
+    """
     adapters = containers.DynamicContainer()
     chosen = {
         "cache": cache,
@@ -257,6 +302,7 @@ def services_on(
         "clock": clock,
         "machine": machine,
         "loader": loader,
+        "worker_loader": worker_loader or loader,
     }
     for name, adapter in chosen.items():
         adapters.set_provider(name, providers.Object(adapter))

@@ -33,13 +33,12 @@ def filled(door: Admission, counts: Sequence[int]) -> list[bool]:
 def test_what_fits_begins_at_once() -> None:
     door = admission(budget=100)
     assert filled(door, [50, 50]) == [True, True]
-    assert (door.running, door.waiting, door.bytes_promised) == ((1, 2), (), 100)
+    assert (door.running, door.waiting) == ((1, 2), ())
 
 
 def test_the_batch_is_counted_as_padded_to_its_longest_request() -> None:
     door = admission(budget=100)
     assert filled(door, [40, 10, 10]) == [True, True, False]  # three rows of 40 would be 120, though 60 are needed
-    assert door.bytes_promised == 80
 
 
 def test_a_longer_newcomer_makes_the_rows_of_all_longer() -> None:
@@ -223,7 +222,6 @@ class AnySequence(RuleBasedStateMachine):
     @invariant()
     def the_bounds_hold(self) -> None:
         assert self._together(self.running) <= 600
-        assert self.door.bytes_promised == self._together(self.running)
         assert len(self.running) <= self.limits.rows
         assert len(self.line) <= self.limits.queue
 

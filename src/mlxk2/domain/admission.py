@@ -71,11 +71,6 @@ class Admission:
         """In the order of the line: the place of the first is 1."""
         return tuple(self._line)
 
-    @property
-    def bytes_promised(self) -> int:
-        """What the running requests can come to need together."""
-        return len(self._running) * max(self._running.values(), default=0)
-
     def check(self, demand: Demand) -> None:
         """Raises NotEnoughMemory for what would not even fit alone, with the number of tokens that would."""
         budget = self._limits.budget

@@ -6,8 +6,11 @@ them in a wider type does so only where memory is plentiful, and says afterwards
 """
 
 from dataclasses import dataclass
+from math import ceil
 
+from mlxk2.domain.kv import row_bytes
 from mlxk2.domain.sizes import size
+from mlxk2.ports.engine import KvCost
 from mlxk2.ports.errors import NotEnoughMemory
 from mlxk2.ports.system import Machine
 
@@ -18,7 +21,13 @@ OVERHEAD = 1.1
 KV_SHARE = 0.8
 """The part of what the weights leave that keys and values may take: batches that grow are copied in passing."""
 PREFIX_SHARE = 0.25
-"""The part of what the weights leave that is kept for prefixes, where many requests come."""
+"""The part of a served model's memory, beyond the least, that is kept for prefixes."""
+_LONG = 8192
+"""Tokens of the one request that a served model must have room for, if its context is that long."""
+_CROWD = (32, 2048)
+"""Requests, and the tokens of each, that a served model should have room for at once."""
+_UNKNOWN = (1 / 8, 1)
+"""Where nobody can tell before loading: the bytes of the long request, and of the crowd, in weights."""
 
 
 def fits(weights: int | None, memory: int | None) -> bool | None:
@@ -30,27 +39,24 @@ def fits(weights: int | None, memory: int | None) -> bool | None:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """Bytes. `grant` is what the model may take at this moment, `ceiling` what it may ever take; None is no bound."""
+    """Bytes. `grant` is what the program may take at this moment, `ceiling` what it may ever take; None is no bound."""
 
     grant: int | None = None
     ceiling: int | None = None
-    prefix_cache: int = 0
 
     def for_requests(self, weights_held: int) -> int | None:
         """What keys and values may take beside the weights as the engine holds them."""
         if self.grant is None:
             return None
-        return max(int((self.grant - weights_held - self.prefix_cache) * KV_SHARE), 0)
+        return max(int((self.grant - weights_held) * KV_SHARE), 0)
 
 
-def plan_memory(machine: Machine, weights: int, *, keeps_prefixes: bool = False) -> MemoryPlan:
-    """The plan for a model with `weights` bytes of weights; `keeps_prefixes` when requests will share beginnings."""
+def plan_memory(machine: Machine) -> MemoryPlan:
+    """What the machine has for one program: `run` with its model, or a server with all of them."""
     total = machine.total_memory()
     ceiling = None if total is None else int(total * MEMORY_SHARE)
     known = [amount for amount in (ceiling, machine.available_memory()) if amount is not None]
-    grant = min(known, default=None)
-    rest = max((grant or 0) - weights, 0)
-    return MemoryPlan(grant, ceiling, int(rest * PREFIX_SHARE) if keeps_prefixes else 0)
+    return MemoryPlan(min(known, default=None), ceiling)
 
 
 def check_fit(name: str, plan: MemoryPlan, weights: int, kv: int) -> None:
@@ -73,3 +79,55 @@ def check_fit(name: str, plan: MemoryPlan, weights: int, kv: int) -> None:
 def _needed(weights: int, kv: int) -> int:
     """The smallest grant that has room for both."""
     return weights + max(round(weights * (OVERHEAD - 1)), round(kv / KV_SHARE))
+
+
+@dataclass(frozen=True, slots=True)
+class Appetite:
+    """Bytes that a served model takes: its weights, keys and values of one long request, and of a crowd of requests.
+
+    `prefix_cache` None leaves a share of its memory to prefixes.
+    """
+
+    weights: int
+    long: int
+    crowd: int
+    prefix_cache: int | None = None
+
+    @property
+    def least(self) -> int:
+        """With less it would be of no use."""
+        return self._base + _rounded_up(self.long / KV_SHARE)
+
+    @property
+    def desired(self) -> int:
+        """More would hardly be used."""
+        more = _rounded_up(max(self.crowd - self.long, 0) / KV_SHARE)
+        return self.least + (_rounded_up(more / (1 - PREFIX_SHARE)) if self.prefix_cache is None else more)
+
+    def for_prefixes(self, granted: int) -> int:
+        """The part of the granted bytes that the prefix cache may take."""
+        return int(max(granted - self.least, 0) * PREFIX_SHARE) if self.prefix_cache is None else self.prefix_cache
+
+    def for_requests(self, granted: int) -> int:
+        """What is left for keys and values."""
+        prefixes = self.for_prefixes(granted) if self.prefix_cache is None else 0
+        return max(int((granted - self._base - prefixes) * KV_SHARE), 0)
+
+    @property
+    def _base(self) -> int:
+        return ceil(self.weights * OVERHEAD) + (self.prefix_cache or 0)
+
+
+def appetite(weights: int, cost: KvCost | None, context: int | None, prefix_cache: int | None) -> Appetite:
+    """`cost` None where nobody can tell what keys and values take; so is `context`, in tokens."""
+    if cost is None:
+        long, crowd = (int(weights * share) for share in _UNKNOWN)
+        return Appetite(weights, long, crowd, prefix_cache)
+    rows, tokens = _CROWD
+    long = row_bytes(cost, min(context or _LONG, _LONG))
+    return Appetite(weights, long, rows * row_bytes(cost, min(context or tokens, tokens)), prefix_cache)
+
+
+def _rounded_up(amount: float) -> int:
+    """With a byte more, so that no share of it comes out too small."""
+    return ceil(amount) + 1

@@ -1,5 +1,6 @@
 """Looking at one model: facts from the cache, verdicts from the rules, put together once for every command."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlxk2.domain.classify import Classification, Framework, ModelType, classify
@@ -66,9 +67,9 @@ class Inspector:
             found.setdefault(name_of(folder), folder)
         return dict(sorted(found.items()))
 
-    def locate(self, reference: ModelReference) -> Located:
-        """Raises ModelNotFound or AmbiguousMatch."""
-        names = self.names()
+    def locate(self, reference: ModelReference, among: Mapping[str, str] | None = None) -> Located:
+        """Among all models, or those of `names()` that are given. Raises ModelNotFound or AmbiguousMatch."""
+        names = self.names() if among is None else among
         name = resolve_name(reference, list(names))
         located = self.open(name, names[name])
         if reference.revision and located.repo.problem:

@@ -1,7 +1,7 @@
 """The MLX runtime: what it can load, and one loaded model that answers many requests at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
@@ -108,9 +108,14 @@ class EngineStats:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """The model is being loaded; `stage` says in a few words with what the engine is busy."""
+    """The model is being loaded; `stage` says in a few words with what the engine is busy.
+
+    `abort` ends the loading, which then fails with `errors.EngineFailure`; it may be called from any thread, also from
+    within the watch. None where loading cannot be ended.
+    """
 
     stage: str
+    abort: Callable[[], None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TypeVar
 
 from mlxk2.adapters.worker import protocol
@@ -15,7 +16,7 @@ from mlxk2.adapters.worker.watchdog import ORDINARY_PATIENCE, Patience
 from mlxk2.adapters.worker.wire import LARGEST_CALL, Unsendable, frame
 from mlxk2.ports.checking import check_request
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
-from mlxk2.ports.engine import EngineInfo, EngineStats, LoadOptions, RequestId, Watch, unwatched
+from mlxk2.ports.engine import EngineInfo, EngineStats, Loading, LoadOptions, RequestId, Stepped, Watch, unwatched
 from mlxk2.ports.errors import Mlxk2Error, OperationError, ValidationError
 from mlxk2.ports.generation import GenerationRequest, Sink
 
@@ -105,8 +106,11 @@ class WorkerLoader:
         self._patience = patience
 
     def load(self, location: str, options: LoadOptions, watch: Watch = unwatched) -> WorkerEngine:
+        def show(seen: Loading | Stepped) -> None:
+            watch(replace(seen, abort=supervisor.close) if isinstance(seen, Loading) else seen)
+
         wanted = protocol.Load(os.fsencode(location), options)
-        supervisor = Supervisor(self._command, wanted, self._patience, watch)
+        supervisor = Supervisor(self._command, wanted, self._patience, show)
         try:
             return WorkerEngine(supervisor)
         except BaseException:

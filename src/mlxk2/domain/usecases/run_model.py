@@ -10,7 +10,8 @@ from mlxk2.domain.inspection import Inspector, Located, ModelSummary
 from mlxk2.domain.kv import row_bytes
 from mlxk2.domain.kv_estimate import expected_cost
 from mlxk2.domain.metadata import context_length
-from mlxk2.domain.names import DEMO_ALIAS, DEMO_NAME, parse_reference
+from mlxk2.domain.names import parse_reference
+from mlxk2.domain.runnable import incompatible, unhealthy
 from mlxk2.domain.sampling import SamplingChoice, check_choice, decide
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.stopping import check_stops
@@ -21,7 +22,7 @@ from mlxk2.ports.cache import ModelCache
 from mlxk2.ports.checking import check_request
 from mlxk2.ports.conversation import Message, RenderOptions
 from mlxk2.ports.engine import Engine, EngineLoader, LoadOptions, RuntimeCatalogue
-from mlxk2.ports.errors import ModelNotFound, OperationError, ValidationError
+from mlxk2.ports.errors import ModelNotFound, ValidationError
 from mlxk2.ports.generation import GenerationRequest, Sampling, Sink
 from mlxk2.ports.system import Machine
 
@@ -93,7 +94,7 @@ class RunModel:
         located = self._locate(reference)
         summary, subject = self._inspector.judge(located)
         if subject is None or not summary.health.healthy:
-            raise OperationError(_unhealthy(summary, reference))
+            raise unhealthy(summary, reference)
         self._check_runtime(summary, subject, options)
         snapshot = subject.snapshot
         plan = self._plan(summary.name, snapshot, options)
@@ -102,7 +103,6 @@ class RunModel:
             LoadOptions(
                 options.trust_remote_code,
                 context_length=context_length(snapshot.config),
-                prefix_cache_bytes=plan.prefix_cache,
                 memory_limit=plan.ceiling,
                 max_rows=1,
             ),
@@ -120,7 +120,7 @@ class RunModel:
         if options.force_load:
             return MemoryPlan()
         weights = loaded_bytes(snapshot)
-        plan = plan_memory(self._machine, weights)
+        plan = plan_memory(self._machine)
         check_fit(name, plan, weights, _expected_kv(snapshot, options))
         return plan
 
@@ -140,7 +140,7 @@ class RunModel:
         if verdict.reason:
             code = subject.snapshot.config.get("model_file") is not None and not options.trust_remote_code
             step = "; only if you trust its author, add --trust-remote-code" if code else ""
-            raise OperationError(f"'{summary.name}' cannot run here: {verdict.reason}{step}")
+            raise incompatible(summary.name, verdict.reason, step)
 
 
 def _check(options: RunOptions) -> None:
@@ -154,12 +154,6 @@ def _check(options: RunOptions) -> None:
             raise ValidationError(f"{option} is not valid UTF-8 text; check the terminal's encoding")
     check_choice(options.sampling)
     check_stops(options.stops)
-
-
-def _unhealthy(summary: ModelSummary, reference: str) -> str:
-    revision = f"@{summary.commit[:12]}" if summary.commit and "@" in reference else ""
-    name = DEMO_ALIAS if summary.name == DEMO_NAME else f"{summary.name}{revision}"
-    return f"'{summary.name}' is unhealthy: {summary.health.reason}; repair it with: mlxk2 pull {name} --repair"
 
 
 def _expected_kv(snapshot: Snapshot, options: RunOptions) -> int:

@@ -3,13 +3,12 @@
 It knows the rules of `domain/admission.py` and does what they say: it refuses, lets wait, tells places, hands requests
 to the engine and passes their events on. Three rules keep it safe between threads:
 
-- No sink and no engine is ever called while the lock is held. What is to be said or started goes into the outbox, and
-  one thread at a time carries it out, in order: places come before a request's start, and its start before its events.
+- No sink and no engine is ever called while the lock is held. What is to be said or started goes into the outbox, in
+  order: places come before a request's start, and its start before its events.
 - Whatever a sink does, also when it raises or asks for more from within, the other requests do not notice.
 - Every request gets one last event, and leaves the admission when the engine is done with it, not sooner.
 """
 
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from functools import partial
 from itertools import count
 
 from mlxk2.domain.admission import Admission, Demand, Limits, TicketId, waited_too_long
+from mlxk2.domain.outbox import Outbox
 from mlxk2.ports.checking import check_request
 from mlxk2.ports.engine import Engine, RequestId
 from mlxk2.ports.errors import Mlxk2Error
@@ -64,8 +64,13 @@ class RequestGate:
         self._info = engine.info()
         self._tickets = count(1)
         self._visits: dict[TicketId, _Visit] = {}
-        self._outbox: deque[Callable[[], object]] = deque()
-        self._delivering = False
+        self._outbox = Outbox(lock)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        with self._lock:
+            return len(self._admission.waiting)
 
     def check(self, request: GenerationRequest) -> None:
         """Raises ValidationError, ContextExceeded or NotEnoughMemory for what is refused whatever else goes on."""
@@ -85,7 +90,7 @@ class RequestGate:
             self._enter(ticket, visit, self._demand(request))
         except Mlxk2Error as error:
             visit.tell(Failed(error))
-        self._deliver()
+        self._outbox.deliver()
         return ticket
 
     def cancel(self, ticket: TicketId) -> None:
@@ -99,22 +104,22 @@ class RequestGate:
             if ticket in self._admission.waiting:
                 self._dismiss(ticket, visit)
                 self._tell_places()
-        self._deliver()
+        self._outbox.deliver()
         if engine_id is not None:
             self._engine.cancel(engine_id)
 
-    def place(self, ticket: TicketId) -> int | None:
-        """Its place in the line, 1 is next; None when it does not wait."""
+    def pass_time(self) -> None:
+        """Whoever has waited too long by now fails. To be called from time to time, for where nothing else happens."""
         with self._lock:
-            waiting = self._admission.waiting
-            return waiting.index(ticket) + 1 if ticket in waiting else None
+            self._pass_time(self._clock.now())
+        self._outbox.deliver()
 
     def close(self) -> None:
         """Drop the model. Whoever waits, and whatever runs, finishes as cancelled; later requests fail."""
         with self._lock:
             for ticket in reversed(self._admission.waiting):  # from the end, so that nobody moves up and begins
                 self._dismiss(ticket, self._visits[ticket])
-        self._deliver()
+        self._outbox.deliver()
         self._engine.close()
 
     def _demand(self, request: GenerationRequest) -> Demand:
@@ -135,12 +140,12 @@ class RequestGate:
 
     def _begin(self, tickets: tuple[TicketId, ...]) -> None:
         for ticket in tickets:
-            self._outbox.append(partial(self._launch, ticket, self._visits[ticket]))
+            self._outbox.add(partial(self._launch, ticket, self._visits[ticket]))
 
     def _dismiss(self, ticket: TicketId, visit: _Visit) -> None:
         """Out of the line, because nobody wants it any more."""
         del self._visits[ticket]
-        self._outbox.append(partial(visit.tell, visit.cancelled(self._clock.now())))
+        self._outbox.add(partial(visit.tell, visit.cancelled(self._clock.now())))
         self._begin(self._admission.leave(ticket))
 
     def _pass_time(self, now: float) -> None:
@@ -149,7 +154,7 @@ class RequestGate:
             return
         for ticket in moved.late:
             visit = self._visits.pop(ticket)
-            self._outbox.append(partial(visit.tell, Failed(waited_too_long(now - visit.since))))
+            self._outbox.add(partial(visit.tell, Failed(waited_too_long(now - visit.since))))
         self._begin(moved.begun)
         self._tell_places()
 
@@ -158,23 +163,9 @@ class RequestGate:
             visit = self._visits[ticket]
             if visit.place != place:
                 visit.place = place
-                self._outbox.append(partial(self._tell, ticket, visit, Queued(place)))
+                self._outbox.add(partial(self._tell, ticket, visit, Queued(place)))
 
     # The rest calls sinks and the engine, and so is called without the lock.
-
-    def _deliver(self) -> None:
-        """Carry out what is in the outbox, unless another thread, or a caller further up in this one, is at it."""
-        while True:
-            with self._lock:
-                if self._delivering or not self._outbox:
-                    return
-                self._delivering = True
-                act = self._outbox.popleft()
-            try:
-                act()
-            finally:
-                with self._lock:
-                    self._delivering = False
 
     def _tell(self, ticket: TicketId, visit: _Visit, event: Event) -> None:
         if not visit.tell(event):
@@ -201,14 +192,25 @@ class RequestGate:
                 self._begin(self._admission.leave(ticket))
                 self._tell_places()
             self._pass_time(self._clock.now())
-        self._deliver()
+        self._outbox.deliver()
 
 
 GateMaker = Callable[[Engine, int | None], RequestGate]
 """Puts a gate before an engine, with so many bytes for keys and values (None: no bound)."""
 
 
-def gate_before(engine: Engine, budget: int | None, clock: Clock, lock: AbstractContextManager[object]) -> RequestGate:
-    """A gate with the numbers that the engine reports of itself; it shares `lock` with nobody."""
+def gate_before(
+    engine: Engine,
+    budget: int | None,
+    clock: Clock,
+    lock: AbstractContextManager[object],
+    *,
+    queue: int = 256,
+    patience: float = 300.0,
+) -> RequestGate:
+    """A gate with the numbers that the engine reports of itself; it shares `lock` with nobody.
+
+    `queue` requests may wait before it, `patience` seconds each.
+    """
     info = engine.info()
-    return RequestGate(engine, Admission(info.kv, Limits(info.max_rows, budget)), clock, lock)
+    return RequestGate(engine, Admission(info.kv, Limits(info.max_rows, budget, queue, patience)), clock, lock)

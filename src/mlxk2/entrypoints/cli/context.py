@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.remove_model import RemoveModel
     from mlxk2.domain.usecases.run_model import RunModel
     from mlxk2.domain.usecases.search_models import SearchModels
+    from mlxk2.domain.usecases.serve_models import ServeLimits, ServeModels
     from mlxk2.domain.usecases.show_model import ShowModel
     from mlxk2.ports.system import Clock, Machine
 
@@ -28,5 +29,6 @@ class Services:
     push_model: "Callable[[], PushModel]"
     search_models: "Callable[[], SearchModels]"
     run_model: "Callable[[], RunModel]"
+    serve_models: "Callable[[ServeLimits], ServeModels]"
     clock: "Callable[[], Clock]"
     machine: "Callable[[], Machine]"
