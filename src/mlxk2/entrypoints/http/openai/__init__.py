@@ -1,0 +1,5 @@
+"""OpenAI's API (docs/server-openai.md).
+
+`chat` and `completions` are its two ways to ask a model; `models` lists them, `tokens` counts and shows their tokens.
+`complaints` words what is wrong with a body, `absent` what this server has not.
+"""
