@@ -16,6 +16,8 @@ T = TypeVar("T")
 Path = tuple[str, ...]
 
 _PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_SHOWN = 60
+"""So many characters of a wrong name or value are repeated."""
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _TYPES = {
     "str": "string",
@@ -85,11 +87,11 @@ def _kind_of_tool(body: bytes, index: str) -> str | None:
     """The type that a tool names, which explains its strange fields."""
     tools = msgspec.json.decode(body)["tools"]
     kind = tools[int(index)].get("type") if isinstance(tools[int(index)], dict) else None
-    return kind[:60] if isinstance(kind, str) else None
+    return kind[:_SHOWN] if isinstance(kind, str) else None
 
 
 def _unknown(path: Path, match: re.Match[str]) -> tuple[Path, str]:
-    return (*path, match[1]), "Extra inputs are not permitted"
+    return (*path, match[1][:_SHOWN]), "Extra inputs are not permitted"
 
 
 def _missing(path: Path, match: re.Match[str]) -> tuple[Path, str]:
@@ -106,7 +108,7 @@ def _another_type(path: Path, match: re.Match[str]) -> tuple[Path, str]:
 def _another_value(path: Path, match: re.Match[str]) -> tuple[Path, str]:
     if path[-1] in _ABSENT:
         return _not_here(path)
-    value = match[1][:60]
+    value = match[1][:_SHOWN]
     if path[-1] == "type" and path[-2].isdigit():
         return path, f"'{value}' blocks cannot be read: this server takes text only; say it in a text block"
     known = _KNOWN.get(tuple(step for step in path if not step.isdigit())[-2:], "what docs/server-anthropic.md lists")
