@@ -14,13 +14,13 @@ from mlxk2.domain.usecases.prepare_answers import (
     AnswerLimits,
     AnswerOptions,
     ChatQuestion,
-    Loaded,
     Prepared,
     Question,
     TextQuestion,
     count_tokens,
     prepare,
 )
+from mlxk2.domain.usecases.serve_models_records import Lease, Offer
 from mlxk2.domain.usecases.serve_requests import gate_before
 from mlxk2.ports.conversation import Message, Tool
 from mlxk2.ports.engine import EngineInfo, KvCost, KvLayers, Markers
@@ -28,16 +28,18 @@ from mlxk2.ports.errors import ContextExceeded, NotEnoughMemory, ValidationError
 from mlxk2.ports.generation import Structure
 from mlxk2.testing import MEMORY_INFO, MemoryClock, MemoryEngine
 
+_OFFER = Offer("org/scripted", "0" * 40, 0, "chat", ("text-generation", "chat"), None, "loaded")
 _HELLO = ChatQuestion((Message("user", "hello"),))
 _THINKS = Markers(think_start="<think>", think_end="</think>")
 _TOOL = Tool("look_up", parameters='{"type": "object", "properties": {"city": {"type": "string"}}}')
 
 
 @contextmanager
-def _model(info: EngineInfo = MEMORY_INFO, budget: int | None = None) -> Iterator[Loaded]:
+def _model(info: EngineInfo = MEMORY_INFO, budget: int | None = None) -> Iterator[Lease]:
     engine = MemoryEngine(lambda prompt: prompt, info=info)
     try:
-        yield Loaded(engine, gate_before(engine, budget, MemoryClock(), threading.RLock()), {})
+        gate = gate_before(engine, budget, MemoryClock(), threading.RLock())
+        yield Lease(_OFFER, engine, gate, {}, lambda: None)
     finally:
         engine.close()
 

@@ -6,20 +6,23 @@ the parameter in the engine's own words.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from mlxk2.domain.answer import Answer
 from mlxk2.domain.sampling import SamplingChoice, decide
-from mlxk2.domain.snapshot import JsonObject
 from mlxk2.domain.stopping import check_stops
 from mlxk2.domain.text.grammar.choice import ToolChoice, tool_structure
 from mlxk2.domain.text.grammar.reasoning import after_reasoning
+from mlxk2.domain.text.outputs import Output
 from mlxk2.domain.text.reader import Reading, numbered
+from mlxk2.domain.thinking_budget import BudgetedAnswer, ThinkingBudget, thinking_budget, without_reasoning
+from mlxk2.domain.usecases.serve_models_records import Lease
 from mlxk2.domain.usecases.serve_requests import RequestGate
 from mlxk2.ports.checking import check_request
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
-from mlxk2.ports.engine import Engine, EngineInfo
+from mlxk2.ports.engine import Engine, EngineInfo, Markers
 from mlxk2.ports.errors import ValidationError
-from mlxk2.ports.generation import GenerationRequest, Sampling, Structure
+from mlxk2.ports.generation import Event, GenerationRequest, Sampling, Structure
 
 MOST_ANSWERS = 32
 """Answers that one request may ask for."""
@@ -46,8 +49,8 @@ class AnswerOptions:
 class ChatQuestion:
     """A conversation to be continued.
 
-    `thinking` and `effort` None leave it to the model whether, and how long, it reasons first. `call_id` gives ids to
-    tool calls, by their number in the answer.
+    `thinking` and `effort` None leave it to the model whether, and how long, it reasons first; `thinking_budget` is the
+    most tokens that it may reason. `call_id` gives ids to tool calls, by their number in the answer.
     """
 
     messages: tuple[Message, ...]
@@ -79,13 +82,27 @@ class AnswerLimits:
     most_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The model that is asked: its engine, the gate before it, and what it recommends for sampling."""
+class Reader(Protocol):
+    """Reads the events on one request. `spent`: it is to be cancelled, and `continuation` follows on its last event."""
 
-    engine: Engine
-    gate: RequestGate
-    generation_config: JsonObject
+    @property
+    def spent(self) -> bool: ...
+
+    def read(self, event: Event) -> list[Output]: ...
+
+    def continuation(self) -> GenerationRequest | None: ...
+
+
+class UnboundedAnswer:
+    """An answer that may reason as long as it likes."""
+
+    spent = False
+
+    def __init__(self, answer: Answer) -> None:
+        self.read = answer.read
+
+    def continuation(self) -> GenerationRequest | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +112,7 @@ class Prepared:
     requests: tuple[GenerationRequest, ...]
     stops: tuple[str, ...]
     reading: Reading
-    thinking_budget: int | None = None
+    budget: ThinkingBudget | None = None
 
     @property
     def prompt_tokens(self) -> int:
@@ -104,8 +121,12 @@ class Prepared:
     def answer(self) -> Answer:
         return Answer(self.stops, self.reading)
 
+    def reader(self, request: GenerationRequest, answer: Answer) -> Reader:
+        """What the engine's events on this request are read by, into the answer."""
+        return BudgetedAnswer(self.budget, request, answer) if self.budget else UnboundedAnswer(answer)
 
-def prepare(model: Loaded, question: Question, limits: AnswerLimits) -> Prepared:
+
+def prepare(model: Lease, question: Question, limits: AnswerLimits) -> Prepared:
     """Waits for the engine to render or tokenize.
 
     Raises ValidationError, ContextExceeded or NotEnoughMemory for what is wrong whatever else goes on, OperationError
@@ -117,7 +138,7 @@ def prepare(model: Loaded, question: Question, limits: AnswerLimits) -> Prepared
     if isinstance(question, ChatQuestion):
         prompt = _rendered(model.engine, info, question)
         reading = Reading(info.markers, question.tools, prompt.opens_reasoning, question.call_id)
-        structure = _structure(info, question, prompt)
+        structure = _structure(info.markers, question, opens_reasoning=prompt.opens_reasoning)
     else:
         prompt = _plain(model.engine, question.prompt)
         reading, structure = Reading(), options.structure
@@ -135,7 +156,7 @@ def prepare(model: Loaded, question: Question, limits: AnswerLimits) -> Prepared
     request = replace(request, max_tokens=_limit(model.gate, info, len(prompt.tokens), options.max_tokens, limits))
     model.gate.check(request)
     requests = tuple(replace(request, sampling=_numbered(request.sampling, i)) for i in range(options.answers))
-    budget = question.thinking_budget if isinstance(question, ChatQuestion) else None
+    budget = _budget(model.engine, info, question) if isinstance(question, ChatQuestion) else None
     return Prepared(requests, options.stops, reading, budget)
 
 
@@ -199,7 +220,14 @@ def _always_thinks(info: EngineInfo) -> bool:
     return info.markers.think_end is not None or info.markers.tool_format == "harmony"
 
 
-def _structure(info: EngineInfo, question: ChatQuestion, prompt: RenderedPrompt) -> Structure | None:
+def _budget(engine: Engine, info: EngineInfo, question: ChatQuestion) -> ThinkingBudget | None:
+    if question.thinking_budget is None:
+        return None
+    following = _structure(without_reasoning(info.markers), question, opens_reasoning=False)
+    return thinking_budget(question.thinking_budget, info, following, engine.tokenize)
+
+
+def _structure(markers: Markers, question: ChatQuestion, *, opens_reasoning: bool) -> Structure | None:
     """What holds the answer to its form: tools, or the structure that was asked for, after the reasoning."""
     wanted = question.options.structure
     if question.tools and wanted is not None:
@@ -207,10 +235,9 @@ def _structure(info: EngineInfo, question: ChatQuestion, prompt: RenderedPrompt)
             "An answer cannot be held to tools and to a response format at once; leave one of them out",
             parameter="structure",
         )
-    opens = prompt.opens_reasoning
     if question.tools or question.choice.required or question.choice.name is not None:
-        return tool_structure(info.markers, question.tools, question.choice, opens_reasoning=opens)
-    return None if wanted is None else after_reasoning(wanted, info.markers, opens_reasoning=opens)
+        return tool_structure(markers, question.tools, question.choice, opens_reasoning=opens_reasoning)
+    return None if wanted is None else after_reasoning(wanted, markers, opens_reasoning=opens_reasoning)
 
 
 def _plain(engine: Engine, prompt: str | Sequence[int]) -> RenderedPrompt:

@@ -1,0 +1,24 @@
+"""The ASGI application: all doors, behind the layers that every request passes."""
+
+from starlette.routing import Router
+from starlette.types import ASGIApp
+
+from mlxk2.entrypoints.http import anthropic, openai, operating
+from mlxk2.entrypoints.http.context import HttpServices
+from mlxk2.entrypoints.http.front import fronted
+from mlxk2.entrypoints.http.logs import log_request
+
+
+def build_app(services: HttpServices) -> ASGIApp:
+    """Raises ValidationError for options that are unsafe."""
+    options = services.options
+    doors = (openai, anthropic, operating)
+    return fronted(
+        Router([route for door in doors for route in door.routes(services)]),
+        host=options.host,
+        allowed_hosts=options.allowed_hosts,
+        cors_origins=options.cors_origins,
+        api_keys=options.api_keys,
+        per_client=options.per_key,
+        tell=(log_request, services.metrics.count_request),
+    )

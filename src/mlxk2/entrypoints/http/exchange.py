@@ -1,0 +1,256 @@
+"""One HTTP request on its way through the server: a model is leased, questions are prepared, answers are followed.
+
+Whatever happens meanwhile comes through one inbox: news of the model that loads, the engine's events, the client that
+goes away, the deadline, the server that shuts down. So there is one place where everything can end, and one where
+everything is let go.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+from mlxk2.domain.admission import TicketId
+from mlxk2.domain.answer import Answer
+from mlxk2.domain.text.outputs import Output
+from mlxk2.domain.usecases.prepare_answers import Prepared, Question, Reader, prepare
+from mlxk2.domain.usecases.serve_models import Lease, LoadProgress, Refused, WantId
+from mlxk2.entrypoints.http.context import HttpServices
+from mlxk2.entrypoints.http.errors import Problem, Refusal
+from mlxk2.entrypoints.http.identity import Visit
+from mlxk2.entrypoints.http.mailbox import Inbox
+from mlxk2.entrypoints.http.run import Run, Timings
+from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest, PromptProgress, Queued, TokenLogprobs
+
+KEEP_ALIVE = 5.0
+"""Seconds without news after which a waiting client is shown that the server is there."""
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a door has read from a request: the model, what it is asked, and whether the answer comes in pieces.
+
+    Answers are numbered through all questions: those of the first one first.
+    """
+
+    reference: str
+    questions: tuple[Question, ...]
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """News of one answer: what it adds, the tokens behind it when they were asked for, and whether it is complete."""
+
+    index: int
+    outputs: list[Output]
+    tokens: tuple[TokenLogprobs, ...]
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Happened:
+    """An event of answer number `index`."""
+
+    index: int
+    event: Event
+
+
+_Item: TypeAlias = LoadProgress | Lease | Refused | tuple[Prepared, ...] | _Happened | Exception
+
+
+class Exchange:
+    """Follow `news` to its end, then `close`; `run` is there once the first news has come."""
+
+    def __init__(self, services: HttpServices, asked: Asked, visit: Visit) -> None:
+        self._services = services
+        self._asked = asked
+        self._visit = visit
+        self._inbox: Inbox[_Item] = Inbox(services.mailbox())
+        self._began = time.monotonic()
+        self._submitted = self._began
+        self._lease: Lease | None = None
+        self._want: WantId | None = None
+        self._tickets: dict[int, TicketId] = {}
+        self._readers: list[Reader] = []
+        self._run: Run | None = None
+        self._last_token: dict[int, float] = {}
+
+    @property
+    def run(self) -> Run:
+        if self._run is None:
+            raise RuntimeError("The questions have not been prepared yet")
+        return self._run
+
+    def interrupt(self, problem: Problem) -> None:
+        self._inbox.drop(Refusal(problem))
+
+    def abandon(self) -> None:
+        """The client has gone."""
+        self._inbox.drop(ClientGone())
+
+    async def news(self) -> AsyncGenerator[list[Step], None]:
+        """Steps as they come; an empty list when nothing came for a while.
+
+        Raises Refusal, ClientGone and every Mlxk2Error.
+        """
+        deadline = asyncio.get_running_loop().call_later(self._services.options.request_timeout, self._too_late)
+        self._services.running.add(self)
+        try:
+            self._want = self._services.models.want(self._asked.reference, self._inbox.put)
+            told = self._began
+            while self._run is None or not all(answer.done for answer in self._run.answers):
+                items = await self._inbox.take(told + KEEP_ALIVE - time.monotonic())
+                steps, error = self._take_all(items)
+                if steps or time.monotonic() - told >= KEEP_ALIVE:
+                    yield steps
+                    told = time.monotonic()
+                if error is not None:
+                    raise error
+        finally:
+            deadline.cancel()
+            self._let_go()
+
+    def _take_all(self, items: list[_Item]) -> tuple[list[Step], Exception | None]:
+        """What came before an error is still news."""
+        steps: list[Step] = []
+        for item in items:
+            try:
+                step = self._take(item)
+            except Exception as error:  # noqa: BLE001 - raised once the steps are told
+                return steps, error
+            if step is not None:
+                steps.append(step)
+        return steps, None
+
+    def _take(self, item: _Item) -> Step | None:
+        if isinstance(item, _Happened):
+            return self._on_event(item.index, item.event)
+        if isinstance(item, Exception):
+            raise item
+        if isinstance(item, Refused):
+            raise item.error
+        if isinstance(item, Lease):
+            self._on_lease(item)
+        elif isinstance(item, tuple):
+            self._submit(item)
+        return None
+
+    def _on_lease(self, lease: Lease) -> None:
+        self._lease = lease
+        self._loaded = time.monotonic()
+        limits = self._services.options.answers
+        questions = self._asked.questions
+        self._in_thread(lambda: tuple(prepare(lease, question, limits) for question in questions))
+
+    def _in_thread(self, work: Callable[[], tuple[Prepared, ...]]) -> None:
+        def report() -> None:
+            try:
+                self._inbox.put(work())
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's
+                self._inbox.put(error)
+
+        self._services.threads.submit(report)
+
+    def _submit(self, prepared: tuple[Prepared, ...]) -> None:
+        if self._lease is None:
+            raise RuntimeError("Questions are prepared for a leased model")
+        asked = [(one, request, one.answer()) for one in prepared for request in one.requests]
+        timings = Timings(load_seconds=self._loaded - self._began)
+        self._run = Run(self._lease.offer.name, prepared, tuple(answer for _, _, answer in asked), timings)
+        self._readers = [one.reader(request, answer) for one, request, answer in asked]
+        self._services.metrics.started(self._run.model)
+        self._submitted = time.monotonic()
+        for index, (_, request, _) in enumerate(asked):
+            self._begin(index, request)
+
+    def _begin(self, index: int, request: GenerationRequest) -> None:
+        if self._lease is not None:
+            self._tickets[index] = self._lease.gate.submit(request, partial(self._hear, index))
+
+    def _hear(self, index: int, event: Event) -> None:
+        """An event, in a thread of the engine."""
+        self._inbox.put(_Happened(index, event))
+
+    def _on_event(self, index: int, event: Event) -> Step | None:
+        run, answer = self.run, self.run.answers[index]
+        if answer.done:
+            return None
+        reader = self._readers[index]
+        counting = not (answer.stopped or reader.spent)
+        outputs = reader.read(event)
+        if isinstance(event, Queued | PromptProgress):
+            if isinstance(event, PromptProgress) and not run.timings.queue_seconds:
+                run.timings.queue_seconds = time.monotonic() - self._submitted
+            return None
+        tokens: tuple[TokenLogprobs, ...] = ()
+        if isinstance(event, Delta):
+            self._measure(index, event)
+            tokens = event.logprobs if counting else ()
+            run.logprobs[index].extend(tokens)
+        if answer.error is not None:
+            raise answer.error
+        if (answer.stopped or reader.spent) and not answer.done:
+            self._cancel(index)
+        following = reader.continuation()
+        if following is not None:
+            self._begin(index, following)
+        if answer.done:
+            self._finish(index, answer, event)
+        return Step(index, outputs, tokens, answer.done) if outputs or tokens or answer.done else None
+
+    def _measure(self, index: int, event: Delta) -> None:
+        now = time.monotonic()
+        last = self._last_token.get(index)
+        self._last_token[index] = now
+        if last is None:
+            self._services.metrics.first_token(self.run.model, now - self._began)
+            if not self.run.timings.first_token_seconds:
+                self.run.timings.first_token_seconds = now - self._began
+        else:
+            self._services.metrics.between_tokens(self.run.model, now - last, max(len(event.tokens), 1))
+
+    def _finish(self, index: int, answer: Answer, event: Event) -> None:
+        self._tickets.pop(index, None)
+        self.run.timings.total_seconds = time.monotonic() - self._began
+        if isinstance(event, Finished):
+            self._services.metrics.finished(
+                self.run.model, answer.prompt_tokens, answer.cached_tokens, answer.completion_tokens
+            )
+
+    def _cancel(self, index: int) -> None:
+        ticket = self._tickets.pop(index, None)
+        if ticket is not None and self._lease is not None:
+            self._lease.gate.cancel(ticket)
+
+    def _too_late(self) -> None:
+        seconds = self._services.options.request_timeout
+        self.interrupt(
+            Problem(
+                504, "timeout_error", f"The request took longer than {seconds:g} s, this server's limit; ask for less"
+            )
+        )
+
+    def _write_down(self) -> None:
+        """For the log; whatever has been generated counts."""
+        if self._run is not None:
+            self._visit.model = self._run.model
+            self._visit.prompt_tokens = self._run.prompt_tokens
+            self._visit.cached_tokens = self._run.cached_tokens
+            self._visit.completion_tokens = self._run.completion_tokens
+
+    def _let_go(self) -> None:
+        self._services.running.discard(self)
+        self._write_down()
+        for index in list(self._tickets):
+            self._cancel(index)
+        if self._lease is not None:
+            self._lease.release()
+        elif self._want is not None:
+            self._services.models.give_up(self._want)

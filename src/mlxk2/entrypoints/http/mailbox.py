@@ -1,0 +1,72 @@
+"""From an engine's thread into the event loop: events of one step cross together, and wake the loop once.
+
+An engine hands out one event for each of its rows at every step. A wake-up for each of them would cost more than
+writing the answer does.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Mailbox:
+    """`post` may be called from any thread; what was posted runs in the loop, in order."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._posted: list[Callable[[], None]] = []
+
+    def post(self, act: Callable[[], None]) -> None:
+        """After the loop has been closed nothing happens: nobody is there to be told."""
+        with self._lock:
+            self._posted.append(act)
+            if len(self._posted) > 1:
+                return  # the loop has been called, and has not come yet
+        try:
+            self._loop.call_soon_threadsafe(self._deliver)
+        except RuntimeError:
+            return
+
+    def _deliver(self) -> None:
+        with self._lock:
+            posted, self._posted = self._posted, []
+        for act in posted:
+            act()
+
+
+class Inbox(Generic[T]):
+    """What one coroutine waits for: `put` from any thread, `drop` from within the loop."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._items: list[T] = []
+        self._waiting: asyncio.Future[None] | None = None
+
+    def put(self, item: T) -> None:
+        self._mailbox.post(lambda: self.drop(item))
+
+    def drop(self, item: T) -> None:
+        self._items.append(item)
+        self._wake()
+
+    async def take(self, patience: float) -> list[T]:
+        """Everything that has come; empty when nothing came for so many seconds."""
+        if not self._items:
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            alarm = loop.call_later(patience, self._wake)
+            try:
+                await self._waiting
+            finally:
+                alarm.cancel()
+                self._waiting = None
+        items, self._items = self._items, []
+        return items
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)

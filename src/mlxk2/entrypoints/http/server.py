@@ -1,0 +1,160 @@
+"""Runs the server: listens, tells when it does, and ends as it should.
+
+The first SIGTERM or SIGINT stops accepting. Whoever is being answered, or waits in line, has the time to drain; after
+that running answers end with an error. A second signal ends the process at once; workers end with it.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+
+from mlxk2.entrypoints.http.app import build_app
+from mlxk2.entrypoints.http.connections import Connection
+from mlxk2.entrypoints.http.context import HttpServices
+from mlxk2.entrypoints.http.errors import Problem
+from mlxk2.ports.errors import Mlxk2Error, OperationError, ValidationError
+
+_TICK = 1.0
+"""Seconds between two looks at the models: who has been idle for too long, who waited too long."""
+_FAREWELL = 2.0
+"""Seconds for answers that were interrupted to tell their clients so."""
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the server can be reached."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+def run_server(services: HttpServices, announce: Callable[[Listening], None]) -> None:
+    """Blocks until the server has ended; `announce` is called once it listens.
+
+    Raises OperationError or ValidationError when it cannot listen there, and what keeps a model of `preload` from being
+    loaded.
+    """
+    for reference in services.options.preload:
+        services.models.find(reference)
+    try:
+        with _listening_socket(services.options.host, services.options.port) as listener:
+            asyncio.run(_Server(services, listener).run(announce))
+    finally:
+        services.models.close()
+
+
+class _Server:
+    def __init__(self, services: HttpServices, listener: socket.socket) -> None:
+        self._services = services
+        self._listener = listener
+        self._uvicorn = _Uvicorn(
+            uvicorn.Config(
+                build_app(services),
+                http=Connection,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_keep_alive=75,
+            )
+        )
+        self._failure: Mlxk2Error | None = None
+
+    async def run(self, announce: Callable[[Listening], None]) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        host, port = self._listener.getsockname()[:2]
+        helpers = [asyncio.create_task(self._tick())]
+        self._preload()
+        loop.call_soon(announce, Listening(host, port))
+        try:
+            await self._uvicorn.serve(sockets=[self._listener])
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            self._services.threads.shutdown(wait=False, cancel_futures=True)
+        if self._failure is not None:
+            raise self._failure
+
+    def _preload(self) -> None:
+        mailbox = self._services.mailbox()
+        for reference in self._services.options.preload:
+            self._services.models.load(reference, lambda error: mailbox.post(lambda: self._on_preloaded(error)))
+
+    def _on_preloaded(self, error: Mlxk2Error | None) -> None:
+        """A server without the models that it was started for is of no use."""
+        if error is not None:
+            self._failure = self._failure or error
+            self._stop()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            self._services.models.pass_time()
+
+    def _on_signal(self, number: int) -> None:
+        if self._services.draining:
+            os._exit(128 + number)
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._services.draining:
+            return
+        self._services.draining = True
+        self._uvicorn.should_exit = True
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._services.options.drain_seconds, self._interrupt_all)
+
+    def _interrupt_all(self) -> None:
+        problem = Problem(503, "server_error", "The server is shutting down; try again later", retry_after=5)
+        for exchange in list(self._services.running):
+            exchange.interrupt(problem)
+        asyncio.get_running_loop().call_later(_FAREWELL, self._leave)
+
+    def _leave(self) -> None:
+        self._uvicorn.force_exit = True
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are for `_Server` to handle."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listening_socket(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise ValidationError(
+            f"--host {host!r} is no address of this machine; use 127.0.0.1 or a name that resolves"
+        ) from None
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)  # noqa: FBT003 - the standard library's own name for it
+    except OSError as error:
+        listener.close()
+        raise OperationError(
+            f"The server cannot listen on {host} port {port}: {error.strerror}; free that port, or choose another with"
+            " --port (0: any free one)"
+        ) from None
+    return listener
