@@ -19,10 +19,11 @@ class Manner:
     logprobs: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
 
-    def renamed(self, problem: Problem) -> Problem:
-        """The same problem; its parameter is named as the client knows it."""
-        name = problem.parameter
-        return problem if name is None else replace(problem, parameter=self.names.get(name, name))
+
+def renamed(problem: Problem, names: Mapping[str, str]) -> Problem:
+    """The same problem; its parameter is named as the client knows it."""
+    name = problem.parameter
+    return problem if name is None else replace(problem, parameter=names.get(name, name))
 
 
 def manner_of(asked: Asking, names: Mapping[str, str], *, logprobs: bool) -> Manner:

@@ -23,13 +23,14 @@ from mlxk2.ports import checking
 from mlxk2.ports.generation import Structure
 
 _CHARACTERS = string.ascii_letters + string.digits
-_NAMES = {
+CHAT_NAMES = {
     "effort": "reasoning_effort",
     "logprobs": "top_logprobs",
     "prompt": "messages",
     "structure": "response_format",
     "thinking": "chat_template_kwargs.enable_thinking",
 }
+"""The API's names of parameters where the engine has others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def parse_chat(body: bytes) -> ChatAsked:
         wire.reasoning_effort,
         call_id=new_call_id,
     )
-    names = {**_NAMES, "max_tokens": "max_completion_tokens"} if wire.max_completion_tokens else _NAMES
+    names = {**CHAT_NAMES, "max_tokens": "max_completion_tokens"} if wire.max_completion_tokens else CHAT_NAMES
     manner = manner_of(wire, names, logprobs=bool(wire.logprobs))
     return ChatAsked(wire.model, question, bool(wire.stream), manner)
 

@@ -10,7 +10,13 @@ from dataclasses import replace
 import msgspec
 
 from mlxk2.domain.text.grammar.choice import ToolChoice
-from mlxk2.entrypoints.http.openai.chat.wire import AllowedChoice, FunctionTool, NamedChoice, Schema, ToolChoiceOption
+from mlxk2.entrypoints.http.openai.chat.wire import (
+    AllowedChoice,
+    FunctionChoice,
+    FunctionTool,
+    Schema,
+    ToolChoiceOption,
+)
 from mlxk2.entrypoints.http.openai.complaints import complaint
 from mlxk2.ports.conversation import Tool
 
@@ -47,7 +53,7 @@ def choice_of(
     """The tools that the model may use, and how. Raises Refusal for names of tools that are not there."""
     if choice == "none":
         return (), ToolChoice()
-    if isinstance(choice, NamedChoice):
+    if isinstance(choice, FunctionChoice):
         return tools, ToolChoice(name=choice.function.name, parallel=parallel)
     if isinstance(choice, AllowedChoice):
         allowed = choice.allowed_tools
@@ -55,7 +61,7 @@ def choice_of(
     return tools, ToolChoice(required=choice == "required", parallel=parallel)
 
 
-def _among(tools: tuple[Tool, ...], named: Sequence[NamedChoice]) -> tuple[Tool, ...]:
+def _among(tools: tuple[Tool, ...], named: Sequence[FunctionChoice]) -> tuple[Tool, ...]:
     names = {tool.name for tool in tools}
     for number, one in enumerate(named):
         if one.function.name not in names:

@@ -31,20 +31,20 @@ class FunctionNamed(Wire, kw_only=True):
     name: str
 
 
-class NamedChoice(Wire, tag_field="type", tag="function", kw_only=True):
+class FunctionChoice(Wire, tag_field="type", tag="function", kw_only=True):
     function: FunctionNamed
 
 
 class AllowedTools(Wire, kw_only=True):
     mode: Literal["auto", "required"]
-    tools: Annotated[list[NamedChoice], Meta(min_length=1)]
+    tools: Annotated[list[FunctionChoice], Meta(min_length=1)]
 
 
 class AllowedChoice(Wire, tag_field="type", tag="allowed_tools", kw_only=True):
     allowed_tools: AllowedTools
 
 
-ToolChoiceOption = Literal["none", "auto", "required"] | NamedChoice | AllowedChoice
+ToolChoiceOption = Literal["none", "auto", "required"] | FunctionChoice | AllowedChoice
 
 
 class TextFormat(Wire, tag_field="type", tag="text", kw_only=True):

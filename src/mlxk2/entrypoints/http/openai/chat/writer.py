@@ -25,7 +25,7 @@ from mlxk2.entrypoints.http.openai.chat.replies import (
     ToolCallReply,
 )
 from mlxk2.entrypoints.http.openai.endings import DONE, FINGERPRINT, event, finish_reason_of, timings_of, usage_of
-from mlxk2.entrypoints.http.openai.manner import Manner
+from mlxk2.entrypoints.http.openai.manner import Manner, renamed
 from mlxk2.entrypoints.http.openai.replies import AnswerTimings, CompletionUsage
 from mlxk2.entrypoints.http.run import Run
 from mlxk2.ports.conversation import ToolCall
@@ -70,7 +70,7 @@ class ChatWriter:
         return _chunk(run, [], usage, timings_of(run, wanted=manner.timings)) + DONE
 
     def fail(self, problem: Problem) -> bytes:
-        return event(body_of(self._manner.renamed(problem), "openai", ""))
+        return event(body_of(renamed(problem, self._manner.names), "openai", ""))
 
     def whole(self, run: Run) -> bytes:
         reply = ChatCompletion(

@@ -12,7 +12,7 @@ from mlxk2.entrypoints.http.errors import Problem, body_of
 from mlxk2.entrypoints.http.openai.completions.logprobs import text_logprobs
 from mlxk2.entrypoints.http.openai.completions.replies import TextChoice, TextCompletion
 from mlxk2.entrypoints.http.openai.endings import DONE, FINGERPRINT, event, finish_reason_of, timings_of, usage_of
-from mlxk2.entrypoints.http.openai.manner import Manner
+from mlxk2.entrypoints.http.openai.manner import Manner, renamed
 from mlxk2.entrypoints.http.openai.replies import AnswerTimings, CompletionUsage
 from mlxk2.entrypoints.http.run import Run
 from mlxk2.ports.generation import TokenLogprobs
@@ -54,7 +54,7 @@ class CompletionWriter:
         return event(_ENCODER.encode(last)) + DONE
 
     def fail(self, problem: Problem) -> bytes:
-        return event(body_of(self._manner.renamed(problem), "openai", ""))
+        return event(body_of(renamed(problem, self._manner.names), "openai", ""))
 
     def whole(self, run: Run) -> bytes:
         echoes = self._echoed(run) if self._echoes else ("",) * len(run.answers)
