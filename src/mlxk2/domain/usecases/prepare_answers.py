@@ -160,9 +160,14 @@ def prepare(model: Lease, question: Question, limits: AnswerLimits) -> Prepared:
     return Prepared(requests, options.stops, reading, budget)
 
 
+def prompt_tokens(engine: Engine, question: ChatQuestion) -> tuple[int, ...]:
+    """The tokens of the question's prompt, however many. Raises as `prepare`."""
+    return _rendered(engine, engine.info(), question).tokens
+
+
 def count_tokens(engine: Engine, question: ChatQuestion) -> int:
     """How many tokens the prompt has. Raises as `prepare`."""
-    return len(_rendered(engine, engine.info(), question).tokens)
+    return len(prompt_tokens(engine, question))
 
 
 def _check_options(options: AnswerOptions, limits: AnswerLimits) -> None:
