@@ -4,6 +4,7 @@ The HTTP parser itself waits for ever and keeps whatever comes.
 """
 
 import asyncio
+import socket
 from http import HTTPStatus
 from typing import Any
 
@@ -37,6 +38,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        _send_at_once(transport)
         self._set_alarm()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -101,3 +103,13 @@ class Connection(HttpToolsProtocol):
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
+
+
+def _send_at_once(transport: asyncio.Transport) -> None:
+    """Head and body of an answer are two writes: the second would wait 40 ms for the first to be acknowledged.
+
+    asyncio sees to that only for sockets that were made with the protocol's number.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
 
@@ -173,3 +174,17 @@ def test_a_connection_goes_on_after_an_ordinary_error() -> None:
     said, body = _said(head("GET", "/nothing"), head("GET", "/v1/models", CLOSE))
     assert said.startswith(b"HTTP/1.1 404")
     assert b"HTTP/1.1 200" in body
+
+
+class _Observed(Connection):
+    sends_at_once = 0
+
+    def data_received(self, data: bytes) -> None:
+        end = self.transport.get_extra_info("socket")
+        type(self).sends_at_once = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        super().data_received(data)
+
+
+def test_an_answers_body_does_not_wait_until_its_head_was_acknowledged() -> None:
+    _said(head("GET", "/v1/models", CLOSE), protocol=_Observed)
+    assert _Observed.sends_at_once
