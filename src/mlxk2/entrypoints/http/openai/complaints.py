@@ -65,7 +65,7 @@ def _told(sentence: str, body: bytes, wanted: object) -> Refusal:
     found = _PLACE.match(sentence)
     reason, place = (found["reason"], found["path"] or "") if found else (sentence, "")
     path = tuple(name or index for name, index in _STEP.findall(place))
-    where = _Place(msgspec.json.decode(body), wanted, path)
+    where = _Place(_whole(body), wanted, path)
     absent = absent_value(where.body, path)
     if absent is not None:
         return complaint(written(absent.path), absent.message, "unsupported_value")
@@ -73,6 +73,14 @@ def _told(sentence: str, body: bytes, wanted: object) -> Refusal:
         if match := pattern.match(reason):
             return tell(where, match)
     return complaint(where.at(), f"Invalid '{where.at()}': {reason}.")
+
+
+def _whole(body: bytes) -> Any:
+    """The body without a type; nothing, where what is wrong with it is no matter of types."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _unknown(where: _Place, match: re.Match[str]) -> Refusal:
