@@ -3,7 +3,7 @@
 import pytest
 
 from mlxk2.adapters.memory import MemoryMachine
-from mlxk2.domain.budget import MemoryPlan, appetite, check_fit, fits, plan_memory
+from mlxk2.domain.budget import PROCESS, MemoryPlan, appetite, check_fit, fits, plan_memory
 from mlxk2.ports.engine import KvCost, KvLayers
 from mlxk2.ports.errors import NotEnoughMemory
 
@@ -108,7 +108,7 @@ HEADS = KvCost((KvLayers(1000),), block=1)
 def test_a_served_model_has_room_for_one_long_request_at_least_and_for_a_crowd_if_it_can() -> None:
     model = appetite(4 * GB, HEADS, 32_768, None)
     assert (model.long, model.crowd) == (8192 * 1000, 32 * 2048 * 1000)
-    assert model.least == pytest.approx(4.4 * GB + 8192 * 1000 / 0.8, abs=9)
+    assert model.least == pytest.approx(PROCESS + 4.4 * GB + 8192 * 1000 / 0.8, abs=9)
     assert model.for_requests(model.least) == pytest.approx(model.long, abs=2)
     assert model.for_prefixes(model.least) == 0
     assert model.for_requests(model.desired) == pytest.approx(model.crowd, abs=9)

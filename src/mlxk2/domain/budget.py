@@ -22,6 +22,8 @@ KV_SHARE = 0.8
 """The part of what the weights leave that keys and values may take: batches that grow are copied in passing."""
 PREFIX_SHARE = 0.25
 """The part of a served model's memory, beyond the least, that is kept for prefixes."""
+PROCESS = 100 * 10**6
+"""What the process of a served model takes whatever its model: measured on Linux with a model of 6 MB."""
 _LONG = 8192
 """Tokens of the one request that a served model must have room for, if its context is that long."""
 _CROWD = (32, 2048)
@@ -85,7 +87,8 @@ def _needed(weights: int, kv: int) -> int:
 class Appetite:
     """Bytes that a served model takes: its weights, keys and values of one long request, and of a crowd of requests.
 
-    `prefix_cache` None leaves a share of its memory to prefixes.
+    Beside them it needs room for its process, and to compute. `prefix_cache` None leaves a share of its memory to
+    prefixes.
     """
 
     weights: int
@@ -115,7 +118,7 @@ class Appetite:
 
     @property
     def _base(self) -> int:
-        return ceil(self.weights * OVERHEAD) + (self.prefix_cache or 0)
+        return PROCESS + ceil(self.weights * OVERHEAD) + (self.prefix_cache or 0)
 
 
 def appetite(weights: int, cost: KvCost | None, context: int | None, prefix_cache: int | None) -> Appetite:

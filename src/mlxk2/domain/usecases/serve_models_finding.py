@@ -5,7 +5,8 @@ that means nothing is never taken for a similar one: similar names are told.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from mlxk2.domain.budget import Appetite, appetite
@@ -13,9 +14,9 @@ from mlxk2.domain.inspection import Inspector, Located, ModelSummary
 from mlxk2.domain.kv_estimate import expected_cost
 from mlxk2.domain.metadata import context_length
 from mlxk2.domain.names import ModelReference, parse_reference
-from mlxk2.domain.pool import ModelKey
 from mlxk2.domain.resolution import resolve_name
 from mlxk2.domain.runnable import incompatible, unhealthy
+from mlxk2.domain.seating import ModelKey, Need
 from mlxk2.domain.snapshot import JsonObject, Snapshot
 from mlxk2.domain.usecases.serve_models_records import Offer, ServeLimits, State
 from mlxk2.domain.weights import loaded_bytes
@@ -28,7 +29,7 @@ _SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A snapshot that this server can run."""
+    """A snapshot that this server can run. `pins`: what the pinned commits of its model begin with."""
 
     key: ModelKey
     name: str
@@ -38,7 +39,15 @@ class Found:
     context_length: int | None
     appetite: Appetite
     generation_config: JsonObject
-    pinned: bool = False
+    pins: tuple[str, ...] = ()
+
+    @property
+    def need(self) -> Need:
+        return Need(self.name, self.appetite.least, self.appetite.desired)
+
+    def pins_commit(self, commit: str) -> bool:
+        """Whether this commit of its model is pinned."""
+        return commit.startswith(self.pins) if self.pins else False
 
     def offer(self, state: State) -> Offer:
         return Offer(
@@ -74,17 +83,27 @@ class ModelFinder:
     def find(self, reference: str, known: Known) -> Found:
         """Raises ValidationError, ModelNotFound, AmbiguousMatch, or OperationError for one that cannot be run."""
         parsed = parse_reference(reference)
-        names = self._inspector.names()
-        offered = self._offered(names)
+        shelf = self._shelf()
         try:
-            located = self._inspector.locate(parsed, offered)
+            located = self._inspector.locate(parsed, shelf.offered)
         except ModelNotFound as error:
-            if parsed.name in offered:
+            if parsed.revision and parsed.name in shelf.offered:
                 raise
-            raise self._not_found(reference, parsed, list(offered), error) from None
-        if not self._is_offered(located, names):
+            raise self._not_found(reference, parsed, list(shelf.offered), error) from None
+        if not shelf.offers(located):
             raise ModelNotFound(f"This server does not offer that revision of '{located.name}'; {self._offer()}")
-        return self._judged(located, reference, known, names)
+        return self._judged(located, reference, known, shelf)
+
+    def find_all(self, known: Known) -> list[Found]:
+        """Every model that can be asked for, in the revision that its name stands for; sorted by name."""
+        shelf = self._shelf()
+        found = []
+        for name, folder in shelf.offered.items():
+            located = self._inspector.open(name, folder)
+            if shelf.offers(located):
+                with suppress(Mlxk2Error):
+                    found.append(self._judged(located, name, known, shelf))
+        return found
 
     def name(self, reference: str, loaded: Iterable[str]) -> tuple[str, str]:
         """The model's name, among those that may be asked for or are `loaded`, and the beginning of the commit.
@@ -92,46 +111,28 @@ class ModelFinder:
         Raises ValidationError, ModelNotFound or AmbiguousMatch.
         """
         parsed = parse_reference(reference)
-        return resolve_name(parsed, sorted({*self._offered(self._inspector.names()), *loaded})), parsed.revision or ""
+        return resolve_name(parsed, sorted({*self._shelf().offered, *loaded})), parsed.revision or ""
 
     def location(self, key: ModelKey) -> str:
         return self._cache.location(key.folder, key.commit)
 
-    def find_all(self, known: Known) -> list[Found]:
-        """Every model that can be asked for, in the revision that its name stands for; sorted by name."""
+    def _shelf(self) -> "_Shelf":
         names = self._inspector.names()
-        found = []
-        for name, folder in self._offered(names).items():
-            located = self._inspector.open(name, folder)
-            if self._is_offered(located, names):
-                try:
-                    found.append(self._judged(located, name, known, names))
-                except Mlxk2Error:
-                    continue
-        return found
+        allowed = _resolved(self._allowed, names) if self._allowed else None
+        return _Shelf(names, allowed, _resolved(self._pinned, names))
 
-    def _offered(self, names: Mapping[str, str]) -> Mapping[str, str]:
-        """Those of all names, with their folders, that may be asked for."""
-        if not self._allowed:
-            return names
-        allowed = {name for name, _ in _resolved(self._allowed, names)}
-        return {name: folder for name, folder in names.items() if name in allowed}
-
-    def _is_offered(self, located: Located, names: Mapping[str, str]) -> bool:
-        return not self._allowed or _is_among(located, _resolved(self._allowed, names))
-
-    def _judged(self, located: Located, reference: str, known: Known, names: Mapping[str, str]) -> Found:
-        pinned = self._is_pinned(located, names)
+    def _judged(self, located: Located, reference: str, known: Known, shelf: "_Shelf") -> Found:
+        pins = self._pins(located.name, shelf)
         key = ModelKey(located.repo.folder, located.commit or "")
-        if (found := known(key)) is not None and found.pinned == pinned:
-            return found
+        if (found := known(key)) is not None:
+            return replace(found, pins=pins)
         summary, subject = self._inspector.judge(located)
         if subject is None or not summary.health.healthy:
             raise unhealthy(summary, reference)
         _check(summary)
-        return self._found(key, summary, subject.snapshot, pinned=pinned)
+        return self._found(key, summary, subject.snapshot, pins)
 
-    def _found(self, key: ModelKey, summary: ModelSummary, snapshot: Snapshot, *, pinned: bool) -> Found:
+    def _found(self, key: ModelKey, summary: ModelSummary, snapshot: Snapshot, pins: tuple[str, ...]) -> Found:
         context = context_length(snapshot.config)
         return Found(
             key,
@@ -142,17 +143,14 @@ class ModelFinder:
             context,
             appetite(loaded_bytes(snapshot), expected_cost(snapshot.config), context, self._prefix_cache),
             snapshot.json_object("generation_config.json"),
-            pinned,
+            pins,
         )
 
-    def _is_pinned(self, located: Located, names: Mapping[str, str]) -> bool:
+    def _pins(self, name: str, shelf: "_Shelf") -> tuple[str, ...]:
         """A pinned name without a revision means the one that the name stands for now."""
-        for name, revision in _resolved(self._pinned, names):
-            if name == located.name and located.commit is not None:
-                wanted = revision or self._inspector.open(name, names[name]).commit or ""
-                if located.commit.startswith(wanted):
-                    return True
-        return False
+        revisions = [revision for pinned, revision in shelf.pinned if pinned == name]
+        commits = [revision or self._inspector.open(name, shelf.names[name]).commit for revision in revisions]
+        return tuple(commit for commit in commits if commit)
 
     def _not_found(
         self, reference: str, parsed: ModelReference, offered: Sequence[str], error: ModelNotFound
@@ -163,15 +161,39 @@ class ModelFinder:
             return ModelNotFound(f"This server does not offer '{reference}'{mean or '; ' + self._offer()}")
         if parsed.exact:
             return error
-        see = "See what is there" if near else "; see what is there"
         return ModelNotFound(
-            f"No model in the cache matches '{reference}'{mean}{' ' if near else ''}{see} with: mlxk2 list --all,"
-            f" or download it with: mlxk2 pull {reference}"
+            f"No model in the cache matches '{reference}'{mean + ' See' if near else '; see'} what is there with:"
+            f" mlxk2 list --all, or download it with: mlxk2 pull {reference}"
         )
 
     def _offer(self) -> str:
         shown = ", ".join(str(reference) for reference in self._allowed[:_SHOWN])
         return f"it offers {shown}{' and others' if len(self._allowed) > _SHOWN else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """All names with their folders, and those that are allowed (None: all) and pinned, with their revisions."""
+
+    names: Mapping[str, str]
+    allowed: "_References | None"
+    pinned: "_References"
+
+    @property
+    def offered(self) -> Mapping[str, str]:
+        if self.allowed is None:
+            return self.names
+        allowed = {name for name, _ in self.allowed}
+        return {name: folder for name, folder in self.names.items() if name in allowed}
+
+    def offers(self, located: Located) -> bool:
+        commit = located.commit or ""
+        return self.allowed is None or any(
+            name == located.name and commit.startswith(revision or "") for name, revision in self.allowed
+        )
+
+
+_References = Sequence[tuple[str, str | None]]
 
 
 def near_names(name: str, names: Sequence[str]) -> list[str]:
@@ -195,17 +217,10 @@ def _check(summary: ModelSummary) -> None:
         raise incompatible(summary.name, summary.compatibility.reason)
 
 
-def _resolved(references: Sequence[ModelReference], names: Mapping[str, str]) -> list[tuple[str, str | None]]:
+def _resolved(references: Sequence[ModelReference], names: Mapping[str, str]) -> _References:
     """Names and revisions; a reference that means nothing, or several, for the moment means nothing."""
     found = []
     for reference in references:
-        try:
+        with suppress(ModelNotFound, AmbiguousMatch):
             found.append((resolve_name(reference, list(names)), reference.revision))
-        except (ModelNotFound, AmbiguousMatch):
-            continue
     return found
-
-
-def _is_among(located: Located, references: Sequence[tuple[str, str | None]]) -> bool:
-    commit = located.commit or ""
-    return any(name == located.name and commit.startswith(revision or "") for name, revision in references)

@@ -1,8 +1,9 @@
 """What a server's models look like from outside: limits, offers, leases, news while a model is loaded, numbers."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from mlxk2.domain.snapshot import JsonObject
 from mlxk2.domain.usecases.serve_requests import RequestGate
@@ -10,6 +11,18 @@ from mlxk2.ports.engine import Engine, EngineStats
 from mlxk2.ports.errors import Mlxk2Error
 
 State = Literal["unloaded", "loading", "loaded", "unloading"]
+
+Spawn = Callable[[Callable[[], object]], None]
+"""Lets a piece of work run in the background, however long it takes."""
+
+
+class Monitor(AbstractContextManager[object], Protocol):
+    """Mutual exclusion for moments, that may be entered again from within, and a wait for what others change."""
+
+    def wait_for(self, predicate: Callable[[], bool]) -> bool:
+        """Lets others in until one of them notifies, and the predicate, called with the lock held, is true."""
+
+    def notify_all(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
