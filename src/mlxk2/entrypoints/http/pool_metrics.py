@@ -7,7 +7,7 @@ from typing import Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mlxk2.domain.usecases.serve_models_records import ModelStatus, PoolStatus
+from mlxk2.domain.usecases.serve_models import ModelStatus, PoolStatus
 from mlxk2.ports.engine import EngineStats
 
 
