@@ -38,10 +38,10 @@ class CalledWith(Struct, frozen=True):
     arguments: str
 
 
-class ToolCallReply(Struct, frozen=True):
+class ToolCallReply(Struct, frozen=True, kw_only=True):
     id: str
-    function: CalledWith
     type: Literal["function"] = "function"
+    function: CalledWith
 
 
 class AssistantReply(Struct, frozen=True, kw_only=True):
@@ -73,13 +73,13 @@ class ChatCompletion(Struct, frozen=True, kw_only=True):
     timings: AnswerTimings | UnsetType = UNSET
 
 
-class ToolCallDelta(Struct, frozen=True):
+class ToolCallDelta(Struct, frozen=True, kw_only=True):
     """A whole call; `index` counts the calls of one answer."""
 
     index: int
     id: str
-    function: CalledWith
     type: Literal["function"] = "function"
+    function: CalledWith
 
 
 class ChatDelta(Struct, frozen=True):

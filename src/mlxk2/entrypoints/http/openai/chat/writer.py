@@ -91,7 +91,7 @@ class ChatWriter:
             content=answer.text or (None if answer.tool_calls else ""),
             reasoning_content=answer.reasoning or UNSET,
             reasoning=answer.reasoning or UNSET,
-            tool_calls=[ToolCallReply(call.id, _called(call)) for call in answer.tool_calls] or UNSET,
+            tool_calls=[ToolCallReply(id=call.id, function=_called(call)) for call in answer.tool_calls] or UNSET,
         )
         return ChatChoice(index, message, logprobs, finish_reason_of(answer))
 
@@ -122,7 +122,9 @@ def _delta(output: Output) -> ChatDelta:
     if isinstance(output, TextDelta):
         return ChatDelta(output.text)
     if isinstance(output, CallMade):
-        return ChatDelta(tool_calls=[ToolCallDelta(output.index, output.call.id, _called(output.call))])
+        return ChatDelta(
+            tool_calls=[ToolCallDelta(index=output.index, id=output.call.id, function=_called(output.call))]
+        )
     return ChatDelta(reasoning_content=output.text, reasoning=output.text)
 
 
