@@ -12,6 +12,7 @@ from mlxk2.domain.text.reader import Reading
 from mlxk2.entrypoints.http.openai.chat.writer import ChatWriter
 from mlxk2.entrypoints.http.openai.completions.writer import CompletionWriter
 from mlxk2.entrypoints.http.openai.manner import Manner
+from mlxk2.ports.generation import FinishReason
 from tests.entrypoints.http.openai.answering import CALL, Said, Session, chunks_of
 
 _PIECES = st.sampled_from(["a", " ", "b\n", "ü🎈", "<think>", "</think>", "hm", CALL, "<tool_call>", "STOP", "ST"])
