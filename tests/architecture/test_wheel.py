@@ -116,13 +116,17 @@ def test_tools_for_tests_are_not_required_by_users(wheel: Path) -> None:
     assert required == {
         "dependency-injector",
         "hf-xet",
+        "httptools",
         "huggingface_hub",
         "llguidance",
         "mlx",
         "mlx-lm",
         "msgspec",
         "pathspec",
+        "prometheus-client",
         "rich",
+        "starlette",
+        "uvicorn",
     }
 
 
