@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.engine.children import serve
-from bench.engine.exchanges import Answer, Errand, Outcome, encode, read_answer
+from bench.engine.exchanges import Answer, Errand, Outcome, Received, encode, read_answer
 from bench.engine.requests import Body
 
 _CONNECTION_TIMEOUT = 30
@@ -22,14 +22,17 @@ _SILENCE = 240
 
 @dataclass(slots=True)
 class _Exchange:
-    """One request on its socket. `first` is when its first event came, 0 before."""
+    """One request on its socket. `begun`: its first event has come."""
 
     socket: socket.socket
     body: Body
     is_counted: bool
     started: float = 0.0
-    first: float = 0.0
-    received: bytearray = field(default_factory=bytearray)
+    begun: bool = False
+    received: Received = field(default_factory=Received)
+
+    def answer(self) -> Answer:
+        return read_answer(self.received, self.started)
 
 
 class _Clock:
@@ -38,8 +41,9 @@ class _Clock:
     def __init__(self) -> None:
         self._started, self._processor = time.perf_counter(), time.process_time()
 
-    def outcome(self, answers: list[Answer]) -> Outcome:
-        return Outcome(tuple(answers), time.perf_counter() - self._started, time.process_time() - self._processor)
+    def outcome(self, exchanges: list[_Exchange]) -> Outcome:
+        seconds, processor = time.perf_counter() - self._started, time.process_time() - self._processor
+        return Outcome(tuple(exchange.answer() for exchange in exchanges), seconds, processor)
 
 
 class Client:
@@ -74,9 +78,8 @@ class Client:
         except ConnectionResetError:
             piece = b""
         if piece:
-            exchange.received += piece
-            if not exchange.first and b"data: " in exchange.received:
-                exchange.first = time.perf_counter()
+            exchange.received.add(piece, time.perf_counter())
+            exchange.begun = exchange.begun or b"data: " in piece
             return False
         self.drop(exchange)
         return True
@@ -98,13 +101,13 @@ def volley(client: Client, errand: Errand) -> Outcome:
     clock = _Clock()
     for exchange in opening:
         client.send(exchange)
-    answers: list[Answer] = []
-    while len(answers) < len(errand.bodies):
+    ended: list[_Exchange] = []
+    while len(ended) < len(errand.bodies):
         for exchange in client.finished():
-            answers.append(read_answer(exchange.received, exchange.started, exchange.first, time.perf_counter()))
+            ended.append(exchange)
             if waiting:
                 client.send(client.connect(waiting.popleft()))
-    return clock.outcome(answers)
+    return clock.outcome(ended)
 
 
 class Crowd:
@@ -120,7 +123,7 @@ class Crowd:
         first = [self._client.connect(next(self._waiting), is_counted=False) for _ in range(self._size)]
         for exchange in first:
             self._client.send(exchange)
-        while not all(exchange.first for exchange in first):
+        while not all(exchange.begun for exchange in first):
             self.turn()
 
     def turn(self) -> list[_Exchange]:
@@ -142,16 +145,16 @@ def probe(client: Client, errand: Errand) -> Outcome:
     crowd = Crowd(client, errand)
     crowd.gather()
     clock = _Clock()
-    answers = []
+    probes = []
     for body, gap in zip(errand.bodies, errand.gaps, strict=True):
         crowd.pass_time(gap)
         exchange = client.connect(body)
         client.send(exchange)
         while exchange not in crowd.turn():
             pass
-        answers.append(read_answer(exchange.received, exchange.started, exchange.first, time.perf_counter()))
+        probes.append(exchange)
     client.drop_all()
-    return clock.outcome(answers)
+    return clock.outcome(probes)
 
 
 def answer(question: Any) -> dict[str, object]:

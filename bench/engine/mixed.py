@@ -8,11 +8,11 @@ import random
 from collections import defaultdict
 
 from bench.engine.contests import Contest, Entry, Place, Report, Target
-from bench.engine.exchanges import Errand, Outcome
+from bench.engine.exchanges import Outcome
 from bench.engine.models import BenchModel, both_models
 from bench.engine.prompts import Prompts
 from bench.engine.requests import Body, chat
-from bench.engine.servers import IN_PROCESS, PEER, WORKER, Arena
+from bench.engine.servers import OWN, PEER, Arena
 
 _REQUESTS, _AT_ONCE, _TOKENS = 64, 32, 48
 _TARGET = Target(3.0, at_least=True)
@@ -36,10 +36,10 @@ def _race(model: BenchModel, place: Place) -> tuple[Contest, str]:
     """The contest, and how long the answers were of each."""
     outcomes: dict[str, list[Outcome]] = defaultdict(list)
     with Arena(place.home) as arena:
-        servers = [arena.start(label, model) for label in (IN_PROCESS, WORKER, PEER)]
+        servers = [arena.start(label, model) for label in (OWN, PEER)]
         for turn in range(place.long_rounds):
             for server in servers:
-                errand = Errand(server.port, mixed_bodies(arena.prompts, turn), _AT_ONCE)
+                errand = server.errand(mixed_bodies(arena.prompts, turn), _AT_ONCE)
                 outcomes[server.label].append(arena.ask(server, errand))
     entries = [
         Entry(

@@ -7,7 +7,7 @@ from bench.engine.contests import Contest, Entry, Place, Report, Target, percent
 from bench.engine.exchanges import Errand
 from bench.engine.models import BenchModel, both_models
 from bench.engine.requests import chat
-from bench.engine.servers import IN_PROCESS, PEER, WORKER, Arena, Server
+from bench.engine.servers import OWN, PEER, Arena, Server
 
 _OTHERS, _PROBES, _WORDS, _TOKENS = 31, 20, 8, 2
 _TARGET = Target(0.5, at_least=False)
@@ -22,7 +22,7 @@ def newcomer(place: Place) -> Report:
 def _race(model: BenchModel, place: Place) -> list[Contest]:
     waits: dict[str, list[list[float]]] = defaultdict(list)
     with Arena(place.home) as arena:
-        servers = [arena.start(label, model) for label in (IN_PROCESS, WORKER, PEER)]
+        servers = [arena.start(label, model) for label in (OWN, PEER)]
         for turn in range(place.long_rounds):
             for server in servers:
                 outcome = arena.ask(server, _errand(arena, server, turn))
@@ -51,4 +51,4 @@ def _errand(arena: Arena, server: Server, seed: int) -> Errand:
     others = [chat(arena.prompts.take(_WORDS), draw.randint(200, 900)) for _ in range(_OTHERS + _SPARE)]
     newcomers = [chat(arena.prompts.take(_WORDS), _TOKENS) for _ in range(_PROBES)]
     gaps = [draw.uniform(0.05, 0.3) for _ in range(_PROBES)]
-    return Errand(server.port, newcomers, _OTHERS, others, gaps)
+    return server.errand(newcomers, _OTHERS, others, gaps)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from bench.engine.prompts import words
 
 Matrix = npt.NDArray[np.float32]
-VERSION = "2"
+VERSION = "3"
 """Changes when the model changes, so that older ones are made anew."""
 _SEED = 20_260
 _VOCABULARY, _WIDTH, _INNER, _LAYERS, _HEADS, _KV_HEADS, _HEAD = 16_384, 640, 2_048, 4, 4, 2, 128
@@ -27,6 +27,16 @@ _END, _START = "<|im_end|>", "<|im_start|>"
 _SPECIAL = (_END, _START)
 """The trainer numbers them from 0."""
 _LOUDNESS = 0.1
+_CARD = """\
+---
+library_name: mlx
+pipeline_tag: text-generation
+tags:
+- mlx
+---
+Random numbers, for benchmarks.
+"""
+"""Some programs serve a model only when its card says that it is for MLX."""
 _TEMPLATE = (
     "{%- for message in messages -%}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' -}}"
     "{%- endfor -%}{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
@@ -34,12 +44,13 @@ _TEMPLATE = (
 
 
 def make_random_model(folder: Path) -> None:
-    """Write config, weights and tokenizer into `folder`, which is created."""
+    """Write config, weights, tokenizer and card into `folder`, which is created."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     end = _write_tokenizer(folder)
     (folder / "config.json").write_text(json.dumps(_config(end), indent=2))
+    (folder / "README.md").write_text(_CARD)
     save_file(dict(_weights(end)), folder / "model.safetensors", metadata={"format": "mlx"})
 
 

@@ -17,9 +17,8 @@ one thread.
 Two models: the demo, and a Qwen3 of 30 million random parameters and 16,384 tokens (`bench/engine/random_model.py`).
 Neither ever says its end token, so all answers have the length that was asked, and no peer pays for holding it back.
 Every peer has float32 weights and the same BLAS; the row called stock is `mlx_lm.server` as it is installed, without
-OpenBLAS and with the weights as they are shipped. Ours is behind a front of the benchmark's own, which is built as
-`mlx_lm.server` is: the standard library's threading server, one flushed chunk a token, the same fields. Both are given
-a longer queue of connections than the standard library's 5. Every prompt is new; prefix caches are on.
+OpenBLAS and with the weights as they are shipped; both have a longer queue of connections than the standard library's
+5. Ours is `mlxk2 serve` as it is installed. Every prompt is new; prefix caches are on.
 """
 
 

@@ -1,10 +1,10 @@
 """The second turn of a chat whose first message is 4,000 tokens long: how soon its first token comes."""
 
 from bench.engine.contests import Contest, Entry, Place, Report, Target
-from bench.engine.exchanges import Answer, Errand
+from bench.engine.exchanges import Answer
 from bench.engine.models import random_model
 from bench.engine.requests import conversation
-from bench.engine.servers import IN_PROCESS, PEER, WORKER, Arena, Server
+from bench.engine.servers import OWN, PEER, Arena, Server
 
 _PREFIX_WORDS = 2_100
 _TOKENS = 8
@@ -16,7 +16,7 @@ def second_turn(place: Place) -> Report:
     model = random_model(place.base)
     turns: dict[str, list[tuple[Answer, Answer]]] = {}
     with Arena(place.home) as arena:
-        servers = [arena.start(label, model) for label in (IN_PROCESS, WORKER, PEER)]
+        servers = [arena.start(label, model) for label in (OWN, PEER)]
         for _ in range(place.rounds):
             for server in servers:
                 turns.setdefault(server.label, []).append(_chat(arena, server))
@@ -31,12 +31,12 @@ def second_turn(place: Place) -> Report:
 
 def _chat(arena: Arena, server: Server) -> tuple[Answer, Answer]:
     messages = [{"role": "user", "content": arena.prompts.take(_PREFIX_WORDS)}]
-    first = arena.ask(server, Errand(server.port, [conversation(messages, _TOKENS)]))
+    first = arena.ask(server, server.errand([conversation(messages, _TOKENS)]))
     messages += [
         {"role": "assistant", "content": arena.prompts.take(_TOKENS)},
         {"role": "user", "content": arena.prompts.take(_TOKENS)},
     ]
-    second = arena.ask(server, Errand(server.port, [conversation(messages, _TOKENS)]))
+    second = arena.ask(server, server.errand([conversation(messages, _TOKENS)]))
     return first.answers[0], second.answers[0]
 
 

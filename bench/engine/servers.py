@@ -1,12 +1,14 @@
 """The servers under test, each a process of its own on a loopback port, and the client that asks them."""
 
 import json
+import os
+import shlex
 import socket
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from ctypes.util import find_library
 from dataclasses import asdict, dataclass
@@ -16,28 +18,42 @@ from bench.engine.children import Child, module
 from bench.engine.exchanges import Errand, Outcome
 from bench.engine.models import BenchModel
 from bench.engine.prompts import Prompts
-from bench.engine.requests import chat
+from bench.engine.requests import Body, chat
 from bench.processes import CommandFailed
 
-IN_PROCESS, WORKER = "mlxk2, in process", "mlxk2, worker"
+OWN = "mlxk2 serve"
 PEER, STOCK = "mlx_lm.server, same BLAS and type", "mlx_lm.server, stock"
+KNIFE = "mlx-knife, same BLAS and type"
+KNIFE_COMMAND = "MLXK2_BENCH_KNIFE"
+"""The environment variable that says how mlx-knife is started: its path, or a command line."""
 _PEER_PROGRAM = """
 import socketserver
 socketserver.TCPServer.request_queue_size = 128
 from mlx_lm.server import main
 main()
 """
-"""`mlx_lm.server` with a longer queue of connections, as our front has: with 5 places a volley of 32 waits a second."""
+"""`mlx_lm.server` with a longer queue of connections, as the others have: with 5 places a volley waits a second."""
 _STARTING = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server."""
+    """A running server; `model` is what it calls its model, `options` are fields of every request for it."""
 
     label: str
     port: int
+    model: str
+    options: Mapping[str, object]
     child: Child
+
+    def errand(
+        self, bodies: Sequence[Body], at_once: int = 1, background: Sequence[Body] = (), gaps: Sequence[float] = ()
+    ) -> Errand:
+        """The bodies addressed to this server's model."""
+        addressed, behind = (
+            [{"model": self.model, **self.options, **body} for body in some] for some in (bodies, background)
+        )
+        return Errand(self.port, addressed, at_once, behind, gaps)
 
 
 class Arena:
@@ -56,15 +72,17 @@ class Arena:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def start(self, label: str, model: BenchModel) -> Server:
-        """The server, ready and warm."""
+    def start(self, label: str, model: BenchModel, *arguments: str) -> Server:
+        """The server, ready and warm; `arguments` are for its command line."""
         port = _free_port()
         argv, environ = _command(label, model, port)
-        child = self._stack.enter_context(Child(f"{label} {model.key}", argv, self._home, environ))
-        server = Server(label, port, child)
-        _await_health(server)
+        child = Child(f"{label} {model.key}", (*argv, *arguments), self._home, environ)
+        self._stack.enter_context(child)
+        name = "default_model" if label in (PEER, STOCK) else model.reference
+        server = Server(label, port, name, model.options, child)
+        _await_answer(server, "/ready" if label == OWN else "/health")
         for at_once in (1, 4):
-            self.ask(server, Errand(port, [chat(self.prompts.take(8), 4) for _ in range(at_once)], at_once))
+            self.ask(server, server.errand([chat(self.prompts.take(8), 4) for _ in range(at_once)], at_once))
         return server
 
     def ask(self, server: Server, errand: Errand) -> Outcome:
@@ -78,6 +96,11 @@ class Arena:
         return outcome
 
 
+def knife_command() -> tuple[str, ...]:
+    """How mlx-knife is started; empty when nobody says how."""
+    return tuple(shlex.split(os.environ.get(KNIFE_COMMAND, "")))
+
+
 def same_blas() -> Mapping[str, str]:
     """The environment in which a peer computes with OpenBLAS as we do."""
     library = find_library("openblas") if sys.platform.startswith("linux") else None
@@ -85,11 +108,15 @@ def same_blas() -> Mapping[str, str]:
 
 
 def _command(label: str, model: BenchModel, port: int) -> tuple[tuple[str, ...], Mapping[str, str]]:
-    if label in (IN_PROCESS, WORKER):
-        kind = "worker" if label == WORKER else "in-process"
-        return module("http_front", str(model.folder), "--engine", kind, "--port", str(port)), {}
+    home = {"HF_HOME": str(model.cache.parent)}
+    place = ("--port", str(port))
+    if label == OWN:
+        return (sys.executable, "-m", "mlxk2", "serve", "--model", model.reference, *place), home
+    if label == KNIFE:
+        argv = (*knife_command(), "serve", "--model", model.reference, *place, "--log-level", "error")
+        return argv, {**home, **same_blas()}
     folder = model.stock if label == STOCK else model.folder
-    argv = (sys.executable, "-c", _PEER_PROGRAM, "--model", str(folder), "--port", str(port), "--log-level", "ERROR")
+    argv = (sys.executable, "-c", _PEER_PROGRAM, "--model", str(folder), *place, "--log-level", "ERROR")
     return argv, {} if label == STOCK else same_blas()
 
 
@@ -99,13 +126,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_health(server: Server) -> None:
+def _await_answer(server: Server, path: str) -> None:
     give_up = time.monotonic() + _STARTING
     while time.monotonic() < give_up:
         if not server.child.is_running():
             raise server.child.failure()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/health", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=5) as response:
                 json.load(response)
                 return
         except (urllib.error.URLError, OSError, ValueError):
