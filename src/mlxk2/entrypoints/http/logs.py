@@ -18,6 +18,7 @@ import msgspec
 from starlette.types import Scope
 
 from mlxk2.entrypoints.http.identity import Visit
+from mlxk2.ports.redaction import without_secrets
 
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["error", "warning", "info", "debug"]
@@ -65,6 +66,11 @@ def log_request(scope: Scope, visit: Visit, seconds: float) -> None:
 def log_failure(error: BaseException, request_id: str) -> None:
     """A defect, or a failure of this machine, met over one request."""
     _LOG.error("Request %s failed", request_id, exc_info=error)
+
+
+def log_trouble(message: str) -> None:
+    """Something went wrong that is nobody's question; `message` quotes nobody."""
+    _LOG.error("%s", without_secrets(message))
 
 
 def printable(text: str) -> str:

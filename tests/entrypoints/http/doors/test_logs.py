@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
@@ -12,17 +11,7 @@ from mlxk2.entrypoints.http.logs import LogLevel, log_request, printable, start_
 from tests.entrypoints.http.doors.asking import HOME, ask, post
 from tests.entrypoints.http.doors.rooms import WHISPER, behind
 
-NAMES = ("mlxk2", "uvicorn", "asyncio")
-
-
-@pytest.fixture(autouse=True)
-def _loggers() -> Iterator[None]:
-    """As they were before."""
-    before = [(logger := logging.getLogger(name), logger.handlers, logger.level, logger.propagate) for name in NAMES]
-    yield
-    for logger, handlers, level, propagate in before:
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
+pytestmark = pytest.mark.usefixtures("log")
 
 
 def _log(form: Literal["text", "json"], level: LogLevel = "info") -> io.StringIO:

@@ -14,7 +14,7 @@ from mlxk2.entrypoints.http.bodies import read_json_body
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import refusal
 from mlxk2.entrypoints.http.identity import visit_of
-from mlxk2.entrypoints.http.logs import log_failure
+from mlxk2.entrypoints.http.logs import log_trouble
 from mlxk2.entrypoints.http.operating.looking import in_thread
 from mlxk2.entrypoints.http.operating.wire import LoadBody, Models, UnloadBody, states_of
 from mlxk2.ports.errors import Mlxk2Error
@@ -33,13 +33,12 @@ class Keeping:
 
     async def load(self, request: Request) -> Response:
         body = decode(await read_json_body(request, self._services.options), LoadBody)
-        visit = visit_of(request.scope)
         offer = await self._find(body.model)
-        visit.model = offer.name
-        done = self._begin(body.model, visit.request_id)
+        visit_of(request.scope).model = offer.name
         if not body.wait:
+            self._services.models.load(body.model, _write_down)
             return await self._told([offer], status=202)
-        error = await asyncio.shield(done)
+        error = await self._loaded(body.model)
         if error is not None:
             raise error
         return await self._told([offer])
@@ -51,18 +50,16 @@ class Keeping:
         after = await in_thread(self._services, self._services.models.status)
         return await self._told([model.offer for model in before.models if _has_gone(model, after.models)])
 
-    def _begin(self, reference: str, request_id: str) -> "asyncio.Future[Mlxk2Error | None]":
+    async def _loaded(self, reference: str) -> Mlxk2Error | None:
         mailbox = self._services.mailbox()
         done: asyncio.Future[Mlxk2Error | None] = asyncio.get_running_loop().create_future()
 
         def over(error: Mlxk2Error | None) -> None:
-            if error is not None:
-                log_failure(error, request_id)
             if not done.done():
                 done.set_result(error)
 
         self._services.models.load(reference, lambda error: mailbox.post(partial(over, error)))
-        return done
+        return await done
 
     async def _find(self, reference: str) -> Offer:
         return await in_thread(self._services, partial(self._services.models.find, reference))
@@ -71,6 +68,12 @@ class Keeping:
         now = await in_thread(self._services, self._services.models.status)
         found: Models = states_of(offers, now)
         return Response(msgspec.json.encode(found), status, media_type=_JSON)
+
+
+def _write_down(error: Mlxk2Error | None) -> None:
+    """Nobody waits who could be told."""
+    if error is not None:
+        log_trouble(f"A model could not be loaded: {error.message}")
 
 
 def decode(body: bytes, wanted: type[T]) -> T:
