@@ -69,6 +69,7 @@ class _Server:
                 server_header=False,
                 backlog=_BACKLOG,
                 timeout_keep_alive=75,
+                proxy_headers=False,
             )
         )
         self._failure: Mlxk2Error | None = None
