@@ -6,6 +6,7 @@ that running answers end with an error. A second signal ends the process at once
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -49,9 +50,17 @@ def run_server(services: HttpServices, announce: Callable[[Listening], None]) ->
         services.models.find(reference)
     try:
         with _listening_socket(services.options.host, services.options.port) as listener:
+            _collect_little()
             asyncio.run(_Server(services, listener).run(announce))
     finally:
         services.models.close()
+
+
+def _collect_little() -> None:
+    """What is there now stays: garbage is looked for among what requests leave behind, and only there."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 class _Server:
