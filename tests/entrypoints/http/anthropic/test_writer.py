@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mlxk2.entrypoints.http.anthropic.signatures import carrying
 from mlxk2.entrypoints.http.anthropic.writer import MessageWriter
 from mlxk2.entrypoints.http.errors import Problem
+from mlxk2.ports.errors import EngineFailure
 from mlxk2.ports.generation import FinishReason
 from tests.entrypoints.http.anthropic.answering import CALL, Said, events_of, streamed, whole
 
@@ -112,6 +113,12 @@ def test_why_a_message_ended_is_true(said: Said, reason: str, stop: str | None) 
     message = whole(said)
     assert (message["stop_reason"], message["stop_sequence"]) == (reason, stop)
     assert accumulated(streamed(said)) == message
+
+
+def test_an_answer_that_its_engine_broke_off_is_a_failure() -> None:
+    for write in (whole, streamed):
+        with pytest.raises(EngineFailure, match="ask again"):
+            write(Said(("one",), FinishReason.CANCELLED))
 
 
 def test_tokens_after_a_stop_sequence_are_not_counted() -> None:
