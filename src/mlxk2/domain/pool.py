@@ -211,9 +211,12 @@ class Pool:
     def _advance(self, now: float) -> list[Action]:
         """What follows from the state as it is now."""
         actions = self._serve_line(now) if self._line else []
-        expired = [seat for seat in self.seats if now >= (self.expires(seat) or float("inf"))]
-        actions += [self._close(seat) for seat in expired]
+        actions += [self._close(seat) for seat in self.seats if self._has_expired(seat, now)]
         return [*actions, *(self._close(seat) for seat in self._seats.surplus())]
+
+    def _has_expired(self, seat: Seat, now: float) -> bool:
+        expires = self.expires(seat)
+        return expires is not None and now >= expires
 
     def _serve_line(self, now: float) -> list[Action]:
         """Go through the line in order: who can have a model has it, and the first who cannot dooms others."""
