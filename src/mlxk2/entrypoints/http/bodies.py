@@ -20,8 +20,15 @@ _PATIENCE = 60.0
 _CLOSE = (("connection", "close"),)
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _BESIDE_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_HALF = re.compile(
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|[c-fC-F](?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]))"
+)
+_PAIR = len(rb"\ud83d\ude00")
+_PIECE = 1 << 15
+"""Bytes that are looked at in one go: other threads wait meanwhile."""
+_LONG = 1 << 16
+"""Bytes from which on a body is looked at in a thread, so that other requests go on."""
 
 
 class BodyLimits(Protocol):
@@ -45,9 +52,16 @@ async def read_json_body(request: Request, limits: BodyLimits, patience: float =
     except TimeoutError:
         message = f"The body did not arrive within {patience:g} s; send it faster"
         raise Refusal(Problem(408, "timeout_error", message, code="request_timeout"), _CLOSE) from None
-    check_text(body)
-    check_depth(body, limits.deepest_json)
+    if len(body) < _LONG:
+        _check(body, limits.deepest_json)
+    else:
+        await asyncio.to_thread(_check, body, limits.deepest_json)
     return body
+
+
+def _check(body: bytes, deepest: int) -> None:
+    check_text(body)
+    check_depth(body, deepest)
 
 
 def check_text(body: bytes) -> None:
@@ -56,8 +70,13 @@ def check_text(body: bytes) -> None:
         body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise refusal(f"The body is no valid UTF-8 (byte {error.start}); encode it as UTF-8") from None
-    if _SURROGATE.search(body) and _SURROGATE.search(_PAIR.sub(b"", body.replace(rb"\\", b""))):
-        raise refusal("The body has half a surrogate pair (like \\ud83d alone); send whole characters")
+    if b"\\u" not in body:
+        return
+    text = body.replace(rb"\\", b"")
+    for start in range(0, len(text), _PIECE):
+        found = _HALF.search(text, start, start + _PIECE + _PAIR)
+        if found and found.start() < start + _PIECE:
+            raise refusal("The body has half a surrogate pair (like \\ud83d alone); send whole characters")
 
 
 def check_depth(body: bytes, deepest: int) -> None:
@@ -69,9 +88,14 @@ def check_depth(body: bytes, deepest: int) -> None:
     if body.count(b"[") + body.count(b"{") <= deepest:
         return
     bare = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _BESIDE_BRACKETS)
-    outside = b"".join(bare.split(b'"')[::2])
-    if max(accumulate(map(_STEPS.__getitem__, outside)), default=0) > deepest:
-        raise refusal(f"The body is nested deeper than {deepest} levels; send flatter JSON")
+    in_text = level = 0
+    for start in range(0, len(bare), _PIECE):
+        parts = bare[start : start + _PIECE].split(b'"')
+        brackets = b"".join(parts[in_text::2])
+        if max(accumulate(map(_STEPS.__getitem__, brackets), initial=level)) > deepest:
+            raise refusal(f"The body is nested deeper than {deepest} levels; send flatter JSON")
+        level += sum(brackets.count(bracket) * step for bracket, step in _STEPS.items())
+        in_text ^= (len(parts) - 1) % 2
 
 
 def _check_length(given: list[bytes], largest: int) -> None:

@@ -1,13 +1,17 @@
 """A body is read within its bounds, and is text when it is there."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.types import Message
 
-from mlxk2.entrypoints.http.bodies import check_depth, check_text
+from mlxk2.entrypoints.http.bodies import check_depth, check_text, read_json_body
 from mlxk2.entrypoints.http.errors import Refusal
 from tests.entrypoints.http.doors.asking import HOME, JSON, Reply, ask, post
-from tests.entrypoints.http.doors.rooms import behind
+from tests.entrypoints.http.doors.rooms import Allowed, behind
 
 
 def _echo(*parts: bytes) -> Reply:
@@ -70,6 +74,14 @@ def test_whole_characters_are_fine_however_they_are_written(text: bytes) -> None
     check_text(b'{"a":"%s"}' % text)
 
 
+@pytest.mark.parametrize("before", range(32768 - 13, 32768 + 2))
+def test_long_text_is_judged_as_short_text_is(before: int) -> None:
+    check_text(b"x" * before + rb"\ud83d\ude00")
+    for half in (rb"\ud83d", rb"\ude00", rb"\ud83d\ud83d\ude00", rb"\ud83d\ude00\ude00"):
+        with pytest.raises(Refusal):
+            check_text(b"x" * before + half)
+
+
 @given(st.text(max_size=30))
 def test_all_text_is_fine_in_either_spelling(text: str) -> None:
     import json
@@ -105,6 +117,29 @@ def test_brackets_in_text_are_no_nesting(text: bytes) -> None:
 def test_text_before_it_does_not_hide_nesting(before: bytes) -> None:
     with pytest.raises(Refusal):
         check_depth(b"[%s,%s" % (before, b"[" * 10), 10)
+
+
+@pytest.mark.parametrize("before", range(32768 - 3, 32768 + 2))
+def test_long_bodies_are_judged_as_short_ones_are(before: int) -> None:
+    check_depth(b"[" + b"[]" * (before // 2) + b'"[[[["' * 3 + b"]", 2)
+    with pytest.raises(Refusal):
+        check_depth(b"[" + b"[]" * (before // 2) + b'"]]"' + b"[[]]]", 2)
+
+
+def test_a_long_body_is_judged_while_others_are_served() -> None:
+    deep = b'{"a":"%s","b":%s}' % (b"x" * 70_000, b"[" * 100 + b"]" * 100)
+    with pytest.raises(Refusal, match="nested"):
+        asyncio.run(_read(deep))
+    fine = b'{"a":"%s"}' % (b"x" * 70_000)
+    assert asyncio.run(_read(fine)) == fine
+
+
+async def _read(body: bytes) -> bytes:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    request = Request({"type": "http", "headers": []}, receive)
+    return await read_json_body(request, Allowed(largest_body=100_000))
 
 
 def test_many_shallow_objects_are_not_deep() -> None:
