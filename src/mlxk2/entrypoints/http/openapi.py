@@ -111,7 +111,7 @@ def document(operations: Sequence[Operation], version: str, *, has_keys: bool) -
 
 
 def _bodies(operation: Operation) -> list[object]:
-    bodies = [operation.body, *(reply.body for reply in operation.replies)]
+    bodies = [operation.body, *(reply.body for reply in operation.replies), *(one.form for one in operation.parameters)]
     return [body for body in bodies if body is not None]
 
 
@@ -128,7 +128,7 @@ class _Writer:
             "responses": self._responses(operation),
         }
         if operation.parameters:
-            node["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
+            node["parameters"] = [self._parameter(parameter) for parameter in operation.parameters]
         if operation.body is not None:
             node["requestBody"] = {"required": True, "content": {JSON: {"schema": self._schema(operation.body)}}}
         if self._has_keys:
@@ -167,13 +167,11 @@ class _Writer:
     def _schema(self, body: object) -> Node:
         return self._schemas[id(body)]
 
-
-def _parameter(parameter: Parameter) -> Node:
-    schema = {"type": "string", "minLength": 1} if parameter.place == "path" else {"type": "string"}
-    return {
-        "name": parameter.name,
-        "in": parameter.place,
-        "required": parameter.required,
-        "description": parameter.description,
-        "schema": schema,
-    }
+    def _parameter(self, parameter: Parameter) -> Node:
+        return {
+            "name": parameter.name,
+            "in": parameter.place,
+            "required": parameter.required,
+            "description": parameter.description,
+            "schema": self._schema(parameter.form),
+        }

@@ -28,12 +28,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A part of the path, or of the query string where it may be left out unless `required`; a text."""
+    """A part of the path, or of the query string where it may be left out unless `required`; `form` is its type."""
 
     name: str
     description: str
     place: Literal["path", "query"] = "path"
     required: bool = True
+    form: object = str
 
 
 @dataclass(frozen=True, slots=True)

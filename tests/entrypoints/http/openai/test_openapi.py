@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -19,6 +20,7 @@ from tests.entrypoints.http.openai.asking import HELLO, SCHEMA, called, function
 ALL = (*openai.OPERATIONS, *anthropic.OPERATIONS, *operating.OPERATIONS)
 
 
+@cache
 def written(*, has_keys: bool = True) -> Any:
     return json.loads(msgspec.json.encode(document(ALL, "1.2.3", has_keys=has_keys)))
 

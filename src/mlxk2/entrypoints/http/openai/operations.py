@@ -5,7 +5,8 @@ from mlxk2.entrypoints.http.openai.chat.wire import CreateChatCompletion
 from mlxk2.entrypoints.http.openai.completions.replies import TextCompletion
 from mlxk2.entrypoints.http.openai.completions.wire import CreateCompletion
 from mlxk2.entrypoints.http.openai.models import ModelList, ModelReply
-from mlxk2.entrypoints.http.openai.tokens import Detokenize, Detokenized, Tokenize, Tokenized
+from mlxk2.entrypoints.http.openai.tokens import Detokenize, Detokenized, Tokenized, TokenizeEither
+from mlxk2.entrypoints.http.openai.wire import ModelName
 from mlxk2.entrypoints.http.operations import ANSWERING, EVENTS, Operation, Parameter, Reply
 
 _ASKING = "OpenAI: asking a model"
@@ -54,7 +55,7 @@ OPERATIONS = (
         _MODELS,
         "Describe one model",
         (Reply("The model", ModelReply),),
-        parameters=(Parameter("model", "Its name, a part of it that is enough, or name@hash; slashes as they are"),),
+        parameters=(Parameter("model", "As in requests; slashes may stand as they are", form=ModelName),),
         failures=(404,),
     ),
     Operation(
@@ -64,7 +65,7 @@ OPERATIONS = (
         _TOKENS,
         "Turn a text, or a conversation as the model will see it, into token ids",
         (Reply("The tokens", Tokenized),),
-        Tokenize,
+        TokenizeEither,
         failures=ANSWERING,
     ),
     Operation(

@@ -4,12 +4,14 @@ Where OpenAI's numbers are wider than the engine's they are given the same meani
 token only, which is what `top_k` 1 does, and a negative seed is one of 64 bits like any other.
 """
 
+from mlxk2.domain.names import parse_reference
 from mlxk2.domain.sampling import SamplingChoice
 from mlxk2.domain.stopping import check_stops
 from mlxk2.entrypoints.http.openai.complaints import complaint
 from mlxk2.entrypoints.http.openai.wire import ANSWERS, SEED, TOP_P, Asking
 from mlxk2.ports import checking
 from mlxk2.ports.checking import Range, check_range
+from mlxk2.ports.errors import ValidationError
 
 _RANGES = (
     ("temperature", checking.TEMPERATURE),
@@ -32,6 +34,15 @@ def check_common(asked: Asking) -> None:
         raise complaint("stream_options", "stream_options is for streams: send it with stream true, or leave it out")
     for name, allowed in _RANGES:
         check_optional(name, getattr(asked, name), allowed)
+
+
+def reference_of(model: str) -> str:
+    """Raises Refusal for what cannot be the name of a model."""
+    try:
+        parse_reference(model)
+    except ValidationError as error:
+        raise complaint("model", error.message) from None
+    return model
 
 
 def check_optional(name: str, value: float | None, allowed: Range) -> None:

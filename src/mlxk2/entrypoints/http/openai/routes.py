@@ -23,6 +23,7 @@ from mlxk2.entrypoints.http.openai.completions.parse import parse_completion
 from mlxk2.entrypoints.http.openai.completions.writer import CompletionWriter
 from mlxk2.entrypoints.http.openai.manner import renamed
 from mlxk2.entrypoints.http.openai.models import ModelList, model_reply
+from mlxk2.entrypoints.http.openai.options import reference_of
 from mlxk2.entrypoints.http.openai.tokens import TokensAsked, parse_detokenize, parse_tokenize
 from mlxk2.ports.errors import ValidationError
 
@@ -61,7 +62,7 @@ class _Door:
         return _json(ModelList([model_reply(offer) for offer in offers]))
 
     async def model(self, request: Request) -> Response:
-        find = partial(self._services.models.find, request.path_params["model"])
+        find = partial(self._services.models.find, reference_of(request.path_params["model"]))
         return _json(model_reply(await self._in_thread(find)))
 
     async def tokenize(self, request: Request) -> Response:

@@ -1,8 +1,8 @@
 """`/tokenize` and `/detokenize`: a text or a conversation to token ids, and back, as local servers have it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -11,7 +11,8 @@ from mlxk2.entrypoints.http.openai.chat.conversation import messages_of
 from mlxk2.entrypoints.http.openai.chat.tools import tools_of
 from mlxk2.entrypoints.http.openai.chat.wire import Effort, Messages, TemplateOptions, Tools
 from mlxk2.entrypoints.http.openai.complaints import complaint, decode
-from mlxk2.entrypoints.http.openai.wire import ModelName, Wire
+from mlxk2.entrypoints.http.openai.options import reference_of
+from mlxk2.entrypoints.http.openai.wire import Always, ModelName, Wire
 from mlxk2.ports.checking import check_tokens
 from mlxk2.ports.engine import Engine
 
@@ -31,7 +32,30 @@ class Tokenize(Wire, kw_only=True):
     chat_template_kwargs: TemplateOptions | None = None
     reasoning_effort: Effort | None = None
     add_special_tokens: bool | None = None
-    add_generation_prompt: bool | None = None
+    add_generation_prompt: Always | None = None
+
+
+def _only(name: str, kind: str, others: Iterable[str], *, adds: bool) -> dict[str, Any]:
+    """The body with this field and without the others, for the OpenAPI document."""
+    absent = {other: {"type": "null"} for other in others}
+    return {
+        "required": [name],
+        "properties": {name: {"type": kind}, "add_special_tokens": {"enum": [adds, None]}, **absent},
+    }
+
+
+TokenizeEither = Annotated[
+    Tokenize,
+    Meta(
+        extra_json_schema={
+            "oneOf": [
+                _only("prompt", "string", ("messages", *_OF_A_CONVERSATION), adds=True),
+                _only("messages", "array", ("prompt",), adds=False),
+            ]
+        }
+    ),
+]
+"""The body as the OpenAPI document has it."""
 
 
 class Tokenized(Struct, frozen=True):
@@ -68,15 +92,17 @@ def parse_tokenize(body: bytes) -> TokensAsked:
     _check_manner(wire, is_text=is_text)
     if wire.prompt is not None:
         text = wire.prompt
-        return TokensAsked(wire.model, lambda engine: _tokenized(engine, engine.tokenize(text)))
+        return TokensAsked(reference_of(wire.model), lambda engine: _tokenized(engine, engine.tokenize(text)))
     question = _question(wire)
-    return TokensAsked(wire.model, lambda engine: _tokenized(engine, list(prompt_tokens(engine, question))))
+    return TokensAsked(
+        reference_of(wire.model), lambda engine: _tokenized(engine, list(prompt_tokens(engine, question)))
+    )
 
 
 def parse_detokenize(body: bytes) -> TokensAsked:
     """Raises Refusal for everything that is wrong with the body itself."""
     wire = decode(body, Detokenize)
-    return TokensAsked(wire.model, lambda engine: _detokenized(engine, wire.tokens))
+    return TokensAsked(reference_of(wire.model), lambda engine: _detokenized(engine, wire.tokens))
 
 
 def _check_manner(wire: Tokenize, *, is_text: bool) -> None:

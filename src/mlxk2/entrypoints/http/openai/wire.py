@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from mlxk2.domain.names import LONGEST_NAME
 from mlxk2.domain.stopping import LONGEST_STOP, MOST_STOPS
 from mlxk2.domain.usecases.prepare_answers import MOST_ANSWERS
 from mlxk2.ports import checking
@@ -36,7 +37,16 @@ class StreamOptions(Wire, kw_only=True):
     include_obfuscation: bool | None = None
 
 
-ModelName = Annotated[str, Meta(min_length=1)]
+ModelName = Annotated[
+    str,
+    Meta(
+        extra_json_schema={
+            "maxLength": LONGEST_NAME,
+            "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*(@[0-9a-f]{3,40})?$",
+        }
+    ),
+]
+"""A model's name, a part of it that is enough, or name@hash. Folders with stranger names can be asked for as well."""
 Temperature = Annotated[float, ranged(checking.TEMPERATURE)]
 TopP = Annotated[float, ranged(TOP_P)]
 TopK = Annotated[int, ranged(checking.TOP_K)]
@@ -58,6 +68,10 @@ LogitBias = Annotated[
         }
     ),
 ]
+
+
+Never = Annotated[bool, Meta(extra_json_schema={"const": False})]
+Always = Annotated[bool, Meta(extra_json_schema={"const": True})]
 
 
 class Asking(Wire, kw_only=True):

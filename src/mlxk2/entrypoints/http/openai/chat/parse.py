@@ -18,7 +18,7 @@ from mlxk2.entrypoints.http.openai.chat.wire import (
 )
 from mlxk2.entrypoints.http.openai.complaints import complaint, decode
 from mlxk2.entrypoints.http.openai.manner import Manner, manner_of
-from mlxk2.entrypoints.http.openai.options import check_common, check_optional, sampling_of, stops_of
+from mlxk2.entrypoints.http.openai.options import check_common, check_optional, reference_of, sampling_of, stops_of
 from mlxk2.ports import checking
 from mlxk2.ports.generation import Structure
 
@@ -62,7 +62,7 @@ def parse_chat(body: bytes) -> ChatAsked:
     )
     names = {**CHAT_NAMES, "max_tokens": "max_completion_tokens"} if wire.max_completion_tokens else CHAT_NAMES
     manner = manner_of(wire, names, logprobs=bool(wire.logprobs))
-    return ChatAsked(wire.model, question, bool(wire.stream), manner)
+    return ChatAsked(reference_of(wire.model), question, bool(wire.stream), manner)
 
 
 def new_call_id(_: int) -> str:

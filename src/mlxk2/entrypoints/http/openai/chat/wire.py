@@ -9,7 +9,7 @@ from msgspec import Meta, Raw
 
 from mlxk2.domain.text.tools import MOST_TOOLS
 from mlxk2.entrypoints.http.openai.chat.messages import AnyMessage
-from mlxk2.entrypoints.http.openai.wire import Asking, MaxTokens, TopLogprobs, Wire
+from mlxk2.entrypoints.http.openai.wire import Asking, MaxTokens, Never, TopLogprobs, Wire
 
 FunctionName = Annotated[str, Meta(extra_json_schema={"pattern": "^[a-zA-Z0-9_-]{1,64}$"})]
 Schema = dict[str, Raw]
@@ -116,7 +116,7 @@ class CreateChatCompletion(Asking, kw_only=True):
     top_logprobs: TopLogprobs | None = None
     modalities: list[Literal["text"]] | None = None
     verbosity: Literal["medium"] | None = None
-    store: bool | None = None
+    store: Never | None = None
     service_tier: Literal["auto", "default"] | None = None
     metadata: dict[str, str] | None = None
     safety_identifier: str | None = None

@@ -7,7 +7,7 @@ from mlxk2.entrypoints.http.openai.absent import absent_field
 from mlxk2.entrypoints.http.openai.complaints import complaint, decode
 from mlxk2.entrypoints.http.openai.completions.wire import MOST_PROMPTS, CreateCompletion
 from mlxk2.entrypoints.http.openai.manner import Manner, manner_of
-from mlxk2.entrypoints.http.openai.options import check_common, check_optional, sampling_of, stops_of
+from mlxk2.entrypoints.http.openai.options import check_common, check_optional, reference_of, sampling_of, stops_of
 from mlxk2.ports import checking
 
 DEFAULT_MAX_TOKENS = 16
@@ -44,7 +44,7 @@ def parse_completion(body: bytes) -> CompletionAsked:
     )
     questions = tuple(TextQuestion(prompt, options) for prompt in prompts)
     manner = manner_of(wire, {}, logprobs=wire.logprobs is not None)
-    return CompletionAsked(wire.model, questions, bool(wire.stream), manner, _echoes(wire, prompts))
+    return CompletionAsked(reference_of(wire.model), questions, bool(wire.stream), manner, _echoes(wire, prompts))
 
 
 def _prompts(given: str | list[str | int | list[int]]) -> list[Prompt]:

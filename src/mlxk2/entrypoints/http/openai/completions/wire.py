@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from mlxk2.entrypoints.http.openai.wire import Asking, TopLogprobs
+from mlxk2.entrypoints.http.openai.wire import Answers, Asking, TopLogprobs
 
 MOST_PROMPTS = 128
 """Prompts, and answers to all of them together, that one request may ask for."""
@@ -33,5 +33,5 @@ class CreateCompletion(Asking, kw_only=True):
     prompt: str | _Prompts
     echo: bool | None = None
     logprobs: TopLogprobs | None = None
-    best_of: int | None = None
+    best_of: Answers | None = None
     suffix: None = None
