@@ -1,0 +1,435 @@
+"""OpenAI's own client, unchanged but for its base URL, against a server on the demo model."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+from pydantic import BaseModel, Field
+
+from tests.e2e.serving import DEMO, NEVER_ENDS, PATIENCE, RunningServer, eventually, running_server
+
+HELLO: Any = [{"role": "user", "content": "hello"}]
+WEATHER: Any = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather in a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+ALARM: Any = {
+    "type": "function",
+    "function": {
+        "name": "set_alarm",
+        "description": "Rings at that time",
+        "strict": True,
+        "parameters": {
+            "type": "object",
+            "properties": {"hour": {"type": "integer", "minimum": 0, "maximum": 23}, "loud": {"type": "boolean"}},
+            "required": ["hour", "loud"],
+            "additionalProperties": False,
+        },
+    },
+}
+LISBON: Any = [{"role": "user", "content": "What is the weather in Lisbon?"}]
+
+
+@pytest.fixture(scope="module")
+def server(demo_cache: Path) -> Iterator[RunningServer]:
+    with running_server(demo_cache, "--model", "demo") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server: RunningServer) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=PATIENCE) as client:
+        yield client
+
+
+@asynccontextmanager
+async def asynchronous(server: RunningServer) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=PATIENCE) as client:
+        yield client
+
+
+def said(client: OpenAI, text: str = "hello", **more: Any) -> str:
+    answer = client.chat.completions.create(model="demo", messages=[{"role": "user", "content": text}], **more)
+    content: str | None = answer.choices[0].message.content
+    assert content is not None
+    return content
+
+
+def test_the_models_are_listed_and_found_by_name(client: OpenAI) -> None:
+    (model,) = client.models.list().data
+    assert (model.id, model.owned_by) == (DEMO, "mlxk2")
+    assert client.models.retrieve(DEMO) == client.models.retrieve("demo") == model
+    extra: Any = model.model_extra
+    assert extra["context_length"] == 2048
+    assert "chat" in extra["capabilities"]
+
+
+def test_a_chat_is_answered_with_true_numbers(client: OpenAI) -> None:
+    answer = client.chat.completions.create(model="demo", messages=HELLO)
+    (choice,) = answer.choices
+    assert (answer.object, answer.model, choice.finish_reason) == ("chat.completion", DEMO, "stop")
+    assert choice.message.role == "assistant"
+    assert "demo model" in (choice.message.content or "")
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    cut = client.chat.completions.create(model="demo", messages=HELLO, max_completion_tokens=3)
+    assert cut.usage is not None
+    assert (cut.choices[0].finish_reason, cut.usage.completion_tokens) == ("length", 3)
+
+
+def test_every_role_and_kind_of_content_is_taken(client: OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model="demo",
+        messages=[
+            {"role": "developer", "content": "You are brief."},
+            {"role": "user", "content": [{"type": "text", "text": "hello"}]},
+            {"role": "assistant", "content": "Hello!"},
+            {"role": "user", "content": "How do I list my models?"},
+        ],
+    )
+    assert "mlxk2 list" in (answer.choices[0].message.content or "")
+
+
+def test_a_stream_says_what_the_whole_answer_says(client: OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="demo", messages=HELLO, stream=True, stream_options={"include_usage": True}
+    )
+    *chunks, last = list(stream)
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == said(client)
+    assert [chunk.choices[0].finish_reason for chunk in chunks][-1] == "stop"
+    assert len({chunk.id for chunk in chunks} | {last.id}) == 1
+    assert len(chunks) > 3
+    assert (last.choices, all(chunk.usage is None for chunk in chunks)) == ([], True)
+    whole = client.chat.completions.create(model="demo", messages=HELLO)
+    assert last.usage is not None
+    assert whole.usage is not None
+    assert last.usage.completion_tokens == whole.usage.completion_tokens
+
+
+def test_the_clients_stream_helper_gathers_the_whole_answer(client: OpenAI) -> None:
+    with client.chat.completions.stream(model="demo", messages=HELLO) as stream:
+        kinds = {event.type for event in stream}
+        final = stream.get_final_completion()
+    assert {"chunk", "content.delta", "content.done"} <= kinds
+    assert final.choices[0].message.content == said(client)
+
+
+def test_three_answers_to_one_question_are_told_apart(client: OpenAI) -> None:
+    asked: Any = {"model": "demo", "messages": HELLO, "n": 3, "temperature": 2.0, "seed": 5, "max_tokens": 20}
+    whole = client.chat.completions.create(**asked)
+    texts = [choice.message.content for choice in whole.choices]
+    assert [choice.index for choice in whole.choices] == [0, 1, 2]
+    assert len(set(texts)) == 3
+    pieces = ["", "", ""]
+    for chunk in client.chat.completions.create(**asked, stream=True):
+        for choice in chunk.choices:
+            pieces[choice.index] += choice.delta.content or ""
+    assert pieces == texts
+
+
+def test_a_stop_string_ends_the_answer_and_is_not_told(client: OpenAI) -> None:
+    text = said(client)
+    stop = text[10:14]
+    answer = client.chat.completions.create(model="demo", messages=HELLO, stop=[stop, "never said"])
+    assert (answer.choices[0].message.content, answer.choices[0].finish_reason) == (text[: text.index(stop)], "stop")
+
+
+def test_a_seed_makes_a_wild_answer_reproducible(client: OpenAI) -> None:
+    texts = [said(client, "Tell me", temperature=2.0, max_tokens=20, seed=seed) for seed in (1, 1, 2, 3)]
+    assert texts[0] == texts[1]
+    assert len(set(texts)) > 1
+
+
+def test_log_probabilities_come_for_every_token_streamed_or_not(client: OpenAI) -> None:
+    asked: Any = {"model": "demo", "messages": HELLO, "logprobs": True, "top_logprobs": 2}
+    (choice,) = client.chat.completions.create(**asked).choices
+    assert choice.logprobs is not None
+    tokens = choice.logprobs.content or []
+    spelled = b"".join(bytes(token.bytes or []) for token in tokens).decode()
+    assert spelled.startswith(choice.message.content or "?")
+    for token in tokens:
+        assert len(token.top_logprobs) == 2
+        assert token.logprob == token.top_logprobs[0].logprob <= 0
+    streamed = [
+        token
+        for chunk in client.chat.completions.create(**asked, stream=True)
+        for piece in chunk.choices
+        if piece.logprobs
+        for token in piece.logprobs.content or []
+    ]
+    assert [token.token for token in streamed] == [token.token for token in tokens]
+
+
+def test_a_bias_keeps_the_answer_from_ending(client: OpenAI) -> None:
+    answer = client.chat.completions.create(model="demo", messages=HELLO, logit_bias=NEVER_ENDS, max_tokens=60)
+    assert answer.usage is not None
+    assert (answer.choices[0].finish_reason, answer.usage.completion_tokens) == ("length", 60)
+
+
+def test_a_tool_is_called_and_its_result_is_used(client: OpenAI) -> None:
+    first = client.chat.completions.create(model="demo", messages=LISBON, tools=[WEATHER, ALARM])
+    (choice,) = first.choices
+    assert (choice.finish_reason, choice.message.content) == ("tool_calls", None)
+    (call,) = choice.message.tool_calls or []
+    assert call.type == "function"
+    assert (call.function.name, json.loads(call.function.arguments)) == ("get_weather", {"city": "Lisbon"})
+    result: Any = {"role": "tool", "tool_call_id": call.id, "content": '{"temperature": 21, "sky": "clear"}'}
+    history: Any = [*LISBON, choice.message, result]
+    second = client.chat.completions.create(model="demo", messages=history, tools=[WEATHER, ALARM])
+    assert second.choices[0].finish_reason == "stop"
+    assert second.choices[0].message.tool_calls is None
+    assert second.choices[0].message.content
+
+
+def test_a_streamed_call_says_what_the_whole_one_says(client: OpenAI) -> None:
+    with client.chat.completions.stream(model="demo", messages=LISBON, tools=[WEATHER]) as stream:
+        names = [event.name for event in stream if event.type == "tool_calls.function.arguments.done"]
+        (choice,) = stream.get_final_completion().choices
+    assert (names, choice.finish_reason) == (["get_weather"], "tool_calls")
+    (call,) = choice.message.tool_calls or []
+    assert json.loads(call.function.arguments) == {"city": "Lisbon"}
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "set_alarm"}}])
+def test_a_call_that_must_be_made_is_made(client: OpenAI, choice: Any) -> None:
+    answer = client.chat.completions.create(
+        model="demo",
+        messages=HELLO,
+        tools=[ALARM],
+        tool_choice=choice,
+        parallel_tool_calls=False,
+        temperature=1.5,
+        seed=4,
+    )
+    (call,) = answer.choices[0].message.tool_calls or []
+    assert call.type == "function"
+    arguments = json.loads(call.function.arguments)
+    assert (call.function.name, set(arguments)) == ("set_alarm", {"hour", "loud"})
+    assert 0 <= arguments["hour"] <= 23
+
+
+def test_no_tool_is_called_when_none_may_be(client: OpenAI) -> None:
+    answer = client.chat.completions.create(model="demo", messages=LISBON, tools=[WEATHER], tool_choice="none")
+    assert answer.choices[0].message.tool_calls is None
+    assert answer.choices[0].message.content
+
+
+class Sky(BaseModel):
+    city: Annotated[str, Field(max_length=12)]
+    degrees: Annotated[int, Field(ge=-40, le=40)]
+    cloudy: bool
+
+
+def test_an_answer_is_parsed_into_the_clients_own_class(client: OpenAI) -> None:
+    answer = client.chat.completions.parse(model="demo", messages=HELLO, response_format=Sky, max_tokens=300)
+    assert isinstance(answer.choices[0].message.parsed, Sky)
+
+
+def test_a_json_object_is_one(client: OpenAI) -> None:
+    """So small a model seldom ends a text of its own accord, and what is cut off is no object."""
+    asked: Any = {"response_format": {"type": "json_object"}, "temperature": 1.0, "seed": 0, "n": 16, "max_tokens": 60}
+    choices = client.chat.completions.create(model="demo", messages=HELLO, **asked).choices
+    objects = [json.loads(choice.message.content or "") for choice in choices if choice.finish_reason == "stop"]
+    assert objects
+    assert all(isinstance(value, dict) for value in objects)
+
+
+def test_thinking_can_be_asked_for_and_comes_apart_from_the_answer(client: OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model="demo", messages=[{"role": "user", "content": "what is 2 + 3?"}], reasoning_effort="medium"
+    )
+    message: Any = answer.choices[0].message
+    assert message.reasoning_content == message.reasoning != ""
+    assert "<think>" not in message.content
+    assert "5" in message.content
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens_details is not None
+    assert (answer.usage.completion_tokens_details.reasoning_tokens or 0) > 0
+
+
+def test_a_text_is_continued_whole_in_pieces_and_from_token_ids(client: OpenAI) -> None:
+    asked: Any = {"model": "demo", "max_tokens": 12}
+    whole = client.completions.create(prompt="mlxk2 list shows", **asked).choices[0]
+    assert whole.text
+    stream = client.completions.create(prompt="mlxk2 list shows", stream=True, **asked)
+    pieces = [choice for chunk in stream for choice in chunk.choices]
+    assert "".join(piece.text for piece in pieces) == whole.text
+    assert pieces[-1].finish_reason == whole.finish_reason
+    tokens = client.post("/../tokenize", body={"model": "demo", "prompt": "mlxk2 list shows"}, cast_to=object)
+    ids: Any = tokens
+    assert client.completions.create(prompt=ids["tokens"], **asked).choices[0].text == whole.text
+    both = client.completions.create(prompt=["mlxk2 list shows", "hello"], **asked).choices
+    assert [choice.index for choice in both] == [0, 1]
+    assert both[0].text == whole.text
+
+
+def test_a_prompt_is_echoed_before_its_continuation(client: OpenAI) -> None:
+    asked: Any = {"model": "demo", "prompt": "mlxk2 list shows", "max_tokens": 5}
+    plain = client.completions.create(**asked).choices[0].text
+    assert client.completions.create(**asked, echo=True).choices[0].text == f"mlxk2 list shows{plain}"
+    stream = client.completions.create(**asked, echo=True, stream=True)
+    assert "".join(choice.text for chunk in stream for choice in chunk.choices) == f"mlxk2 list shows{plain}"
+
+
+def test_a_texts_log_probabilities_are_as_long_as_the_answer(client: OpenAI) -> None:
+    answer = client.completions.create(model="demo", prompt="mlxk2 list shows", max_tokens=5, logprobs=3)
+    logprobs = answer.choices[0].logprobs
+    assert logprobs is not None
+    assert logprobs.tokens is not None
+    assert logprobs.token_logprobs is not None
+    assert logprobs.top_logprobs is not None
+    assert len(logprobs.tokens) == len(logprobs.token_logprobs) == len(logprobs.top_logprobs) == 5
+    assert all(len(top) == 3 for top in logprobs.top_logprobs)
+
+
+def test_an_unknown_model_is_not_found(client: OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(model="demmo", messages=HELLO)
+    assert (caught.value.code, caught.value.param, caught.value.type) == (
+        "model_not_found",
+        "model",
+        "invalid_request_error",
+    )
+    assert DEMO in caught.value.message
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("no/such-model")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "parameter"),
+    [
+        ({"temperature": 9e9}, "temperature"),
+        ({"n": 0}, "n"),
+        ({"max_completion_tokens": 100_000}, "max_completion_tokens"),
+        ({"logit_bias": {"5000000": 1}}, "logit_bias"),
+        ({"extra_body": {"tempereture": 1}}, "tempereture"),
+        ({"reasoning_effort": "much"}, "reasoning_effort"),
+        ({"tools": [WEATHER], "tool_choice": {"type": "function", "function": {"name": "fly"}}}, "tool_choice"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": 5}}}}, None),
+    ],
+)
+def test_a_wrong_parameter_is_named(client: OpenAI, wrong: Any, parameter: str | None) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="demo", messages=HELLO, **wrong)
+    assert (caught.value.param or "").startswith(parameter or "response_format"), caught.value.message
+    assert caught.value.type == "invalid_request_error"
+
+
+def test_a_prompt_beyond_the_context_has_the_code_that_clients_look_for(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        said(client, "hello " * 5000)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
+
+
+def test_a_stream_that_cannot_begin_is_a_typed_error(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError):
+        list(client.chat.completions.create(model="demo", messages=HELLO, stream=True, top_p=7))
+
+
+def test_an_answer_can_be_found_again_in_the_servers_log(server: RunningServer, client: OpenAI) -> None:
+    asked: Any = {"model": "demo", "messages": [{"role": "user", "content": "a very secret question"}]}
+    raw = client.chat.completions.with_raw_response.create(**asked, extra_headers={"x-request-id": "mine-1"})
+    assert (raw.headers["x-request-id"], raw.parse()._request_id) == ("mine-1", "mine-1")
+    given = client.chat.completions.with_raw_response.create(**asked).headers["x-request-id"]
+    assert eventually(lambda: f" {given} " in server.log())
+    assert " mine-1 " in server.log()
+    assert "secret" not in server.log()
+
+
+def test_a_client_that_has_no_patience_frees_the_model(server: RunningServer, client: OpenAI) -> None:
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=0.3).chat.completions.create(
+            model="demo", messages=HELLO, logit_bias=NEVER_ENDS, max_tokens=1900, n=8
+        )
+    assert eventually(lambda: server.number("requests_running") == server.number("requests_waiting") == 0)
+    assert said(client)
+
+
+def test_a_stream_that_is_closed_early_frees_the_model(server: RunningServer, client: OpenAI) -> None:
+    generated = server.number("generated_tokens_total")
+    stream = client.chat.completions.create(
+        model="demo", messages=HELLO, stream=True, logit_bias=NEVER_ENDS, max_tokens=1900
+    )
+    for chunk in stream:
+        if chunk.choices[0].delta.content:
+            break
+    stream.close()
+    assert eventually(lambda: server.number("requests_running") == 0)
+    assert server.number("generated_tokens_total") - generated < 1900
+    assert said(client)
+
+
+def test_the_asynchronous_client_streams_many_answers_at_once(server: RunningServer, client: OpenAI) -> None:
+    async def streamed(ask: AsyncOpenAI) -> str:
+        stream = await ask.chat.completions.create(model="demo", messages=HELLO, stream=True)
+        return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+
+    async def all_at_once() -> list[str]:
+        async with asynchronous(server) as ask:
+            return await asyncio.gather(*(streamed(ask) for _ in range(8)))
+
+    assert asyncio.run(all_at_once()) == [said(client)] * 8
+
+
+def test_the_asynchronous_client_parses_calls_tools_and_lists(server: RunningServer) -> None:
+    async def several() -> tuple[Any, Any, Any]:
+        async with asynchronous(server) as ask:
+            return await asyncio.gather(
+                ask.chat.completions.parse(model="demo", messages=HELLO, response_format=Sky, max_tokens=300),
+                ask.chat.completions.create(model="demo", messages=LISBON, tools=[WEATHER]),
+                ask.models.retrieve(DEMO),
+            )
+
+    parsed, called, model = asyncio.run(several())
+    assert isinstance(parsed.choices[0].message.parsed, Sky)
+    assert called.choices[0].finish_reason == "tool_calls"
+    assert model.id == DEMO
+
+
+def test_an_asynchronous_task_that_is_cancelled_frees_the_model(server: RunningServer, client: OpenAI) -> None:
+    async def cancelled() -> None:
+        async with asynchronous(server) as ask:
+            begun = asyncio.Event()
+
+            async def streaming() -> None:
+                stream = await ask.chat.completions.create(
+                    model="demo", messages=HELLO, stream=True, logit_bias=NEVER_ENDS, max_tokens=1900
+                )
+                async for _ in stream:
+                    begun.set()
+
+            task = asyncio.create_task(streaming())
+            await asyncio.wait_for(begun.wait(), PATIENCE)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(cancelled())
+    assert eventually(lambda: server.number("requests_running") == 0)
+    assert said(client)
+
+
+def test_keys_are_asked_for_where_they_are_set(demo_cache: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("sk-right\n")
+    keys.chmod(0o600)
+    with running_server(demo_cache, "--api-key-file", str(keys)) as server:
+        url = f"{server.url}/v1"
+        with OpenAI(base_url=url, api_key="sk-wrong", max_retries=0) as client:
+            with pytest.raises(openai.AuthenticationError) as caught:
+                client.models.list()
+            assert caught.value.code == "invalid_api_key"
+            assert "sk-wrong" not in caught.value.message
+        with OpenAI(base_url=url, api_key="sk-right", max_retries=0, timeout=PATIENCE) as client:
+            assert said(client)
