@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from mlxk2.domain.budget import Appetite, appetite
+from mlxk2.domain.classify import ModelType
 from mlxk2.domain.inspection import Inspector, Located, ModelSummary
 from mlxk2.domain.kv_estimate import expected_cost
 from mlxk2.domain.metadata import context_length
@@ -197,24 +198,27 @@ _References = Sequence[tuple[str, str | None]]
 
 
 def near_names(name: str, names: Sequence[str]) -> list[str]:
-    """The few of `names` that look like `name`, best first, whatever the case; the part after the slash may do."""
-    whole = {known.casefold(): known for known in names}
-    parts = {known.casefold().rpartition("/")[2]: known for known in names}
-    wanted = name.casefold()
-    close = [whole[match] for match in get_close_matches(wanted, whole, _NEAR)]
-    close += [parts[match] for match in get_close_matches(wanted.rpartition("/")[2], parts, _NEAR)]
-    return list(dict.fromkeys(close))[:_NEAR]
+    """The few of `names` that look like `name` after the slash, whatever the case; the most similar ones first."""
+    by_part: dict[str, list[str]] = {}
+    for known in names:
+        by_part.setdefault(_part(known), []).append(known)
+    close = get_close_matches(_part(name), by_part, _NEAR)
+    return [known for part in close for known in by_part[part]][:_NEAR]
+
+
+def _part(name: str) -> str:
+    return name.rpartition("/")[2].casefold()
 
 
 def _check(summary: ModelSummary) -> None:
-    if not summary.classification.generates_text:
-        kind = summary.classification.model_type.value
+    kind, reason = summary.classification.model_type, summary.compatibility.reason
+    if not summary.classification.generates_text and (kind is not ModelType.UNKNOWN or reason is None):
         raise OperationError(
-            f"'{summary.name}' generates no text (its type is {kind}), and this server only generates text; ask for"
-            " another model"
+            f"'{summary.name}' generates no text (its type is {kind.value}), and this server only generates text; ask"
+            " for another model"
         )
-    if summary.compatibility.reason:
-        raise incompatible(summary.name, summary.compatibility.reason)
+    if reason is not None:
+        raise incompatible(summary.name, reason)
 
 
 def _resolved(references: Sequence[ModelReference], names: Mapping[str, str]) -> _References:
