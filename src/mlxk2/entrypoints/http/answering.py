@@ -16,6 +16,7 @@ from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import problem_of
 from mlxk2.entrypoints.http.exchange import Asked, ClientGone, Exchange
 from mlxk2.entrypoints.http.identity import visit_of
+from mlxk2.entrypoints.http.logs import log_failure
 from mlxk2.entrypoints.http.run import Writer
 
 _COMMENT = b": keep-alive\n\n"
@@ -82,7 +83,10 @@ async def _pieces(exchange: Exchange, writer: Writer) -> AsyncGenerator[bytes, N
             raise
         if isinstance(error, ClientGone):
             return
-        yield writer.fail(problem_of(error))
+        problem = problem_of(error)
+        if problem.status == 500:
+            log_failure(error, exchange.request_id)
+        yield writer.fail(problem)
 
 
 class EventStream(Response):

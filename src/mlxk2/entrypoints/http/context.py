@@ -42,7 +42,11 @@ class HttpOptions:
 
 
 class HttpServices:
-    """Made once for a server, before its event loop runs."""
+    """Made once for a server, before its event loop runs.
+
+    `running` are the requests that are being answered, `preloading` the models that are still on their way since the
+    start; `draining`: the server ends once `running` is empty.
+    """
 
     def __init__(self, models: ServeModels, options: HttpOptions, version: str) -> None:
         self.models = models
@@ -52,6 +56,7 @@ class HttpServices:
         self.running: set[Interruptible] = set()
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
         self.draining = False
+        self.preloading = set(options.preload)
         self._mailbox: Mailbox | None = None
 
     def mailbox(self) -> Mailbox:

@@ -88,6 +88,10 @@ class Exchange:
             raise RuntimeError("The questions have not been prepared yet")
         return self._run
 
+    @property
+    def request_id(self) -> str:
+        return self._visit.request_id
+
     def interrupt(self, problem: Problem) -> None:
         self._inbox.drop(Refusal(problem))
 

@@ -17,7 +17,6 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FIRST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _BETWEEN = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
 _WHOLE = (0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-_LOAD = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,6 @@ class _OfModel:
     generated: Counter
     first: Histogram
     between: Histogram
-    load: Histogram
 
 
 class Metrics:
@@ -56,7 +54,6 @@ class Metrics:
             generated=counter("generated_tokens", "Tokens of answers"),
             first=spread("time_to_first_token", "From a request's arrival to its first token", _FIRST),
             between=spread("inter_token", "From one token of an answer to the next", _BETWEEN),
-            load=spread("model_load", "Loading a model", _LOAD),
         )
         self._requests = Counter(
             "mlxk2_http_requests", "HTTP requests that are over", ["route", "status", "model"], registry=registry
@@ -92,10 +89,6 @@ class Metrics:
         numbers.cached.inc(cached_tokens)
         numbers.generated.inc(completion_tokens)
 
-    def loaded(self, model: str, seconds: float) -> None:
-        """A model was loaded, which took so long."""
-        self._of(model).load.observe(seconds)
-
     def count_request(self, scope: Scope, visit: Visit, seconds: float) -> None:
         """An HTTP request is over."""
         route = getattr(scope.get("route"), "path", "unknown")
@@ -118,6 +111,5 @@ class Metrics:
                 generated=labelled.generated.labels(model),
                 first=labelled.first.labels(model),
                 between=labelled.between.labels(model),
-                load=labelled.load.labels(model),
             )
         return found

@@ -12,13 +12,17 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import uvicorn
 
 from mlxk2.entrypoints.http.app import build_app
+from mlxk2.entrypoints.http.auth import required_keys
 from mlxk2.entrypoints.http.connections import Connection
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import Problem
+from mlxk2.entrypoints.http.logs import start_log
+from mlxk2.entrypoints.http.mailbox import Mailbox
 from mlxk2.ports.errors import Mlxk2Error, OperationError, ValidationError
 
 _TICK = 1.0
@@ -43,13 +47,16 @@ class Listening:
 def run_server(services: HttpServices, announce: Callable[[Listening], None]) -> None:
     """Blocks until the server has ended; `announce` is called once it listens.
 
-    Raises OperationError or ValidationError when it cannot listen there, and what keeps a model of `preload` from being
-    loaded.
+    Raises OperationError or ValidationError when it cannot, or must not, listen there, and what keeps a model of
+    `preload` from being loaded.
     """
-    for reference in services.options.preload:
-        services.models.find(reference)
+    options = services.options
+    required_keys(options.host, options.api_keys, insecure=options.insecure)
+    start_log(options.log_level, options.log_format)
     try:
-        with _listening_socket(services.options.host, services.options.port) as listener:
+        for reference in options.preload:
+            services.models.find(reference)
+        with _listening_socket(options.host, options.port) as listener:
             _collect_little()
             asyncio.run(_Server(services, listener).run(announce))
     finally:
@@ -101,12 +108,16 @@ class _Server:
             raise self._failure
 
     def _preload(self) -> None:
-        mailbox = self._services.mailbox()
         for reference in self._services.options.preload:
-            self._services.models.load(reference, lambda error: mailbox.post(lambda: self._on_preloaded(error)))
+            self._services.models.load(reference, partial(self._hear, self._services.mailbox(), reference))
 
-    def _on_preloaded(self, error: Mlxk2Error | None) -> None:
+    def _hear(self, mailbox: Mailbox, reference: str, error: Mlxk2Error | None) -> None:
+        """In a thread of the pool."""
+        mailbox.post(partial(self._on_preloaded, reference, error))
+
+    def _on_preloaded(self, reference: str, error: Mlxk2Error | None) -> None:
         """A server without the models that it was started for is of no use."""
+        self._services.preloading.discard(reference)
         if error is not None:
             self._failure = self._failure or error
             self._stop()

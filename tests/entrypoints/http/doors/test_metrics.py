@@ -76,11 +76,9 @@ def test_tokens_and_answers_are_counted() -> None:
 def test_times_are_spread_by_model() -> None:
     metrics = Metrics(Pool())
     metrics.first_token("org/first", 0.25)
-    metrics.loaded("org/first", 3.0)
     metrics.between_tokens("org/first", 0.25, 4)
     told = _samples(metrics)
     assert told["mlxk2_time_to_first_token_seconds_sum", "org/first"] == 0.25
-    assert told["mlxk2_model_load_seconds_count", "org/first"] == 1
     assert told["mlxk2_inter_token_seconds_count", "org/first"] == 4
     assert told["mlxk2_inter_token_seconds_sum", "org/first"] == 0.25
 

@@ -127,6 +127,12 @@ def test_a_model_that_is_not_there_is_not_found() -> None:
     assert (caught.value.param, caught.value.code) == ("model", "model_not_found")
 
 
+def test_nothing_of_a_model_s_name_is_cut() -> None:
+    with pytest.raises(openai.BadRequestError, match="control character") as caught:
+        asking(lambda client: client.models.retrieve(f"{DEFAULT_NAME}\n"))
+    assert caught.value.param == "model"
+
+
 def test_text_becomes_tokens_and_text_again() -> None:
     async def ask(client: openai.AsyncOpenAI) -> Any:
         url = "http://127.0.0.1:8000"

@@ -28,6 +28,7 @@ from mlxk2.entrypoints.http.openai.tokens import TokensAsked, parse_detokenize, 
 from mlxk2.ports.errors import ValidationError
 
 T = TypeVar("T")
+_MODEL = "/v1/models/"
 
 
 def routes(services: HttpServices) -> list[Route]:
@@ -36,7 +37,7 @@ def routes(services: HttpServices) -> list[Route]:
         Route("/v1/chat/completions", door.chat, methods=["POST"]),
         Route("/v1/completions", door.complete, methods=["POST"]),
         Route("/v1/models", door.models, methods=["GET"]),
-        Route("/v1/models/{model:path}", door.model, methods=["GET"]),
+        Route(f"{_MODEL}{{model:path}}", door.model, methods=["GET"]),
         Route("/tokenize", door.tokenize, methods=["POST"]),
         Route("/detokenize", door.detokenize, methods=["POST"]),
     ]
@@ -62,7 +63,8 @@ class _Door:
         return _json(ModelList([model_reply(offer) for offer in offers]))
 
     async def model(self, request: Request) -> Response:
-        find = partial(self._services.models.find, reference_of(request.path_params["model"]))
+        reference = request.scope["path"].removeprefix(_MODEL)  # the router would cut a new line at its end
+        find = partial(self._services.models.find, reference_of(reference))
         return _json(model_reply(await self._in_thread(find)))
 
     async def tokenize(self, request: Request) -> Response:

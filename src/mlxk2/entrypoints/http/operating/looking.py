@@ -17,8 +17,6 @@ from mlxk2.entrypoints.http.operating.wire import Alive, Progress, Readiness
 T = TypeVar("T")
 
 _JSON = "application/json"
-_STARTING_SECONDS = 10.0
-"""By then models that are to be there from the beginning are known to the pool, or have ended the server."""
 _AGAIN = {"retry-after": "1"}
 
 
@@ -27,7 +25,7 @@ class Looking:
 
     def __init__(self, services: HttpServices) -> None:
         self._services = services
-        self._began = self._last_look = time.monotonic()
+        self._last_look = time.monotonic()
         self._since: dict[tuple[str, str], float] = {}
         self._alive = msgspec.json.encode(Alive(services.version))
 
@@ -52,11 +50,9 @@ class Looking:
         loading = self._progress(status, now)
         if self._services.draining:
             return Readiness("draining", loading)
-        if any(model.offer.state == "loaded" for model in status.models) or not self._services.options.preload:
+        if any(model.offer.state == "loaded" for model in status.models) or not self._services.preloading:
             return Readiness("ready", loading)
-        if loading:
-            return Readiness("loading", loading)
-        return Readiness("starting" if now - self._began < _STARTING_SECONDS else "ready")
+        return Readiness("loading" if loading else "starting", loading)
 
     def _progress(self, status: PoolStatus, now: float) -> list[Progress]:
         models = [model for model in status.models if model.offer.state == "loading"]
