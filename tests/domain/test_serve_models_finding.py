@@ -152,7 +152,8 @@ def test_only_allowed_models_are_offered_and_asked_for() -> None:
     error = refusal(bench, "zzz")
     assert isinstance(error, ModelNotFound)
     assert error.message == "This server does not offer 'zzz'; it offers a, org/b"
-    assert refusal(bench, "org/c").message == "This server does not offer 'org/c'; did you mean org/b or org/a?"
+    assert refusal(bench, "org/aa").message == "This server does not offer 'org/aa'; did you mean org/a?"
+    assert isinstance(refusal(bench, "org/c"), ModelNotFound)
 
 
 def test_names_mean_what_they_mean_among_the_allowed_models() -> None:
