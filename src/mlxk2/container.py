@@ -5,7 +5,7 @@ inside the factories keep a command from loading what it does not use.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.machinery import ModuleSpec
@@ -49,6 +49,7 @@ with _without_extras():
     from dependency_injector import containers, providers
 
 if TYPE_CHECKING:
+    from mlxk2.configuration.reading import Configuration
     from mlxk2.domain.usecases.check_health import CheckHealth
     from mlxk2.domain.usecases.list_models import ListModels
     from mlxk2.domain.usecases.pull_model import PullModel
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.serve_models import ServeLimits, ServeModels
     from mlxk2.domain.usecases.serve_requests import GateMaker
     from mlxk2.domain.usecases.show_model import ShowModel
+    from mlxk2.entrypoints.cli.context import ServerStarted
     from mlxk2.ports.cache import ModelCache
     from mlxk2.ports.engine import Engine, EngineLoader, RuntimeCatalogue
     from mlxk2.ports.hub import Hub
@@ -197,7 +199,6 @@ def _serve_models(
 ) -> "ServeModels":
     """For servers; without `limits`, with the ordinary ones."""
     import threading
-    from collections.abc import Callable
 
     from mlxk2.domain.usecases.serve_models import ServeLimits, ServeModels
     from mlxk2.domain.usecases.serve_models_finding import ModelFinder
@@ -214,6 +215,16 @@ def _serve_models(
 
     finder = ModelFinder(cache, inspector, limits)
     return ServeModels(finder, loader, gates, limits, machine, clock, threading.Condition(), spawn)
+
+
+def _serve(
+    make_models: "Callable[[ServeLimits], ServeModels]",
+    configuration: "Configuration",
+    announce: "Callable[[ServerStarted], None]",
+) -> None:
+    from mlxk2.serving import serve
+
+    serve(make_models, configuration, announce)
 
 
 class Adapters(containers.DeclarativeContainer):
@@ -252,6 +263,7 @@ class App(containers.DeclarativeContainer):
     serve_models = providers.Factory(
         _serve_models, adapters.cache, inspector, adapters.worker_loader, adapters.machine, adapters.clock
     )
+    serve = providers.Callable(_serve, serve_models.provider)
 
     services = providers.Singleton(
         Services,
@@ -264,6 +276,7 @@ class App(containers.DeclarativeContainer):
         search_models=search_models.provider,
         run_model=run_model.provider,
         serve_models=serve_models.provider,
+        serve=serve.provider,
         clock=adapters.clock.provider,
         machine=adapters.machine.provider,
     )

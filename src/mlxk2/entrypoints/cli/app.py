@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mlxk2.entrypoints.cli.errors import fail
 from mlxk2.entrypoints.cli.output import Output, writing
-from mlxk2.entrypoints.cli.parser import COMMANDS, JSON_SPECS, PROG, CommandLineError, build_parser
+from mlxk2.entrypoints.cli.parser import ALIASES, COMMANDS, JSON_SPECS, PROG, CommandLineError, build_parser
 from mlxk2.ports.errors import InternalError, Interrupted, Mlxk2Error, UsageError
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def _parse(argv: Sequence[str], environ: Mapping[str, str], out: Output) -> Name
         hint = "; put a prompt of several words in quotes" if stray else ""
         raise UsageError(f"{error.message}{hint}", usage=error.usage) from error
     args.json_spec = _json_spec(args.json_spec, environ)
+    args.environ = environ
+    args.command = ALIASES.get(args.command, args.command)
     if out.json and out.jsonl:
         raise UsageError("--json and --jsonl are two forms of one result; choose one")
     if args.version:
@@ -90,9 +92,9 @@ def _wants(flag: str, argv: Sequence[str]) -> bool:
 def _command_name(argv: Sequence[str]) -> str:
     """The command that was meant, as far as can be told before parsing: errors name it too."""
     words = _before_separator(argv)
-    known = next((word for word in words if word in COMMANDS), None)
+    known = next((word for word in words if word in (*COMMANDS, *ALIASES)), None)
     if known or "--version" in words:
-        return known or "version"
+        return ALIASES.get(known, known) if known else "version"
     return next((word for word in words if not word.startswith("-")), PROG)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlxk2.configuration.reading import Configuration
     from mlxk2.domain.usecases.check_health import CheckHealth
     from mlxk2.domain.usecases.list_models import ListModels
     from mlxk2.domain.usecases.pull_model import PullModel
@@ -18,8 +19,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class ServerStarted:
+    """A server that listens. `url` reaches it from this machine; `models` are the names of those that can be asked for.
+
+    `loading` are the references of those that it loads at once. `needs_key`: clients must send an API key.
+    """
+
+    url: str
+    host: str
+    port: int
+    pid: int
+    models: tuple[str, ...]
+    loading: tuple[str, ...]
+    needs_key: bool
+
+
+@dataclass(frozen=True)
 class Services:
-    """Makers of use cases, so that a command builds only what it needs."""
+    """Makers of use cases, so that a command builds only what it needs.
+
+    `serve` blocks until the server has ended, and calls back once it listens.
+    """
 
     list_models: "Callable[[], ListModels]"
     show_model: "Callable[[], ShowModel]"
@@ -30,5 +50,6 @@ class Services:
     search_models: "Callable[[], SearchModels]"
     run_model: "Callable[[], RunModel]"
     serve_models: "Callable[[ServeLimits], ServeModels]"
+    serve: "Callable[[Configuration, Callable[[ServerStarted], None]], None]"
     clock: "Callable[[], Clock]"
     machine: "Callable[[], Machine]"

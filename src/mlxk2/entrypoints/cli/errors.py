@@ -67,6 +67,13 @@ def fail(command: str, error: Mlxk2Error, out: Output, data: "Data | None" = Non
     return exit_code(error)
 
 
+def tell(error: Mlxk2Error, out: Output) -> int:
+    """Tell of it on standard error whatever form was asked for, and return the exit code."""
+    _redact(error, out.secret)
+    _tell(error, out)
+    return exit_code(error)
+
+
 def _redact(error: Mlxk2Error, secret: str | None) -> None:
     """Whatever library a sentence comes from, and whatever it quotes: no token is printed."""
     from mlxk2.ports.redaction import without_secrets

@@ -1,4 +1,7 @@
-"""The command line's grammar. Imports argparse (and os) only: completion, man page and `--version` stand on it."""
+"""The command line's grammar.
+
+Imports argparse, os and the list of options only: completion, man page and `--version` stand on it.
+"""
 
 import argparse
 import os
@@ -6,8 +9,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from mlxk2.entrypoints.cli.answer_options import add_answer_options
+from mlxk2.entrypoints.cli.server_options import add_configuration_file, add_server_options
+
 PROG = "mlxk2"
-COMMANDS = ("list", "show", "health", "pull", "rm", "push", "search", "run", "version")
+COMMANDS = ("list", "show", "health", "pull", "rm", "push", "search", "run", "serve", "config", "version")
+ALIASES = {"server": "serve"}
+"""Other words for commands."""
 JSON_SPECS = ("0.2.3", "0.1.3")
 """Forms of the JSON model object, the current one first."""
 _DEFAULT_COLUMNS = 80
@@ -52,7 +60,7 @@ class _Parser(argparse.ArgumentParser):
         (file or sys.stderr).write(message)  # argparse would keep a failure to itself
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.dest == "command" and value not in COMMANDS:
+        if action.dest == "command" and value not in (*COMMANDS, *ALIASES):
             self.error(f"this version has no command '{value}'; it has {', '.join(COMMANDS)}")
         super()._check_value(action, value)
 
@@ -70,7 +78,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_common(parser)
     parser.add_argument("--version", action="store_true", help="print the program's version and exit")
     commands = parser.add_subparsers(title="commands", metavar="<command>", dest="command", parser_class=_Parser)
-    for add in (_add_list, _add_show, _add_health, _add_pull, _add_rm, _add_push, _add_search, _add_run, _add_version):
+    for add in (
+        *(_add_list, _add_show, _add_health, _add_pull, _add_rm, _add_push),
+        *(_add_search, _add_run, _add_serve, _add_config, _add_version),
+    ):
         add(commands)
     return parser
 
@@ -92,7 +103,12 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def _command(commands: Any, name: str, summary: str, description: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=description, allow_abbrev=False, formatter_class=_Formatter
+        name,
+        help=summary,
+        description=description,
+        allow_abbrev=False,
+        formatter_class=_Formatter,
+        aliases=[alias for alias, meant in ALIASES.items() if meant == name],
     )
     _add_common(parser)
     return parser
@@ -276,20 +292,7 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("prompt", nargs="?", help="the question; '-' reads standard input")
     parser.add_argument("-p", "--prompt", dest="prompt_option", metavar="PROMPT", help="the question, as an option")
     parser.add_argument("--system", metavar="TEXT", help="instructions that come before the conversation")
-    _add_sampling(parser)
-    parser.add_argument(
-        "--stop", action="append", default=[], metavar="TEXT", help="end the answer before this text (repeatable)"
-    )
-    thinking = parser.add_mutually_exclusive_group()
-    thinking.add_argument(
-        "--thinking",
-        action="store_true",
-        default=None,
-        help="let the model reason first, where its template has a switch",
-    )
-    thinking.add_argument(
-        "--no-thinking", dest="thinking", action="store_false", default=None, help="switch reasoning off"
-    )
+    add_answer_options(parser)
     _flags(
         parser,
         (
@@ -302,19 +305,29 @@ def _add_run(commands: Any) -> None:
     )
 
 
-def _add_sampling(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("sampling", "Without these, what the model recommends, else greedy decoding.")
-    options: tuple[tuple[str, type, str, str], ...] = (
-        ("--max-tokens", int, "N", "most tokens to generate (default: as many as context and memory have room for)"),
-        ("--temperature", float, "T", "0 takes the most probable token, higher is more varied"),
-        ("--top-p", float, "P", "draw from the smallest set of tokens with this total probability"),
-        ("--top-k", int, "K", "draw from the K most probable tokens; 0 is off"),
-        ("--min-p", float, "P", "leave out tokens less probable than P times the best one; 0 is off"),
-        ("--repetition-penalty", float, "R", "make tokens of the last 20 less probable; 1 is off"),
-        ("--seed", int, "N", "make a sampled answer repeatable"),
+def _add_serve(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "serve",
+        "answer over HTTP, with the APIs of OpenAI and Anthropic",
+        "Start a server that clients of OpenAI's and Anthropic's APIs can point at. Models of the cache are loaded "
+        "when they are first asked for, several at once where they fit, each in a process of its own. Every option can "
+        "also be set in the environment (--keep-alive is MLXK2_KEEP_ALIVE) and in the configuration file. API keys can "
+        "also come from MLXK2_API_KEY, with commas between them.",
     )
-    for flag, kind, metavar, text in options:
-        group.add_argument(flag, type=kind, metavar=metavar, help=text)
+    add_configuration_file(parser)
+    add_server_options(parser)
+
+
+def _add_config(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "config",
+        "show the options of the server and where each comes from",
+        "Show what serve would be told without any flag: every option with its value, and whether that comes from the "
+        "environment, the configuration file or the defaults. Keys are never shown.",
+    )
+    add_configuration_file(parser)
 
 
 def _add_version(commands: Any) -> None:
