@@ -98,6 +98,18 @@ def test_a_reference_that_names_no_single_snapshot_is_refused(reference: str, ki
     assert type(refusal(Bench(), reference)) is kind
 
 
+def test_a_very_long_reference_is_not_repeated() -> None:
+    error = refusal(Bench(), "org/a@" + "a" * 10**6)
+    assert type(error) is ValidationError
+    assert error.message == "The model reference has 1000006 characters: it may have at most 137"
+
+
+def test_what_is_no_reference_is_refused_without_any_work() -> None:
+    bench = Bench()
+    assert bench.ask("../../etc/passwd").has_ended
+    assert bench.background.is_empty
+
+
 def test_a_revision_that_is_not_there_is_answered_with_those_that_are() -> None:
     assert "cached revisions: " in refusal(Bench(), "org/a@0000").message
 
@@ -142,6 +154,15 @@ def test_what_happens_to_the_cache_is_seen_after_two_seconds() -> None:
     assert bench.models.find("org/a").state == "loaded"
     bench.clock.advance(2)
     assert isinstance(bench.want("org/a").error, ModelNotFound)
+
+
+def test_the_offers_are_read_anew_after_two_seconds() -> None:
+    bench = Bench(tiny("org/a"))
+    assert len(bench.models.offers()) == 1
+    bench.cache.remove(Removal("models--org--a", (), (), (), 0))
+    assert len(bench.models.offers()) == 1
+    bench.clock.advance(2)
+    assert bench.models.offers() == []
 
 
 def test_only_allowed_models_are_offered_and_asked_for() -> None:

@@ -16,6 +16,7 @@ DEMO_NAME = "mlxk2/demo"
 MAIN = "main"
 LONGEST_NAME = 96
 SHORTEST_HASH = 3
+LONGEST_HASH = 40
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HUB_NAME = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9_])?/[A-Za-z0-9_]([\w.-]*[A-Za-z0-9_])?", re.ASCII)
@@ -46,10 +47,10 @@ def parse_reference(text: str) -> ModelReference:
     full_name = DEMO_NAME if exact else name
     if not at:
         return ModelReference(full_name, exact=exact)
-    if not _HEX.fullmatch(revision) or not SHORTEST_HASH <= len(revision) <= 40:
+    if not _HEX.fullmatch(revision) or not SHORTEST_HASH <= len(revision) <= LONGEST_HASH:
         raise ValidationError(
-            f"{_shown(text)} asks for revision {_shown(revision)}: after '@' write {SHORTEST_HASH} to 40 hexadecimal"
-            f" digits of a commit"
+            f"{_shown(text)} asks for revision {_shown(revision)}: after '@' write {SHORTEST_HASH} to {LONGEST_HASH}"
+            " hexadecimal digits of a commit"
         )
     return ModelReference(full_name, revision.lower(), exact)
 

@@ -92,7 +92,7 @@ class ServeModels:
 
     def offers(self) -> list[Offer]:
         """Every model that can be asked for, sorted by name. Reads the cache."""
-        return [self._offer(found) for found in self._finder.find_all(self._known)]
+        return [self._offer(found) for found in self._lookup.find_all()]
 
     def find(self, reference: str) -> Offer:
         """May read the cache.
