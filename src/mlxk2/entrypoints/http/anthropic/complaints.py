@@ -84,8 +84,11 @@ def _told(sentence: str, body: bytes) -> str:
 
 
 def _kind_of_tool(body: bytes, index: str) -> str | None:
-    """The type that a tool names, which explains its strange fields."""
-    tools = msgspec.json.decode(body)["tools"]
+    """The type that a tool names, which explains its strange fields; None too where a later part is no JSON."""
+    try:
+        tools = msgspec.json.decode(body)["tools"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
     kind = tools[int(index)].get("type") if isinstance(tools[int(index)], dict) else None
     return kind[:_SHOWN] if isinstance(kind, str) else None
 
