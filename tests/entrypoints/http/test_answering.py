@@ -12,7 +12,7 @@ from mlxk2.entrypoints.http import exchange
 from mlxk2.entrypoints.http.context import HttpOptions
 from mlxk2.entrypoints.http.errors import Problem
 from mlxk2.ports.errors import OperationError
-from tests.entrypoints.http.program import CONTEXT, MODEL, Client, until, with_server
+from tests.entrypoints.http.program import MODEL, Client, until, with_server
 
 _CHAT = "/v1/chat/completions"
 _ENDLESS = 60_000
@@ -86,9 +86,9 @@ def test_an_answer_comes_in_pieces() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_is_wrong_before_the_answer_begins_has_its_status(stream: bool) -> None:
     async def talk(client: Client) -> None:
-        status, body = await client.post(_CHAT, _body(stream=stream, max_tokens=CONTEXT))
+        status, body = await client.post(_CHAT, _body(stream=stream, max_tokens=0))
         error = json.loads(body)["error"]
-        assert (status, error["param"], str(CONTEXT) in error["message"]) == (400, "max_tokens", True)
+        assert (status, error["param"]) == (400, "max_tokens")
         status, body = await client.post(_CHAT, {**_body(stream=stream), "model": "org/absent"})
         assert (status, json.loads(body)["error"]["code"]) == (404, "model_not_found")
         await until(lambda: _is_idle(client))

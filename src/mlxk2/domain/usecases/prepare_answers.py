@@ -250,16 +250,14 @@ def _plain(engine: Engine, prompt: str | Sequence[int]) -> RenderedPrompt:
 
 
 def _limit(gate: RequestGate, info: EngineInfo, prompt_tokens: int, asked: int | None, limits: AnswerLimits) -> int:
-    """What was asked for, else the server's own number, as far as context and memory have room for it."""
-    room = _UNKNOWN_CONTEXT if info.context_length is None else info.context_length - prompt_tokens
+    """What was asked for, else the server's own number, as far as context and memory have room for it.
+
+    More than the context has room for may be asked for, as many clients do whatever the model: such an answer ends at
+    the context's end, and says so.
+    """
     if asked is not None:
-        if info.context_length is not None and asked > room:
-            raise ValidationError(
-                f"max_tokens {asked} does not fit: the context holds {info.context_length} tokens, the prompt has"
-                f" {prompt_tokens}; ask for at most {room}",
-                parameter="max_tokens",
-            )
         return asked
+    room = _UNKNOWN_CONTEXT if info.context_length is None else info.context_length - prompt_tokens
     usual = min(number for number in (limits.default_max_tokens, limits.most_tokens, room) if number is not None)
     return max(gate.room(prompt_tokens, usual), 1)
 

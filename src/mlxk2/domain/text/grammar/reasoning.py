@@ -22,22 +22,25 @@ def after_reasoning(structure: Structure, markers: Markers, *, opens_reasoning: 
     Raises ValidationError for a JSON schema that is not JSON, or nests too deep.
     """
     grammar = Grammar(markers.special)
-    before = reasoning(grammar, markers, opens_reasoning=opens_reasoning)
+    before = reasoning(grammar, markers, opens_reasoning=opens_reasoning, then=GAP)
     if markers.tool_format == "harmony":
         return grammar.structure(f"{before} {grammar.literal(HARMONY_FINAL)} {_inside(structure)}")
-    return grammar.structure(f"{before} {GAP} {_inside(structure)}") if before else structure
+    return grammar.structure(f"{before} {_inside(structure)}") if before else structure
 
 
-def reasoning(grammar: Grammar, markers: Markers, *, opens_reasoning: bool) -> str:
-    """Reasoning that has to end before something else follows; empty for a model that has no marks for it."""
+def reasoning(grammar: Grammar, markers: Markers, *, opens_reasoning: bool, then: str = "") -> str:
+    """Reasoning that has to end before something else follows; empty for a model that has no marks for it.
+
+    `then` may follow on reasoning, and on nothing else. Harmony, whose marks leave no room for it, passes it over.
+    """
     if markers.tool_format == "harmony":
         return f"({grammar.literal(HARMONY_ANALYSIS)} {grammar.until(HARMONY_NEXT)})*"
     if not markers.think_end:
         return ""
     thought = grammar.until(markers.think_end)
     if opens_reasoning:
-        return thought
-    return f"({GAP} {grammar.literal(markers.think_start)} {thought})?" if markers.think_start else ""
+        return f"{thought} {then}"
+    return f"({GAP} {grammar.literal(markers.think_start)} {thought} {then})?" if markers.think_start else ""
 
 
 def _inside(structure: Structure) -> str:
