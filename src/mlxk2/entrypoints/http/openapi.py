@@ -139,7 +139,7 @@ class _Writer:
         responses: dict[str, Node] = {}
         for reply in operation.replies:
             node = responses.setdefault(str(reply.status), {"description": reply.description, "content": {}})
-            node["content"][reply.media] = self._content(reply)
+            node["content"][reply.media] = {"schema": self._answered(operation.path, reply)}
         for status in sorted(self._statuses(operation) - {reply.status for reply in operation.replies}):
             responses[str(status)] = self._failure(operation.path, status)
         return responses
@@ -157,12 +157,18 @@ class _Writer:
         node: Node = {"description": _WORDS[status], "content": {JSON: {"schema": schema}}}
         return node | {"headers": _RETRY} if status in _MAY_RETRY else node
 
-    def _content(self, reply: Reply) -> Node:
+    def _answered(self, path: str, reply: Reply) -> Node:
         if reply.body is None:
-            return {"schema": {"type": "string"}}
-        if reply.media == EVENTS:
-            return {"schema": {"type": "string"}, "x-event-data": self._schema(reply.body)}
-        return {"schema": self._schema(reply.body)}
+            return {"type": "string"}
+        return self._event(path, reply.body) if reply.media == EVENTS else self._schema(reply.body)
+
+    def _event(self, path: str, body: object) -> Node:
+        """One event of a stream; before OpenAPI 3.2 that is what the schema of an event stream describes."""
+        style = style_of(path)
+        forms = [{"contentMediaType": JSON, "contentSchema": self._schema(form)} for form in (body, _FAILURES[style])]
+        ends = [{"const": "[DONE]"}] if style == "openai" else []
+        data = {"type": "string", "anyOf": [*forms, *ends]}
+        return {"type": "object", "required": ["data"], "properties": {"event": {"type": "string"}, "data": data}}
 
     def _schema(self, body: object) -> Node:
         return self._schemas[id(body)]

@@ -57,6 +57,9 @@ def test_what_is_not_known_is_not_passed_over(fields: dict[str, Any], parameter:
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
         ({"messages": [HELLO, {"content": "a"}]}, "messages[1].role"),
         ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
+        ({"tools": [{"function": {"name": "f"}}]}, "tools[0].type"),
+        (said(content=[{"text": "a"}]), "messages[0].content[0].type"),
+        ({"messages": [{"role": "assistant", "content": [{"text": "a"}]}]}, "messages[0].content[0].type"),
         (
             {"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},
             "response_format.json_schema.schema",

@@ -13,8 +13,11 @@ import schemathesis
 from mlxk2.entrypoints.http import anthropic, openai, operating
 from mlxk2.entrypoints.http.errors import Problem, body_of
 from mlxk2.entrypoints.http.openai.chat.wire import CreateChatCompletion
+from mlxk2.entrypoints.http.openai.chat.writer import ChatWriter
 from mlxk2.entrypoints.http.openai.completions.wire import CreateCompletion
+from mlxk2.entrypoints.http.openai.manner import Manner
 from mlxk2.entrypoints.http.openapi import AnthropicFailure, OpenAiFailure, document
+from tests.entrypoints.http.openai.answering import CALL, Said, Session, chunks_of
 from tests.entrypoints.http.openai.asking import HELLO, SCHEMA, called, function
 
 ALL = (*openai.OPERATIONS, *anthropic.OPERATIONS, *operating.OPERATIONS)
@@ -104,6 +107,15 @@ _BAD_CHATS: list[dict[str, Any]] = [
     {"messages": [HELLO], "unknown": 1},
     {"messages": [HELLO], "stop": ""},
 ]
+
+
+def test_the_events_of_a_stream_are_what_the_document_says() -> None:
+    content = written()["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]
+    data = content["text/event-stream"]["schema"]["properties"]["data"]
+    forms = [form["contentSchema"]["$ref"].rpartition("/")[2] for form in data["anyOf"] if "contentSchema" in form]
+    assert forms == ["ChatChunk", "OpenAiFailure"]
+    for chunk in chunks_of(Session(ChatWriter(Manner(usage=True)), [Said(["a", CALL])]).streamed()):
+        validator("ChatChunk").validate(chunk)
 
 
 @pytest.mark.parametrize("body", _GOOD_CHATS)

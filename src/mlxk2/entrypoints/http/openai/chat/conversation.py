@@ -8,7 +8,14 @@
 
 from collections.abc import Sequence
 
-from mlxk2.entrypoints.http.openai.chat.messages import AnyMessage, AssistantMessage, RefusalPart, TextPart, ToolMessage
+from mlxk2.entrypoints.http.openai.chat.messages import (
+    AnyMessage,
+    AssistantMessage,
+    RefusalPart,
+    SaidPart,
+    TextPart,
+    ToolMessage,
+)
 from mlxk2.entrypoints.http.openai.complaints import complaint
 from mlxk2.entrypoints.http.openai.paths import written
 from mlxk2.ports.conversation import Message, Role, ToolCall
@@ -33,10 +40,10 @@ def messages_of(said: Sequence[AnyMessage]) -> tuple[Message, ...]:
     return tuple(messages)
 
 
-def _text(content: str | Sequence[TextPart | RefusalPart]) -> str:
+def _text(content: str | Sequence[TextPart | SaidPart | RefusalPart]) -> str:
     if isinstance(content, str):
         return content
-    return "".join(part.text if isinstance(part, TextPart) else part.refusal for part in content)
+    return "".join(part.refusal if isinstance(part, RefusalPart) else part.text for part in content)
 
 
 def _assistant(path: tuple[str, ...], one: AssistantMessage) -> Message:

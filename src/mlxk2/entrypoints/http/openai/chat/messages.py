@@ -14,7 +14,15 @@ class CacheBreakpoint(Wire, kw_only=True):
     ttl: Literal["30m", "12h"] | None = None
 
 
-class TextPart(Wire, tag_field="type", tag="text", kw_only=True):
+class TextPart(Wire, kw_only=True):
+    type: Literal["text"]
+    text: str
+    prompt_cache_breakpoint: CacheBreakpoint | None = None
+
+
+class SaidPart(Wire, tag_field="type", tag="text", kw_only=True):
+    """A text part of the assistant's, beside which refusals may stand."""
+
     text: str
     prompt_cache_breakpoint: CacheBreakpoint | None = None
 
@@ -26,7 +34,7 @@ class RefusalPart(Wire, tag_field="type", tag="refusal", kw_only=True):
 
 
 Parts = Annotated[list[TextPart], Meta(min_length=1)]
-AnswerParts = Annotated[list[TextPart | RefusalPart], Meta(min_length=1)]
+AnswerParts = Annotated[list[SaidPart | RefusalPart], Meta(min_length=1)]
 Nothing = Annotated[list[Raw], Meta(max_length=0)]
 
 
@@ -54,7 +62,8 @@ class CalledFunction(Wire, kw_only=True):
     arguments: str
 
 
-class MadeCall(Wire, tag_field="type", tag="function", kw_only=True):
+class MadeCall(Wire, kw_only=True):
+    type: Literal["function"]
     id: Annotated[str, Meta(min_length=1)]
     function: CalledFunction
 

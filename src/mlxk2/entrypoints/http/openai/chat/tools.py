@@ -12,6 +12,7 @@ import msgspec
 from mlxk2.domain.text.grammar.choice import ToolChoice
 from mlxk2.entrypoints.http.openai.chat.wire import (
     AllowedChoice,
+    AllowedTool,
     FunctionChoice,
     FunctionTool,
     Schema,
@@ -61,7 +62,7 @@ def choice_of(
     return tools, ToolChoice(required=choice == "required", parallel=parallel)
 
 
-def _among(tools: tuple[Tool, ...], named: Sequence[FunctionChoice]) -> tuple[Tool, ...]:
+def _among(tools: tuple[Tool, ...], named: Sequence[AllowedTool]) -> tuple[Tool, ...]:
     names = {tool.name for tool in tools}
     for number, one in enumerate(named):
         if one.function.name not in names:

@@ -23,7 +23,8 @@ class Function(Wire, kw_only=True):
     strict: bool | None = None
 
 
-class FunctionTool(Wire, tag_field="type", tag="function", kw_only=True):
+class FunctionTool(Wire, kw_only=True):
+    type: Literal["function"]
     function: Function
 
 
@@ -35,9 +36,14 @@ class FunctionChoice(Wire, tag_field="type", tag="function", kw_only=True):
     function: FunctionNamed
 
 
+class AllowedTool(Wire, kw_only=True):
+    type: Literal["function"]
+    function: FunctionNamed
+
+
 class AllowedTools(Wire, kw_only=True):
     mode: Literal["auto", "required"]
-    tools: Annotated[list[FunctionChoice], Meta(min_length=1)]
+    tools: Annotated[list[AllowedTool], Meta(min_length=1)]
 
 
 class AllowedChoice(Wire, tag_field="type", tag="allowed_tools", kw_only=True):
