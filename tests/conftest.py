@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
+from mlxk2.configuration.options import FILE_VARIABLE, OPTIONS
+
 if TYPE_CHECKING:
     from mlxk2.testing.plugin import CommandLine, ModelCacheOnDisk
 
@@ -26,6 +28,8 @@ _VARIABLES = (
     "HF_TOKEN",
     "HUGGINGFACE_HUB_CACHE",
     "XDG_CACHE_HOME",
+    *(option.variable for option in OPTIONS),
+    FILE_VARIABLE,
 )
 
 
@@ -34,6 +38,7 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no-cache-here"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-configuration-here"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there: no test leaves this machine
 
 

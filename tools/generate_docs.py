@@ -1,6 +1,6 @@
 """Write the files that are made from the code, or with --check say which of them are stale.
 
-python tools/generate_docs.py            writes docs/cli.md, docs/json-api-schema.json and completions/
+python tools/generate_docs.py            writes docs/cli.md, docs/server-options.md, the schemas and completions/
 python tools/generate_docs.py --check    exits 1 when one of them is not what the code says
 """
 
@@ -8,9 +8,11 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from docs_generator.cli_page import cli_page
 from docs_generator.completion import completions
+from docs_generator.configuration import config_schema, options_page
 from docs_generator.schema import json_schema
 
 from mlxk2.entrypoints.cli.parser import build_parser
@@ -22,9 +24,15 @@ def generated_files() -> dict[str, str]:
     """Path below the repository's root to content."""
     return {
         "docs/cli.md": cli_page(build_parser()),
-        "docs/json-api-schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
+        "docs/server-options.md": options_page(),
+        "docs/json-api-schema.json": _as_text(json_schema()),
+        "docs/config-schema.json": _as_text(config_schema()),
         **{f"completions/{name}": text for name, text in completions(build_parser()).items()},
     }
+
+
+def _as_text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def stale_files(root: Path) -> list[str]:

@@ -158,7 +158,7 @@ def test_the_manual_page_has_the_options_of_all_commands_once(page: str) -> None
 
 def test_the_manual_page_says_what_it_is_and_which_version(page: str) -> None:
     assert re.match(rf'\.TH MLXK2 "1" "[-\d]+" "mlxk2 {re.escape(__version__)}" "User Commands"\n', page)
-    assert sections(page)["NAME"].startswith("\nmlxk2 - find, check, download and run MLX language models")
+    assert sections(page)["NAME"].startswith("\nmlxk2 - find, check, download, run and serve MLX language models")
 
 
 def test_the_manual_page_lists_every_exit_status(page: str) -> None:

@@ -9,6 +9,7 @@ import argparse
 import shtab
 
 from docs_generator.grammar import subcommands, summaries
+from mlxk2.configuration.options import OPTIONS
 from mlxk2.entrypoints.cli.parser import JSON_SPECS
 
 SECOND_NAME = "mlxk-json"
@@ -16,6 +17,8 @@ _MODEL_ARGUMENTS = {"list": "pattern", "show": "model", "health": "pattern", "rm
 _COMPLETE = "complete"
 """The attribute in which shtab looks for an argument's own completion."""
 _MODELS = {"bash": "_mlxk2_models", "zsh": "_mlxk2_models"}
+_BY_METAVAR = {"MODEL": _MODELS, "FILE": shtab.FILE}
+_CHOICES = {option.attribute: option.kind.choices for option in OPTIONS if option.kind.choices}
 
 _CACHE = (
     'local cache="${HF_HUB_CACHE:-${HUGGINGFACE_HUB_CACHE:-'
@@ -65,10 +68,14 @@ def _attach(parser: argparse.ArgumentParser) -> None:
         for action in command._actions:
             if not action.option_strings and action.dest == _MODEL_ARGUMENTS.get(name):
                 setattr(action, _COMPLETE, _MODELS)
+            elif action.option_strings and action.metavar in _BY_METAVAR:
+                setattr(action, _COMPLETE, _BY_METAVAR[action.metavar])
     for each in (parser, *subcommands(parser).values()):
         for action in each._actions:
             if action.dest == "json_spec":
                 action.choices = JSON_SPECS
+            elif action.dest in _CHOICES:
+                action.choices = _CHOICES[action.dest]
 
 
 def _registered_twice(script: str, *ends: str) -> str:

@@ -10,8 +10,9 @@ COMMON_OPTIONS = ("json", "json_spec")
 
 
 def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The commands by name, in the parser's order."""
-    return dict(_subparsers(parser).choices)
+    """The commands by name, in the parser's order, other words for them left out."""
+    choices = _subparsers(parser).choices
+    return {name: choices[name] for name in summaries(parser)}
 
 
 def summaries(parser: argparse.ArgumentParser) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The parser as argparse-manpage reads it for the manual page; the wheel's build calls `page_parser`.
 
-It runs before the package is installed, so the parser is loaded from its file; that file imports argparse only.
+It runs before the package is installed, so the parser is loaded from the sources; it imports nothing of weight.
 Three things of the command line's help read badly in a manual page and are changed here, in the page only: usages
 begin with "usage:", each command repeats the common options, and a line that begins with an apostrophe is a request
 to the typesetter, which would swallow it.
@@ -8,10 +8,10 @@ to the typesetter, which would swallow it.
 
 import argparse
 import re
-import runpy
+import sys
 from pathlib import Path
 
-_PARSER = Path(__file__).resolve().parents[2] / "src" / "mlxk2" / "entrypoints" / "cli" / "parser.py"
+_SOURCES = Path(__file__).resolve().parents[2] / "src"
 _QUOTED = re.compile(r"(?<!\w)'(.+?)'(?!\w)")
 _COMMON_OPTIONS = ("json", "json_spec")
 _COMMON_NOTE = "The first two work before and after the name of every command."
@@ -27,7 +27,10 @@ class PageParser(argparse.ArgumentParser):
 
 
 def page_parser() -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = runpy.run_path(str(_PARSER))["build_parser"]()
+    sys.path.insert(0, str(_SOURCES))
+    from mlxk2.entrypoints.cli.parser import build_parser
+
+    parser = build_parser()
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():

@@ -49,7 +49,7 @@ class Kind(Generic[T]):
 
     def schema(self) -> Schema:
         """JSON Schema of the value in a file."""
-        return {"type": "string", "minLength": 1}
+        return {"type": "string", "pattern": r"\S"}
 
 
 class Text(Kind[str]):

@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole grammar, one sub-parser a command."""
     parser = _Parser(
         prog=PROG,
-        description="Find, check, download and run MLX language models in the Hugging Face cache.",
+        description="Find, check, download, run and serve MLX language models in the Hugging Face cache.",
         epilog="Every command answers in JSON with --json; its specification is docs/json-api-specification.md.",
         allow_abbrev=False,
         formatter_class=_Formatter,
@@ -313,7 +313,7 @@ def _add_serve(commands: Any) -> None:
         "Start a server that clients of OpenAI's and Anthropic's APIs can point at. Models of the cache are loaded "
         "when they are first asked for, several at once where they fit, each in a process of its own. Every option can "
         "also be set in the environment (--keep-alive is MLXK2_KEEP_ALIVE) and in the configuration file. API keys can "
-        "also come from MLXK2_API_KEY, with commas between them.",
+        "also come from MLXK2_API_KEY, with commas between them. 'server' is another word for serve.",
     )
     add_configuration_file(parser)
     add_server_options(parser)
