@@ -87,6 +87,14 @@ def test_a_chat_is_answered_with_true_numbers(client: OpenAI) -> None:
     assert (cut.choices[0].finish_reason, cut.usage.completion_tokens) == ("length", 3)
 
 
+def test_a_limit_beyond_the_context_is_taken_and_the_answer_ends_with_the_context(client: OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model="demo", messages=HELLO, max_completion_tokens=100_000, logit_bias=NEVER_ENDS
+    )
+    assert answer.usage is not None
+    assert (answer.choices[0].finish_reason, answer.usage.total_tokens) == ("length", 2048)
+
+
 def test_every_role_and_kind_of_content_is_taken(client: OpenAI) -> None:
     answer = client.chat.completions.create(
         model="demo",
@@ -311,7 +319,7 @@ def test_an_unknown_model_is_not_found(client: OpenAI) -> None:
     [
         ({"temperature": 9e9}, "temperature"),
         ({"n": 0}, "n"),
-        ({"max_completion_tokens": 100_000}, "max_completion_tokens"),
+        ({"max_completion_tokens": 0}, "max_completion_tokens"),
         ({"logit_bias": {"5000000": 1}}, "logit_bias"),
         ({"extra_body": {"tempereture": 1}}, "tempereture"),
         ({"reasoning_effort": "much"}, "reasoning_effort"),
