@@ -20,7 +20,7 @@ from tests.adapters.mlx_configs import CONFIGS, WINDOW
 from tests.adapters.mlx_models import CACHE, greedy, new_engine, new_model
 
 Tokens = tuple[int, ...]
-ANSWER = 12
+ANSWER = 8
 FULL = ["llama", "qwen3", "qwen3_moe", "deepseek_v2", "minicpm3", "deepseek_v32", "longcat_flash"]
 SLIDING = ["gemma3_text", "gpt_oss", "ministral3", "cohere2"]
 RECURRENT = ["lfm2", "qwen3_next", "falcon_h1", "mamba2", "granitemoehybrid", "plamo2", "kimi_linear"]
@@ -34,7 +34,7 @@ def some_tokens(seed: int, count: int) -> Tokens:
     return tuple(choose.randrange(3, 768) for _ in range(count))
 
 
-LENGTHS = (1, 2, 17, WINDOW - 1, WINDOW, WINDOW + 1, 90, 130, 260)
+LENGTHS = (1, 2, 17, WINDOW - 1, WINDOW, WINDOW + 1, 260)
 PROMPTS = [some_tokens(length, length) for length in LENGTHS]
 SHARED = some_tokens(1000, 150)
 
@@ -180,7 +180,7 @@ def test_many_share_a_beginning_at_once(architecture: str, warm: MlxEngine) -> N
 
 
 @on(*FULL, *SLIDING, *RECURRENT, *UNPADDED, "llama4")
-@pytest.mark.parametrize("tokens", [1, 40, 256, 600])
+@pytest.mark.parametrize("tokens", [1, 40, 600])
 def test_the_projected_bytes_hold_what_a_request_takes(architecture: str, engine: MlxEngine, tokens: int) -> None:
     model = new_model(architecture)
     caches = kv.new_caches(model)
