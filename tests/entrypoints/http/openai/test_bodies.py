@@ -99,6 +99,7 @@ def test_a_value_out_of_several_is_told_which(fields: dict[str, Any], parameter:
         ({"modalities": ["text", "audio"]}, "modalities[1]", "text only"),
         ({"service_tier": "flex"}, "service_tier", "use 'auto' or 'default'"),
         ({"verbosity": "low"}, "verbosity", "use 'medium'"),
+        ({"reasoning_effort": "max"}, "reasoning_effort", "use 'xhigh'"),
         ({"tools": [{"custom": {"name": "a"}, "type": "custom"}]}, "tools[0].type", "describe it as a function"),
         ({"tool_choice": {"type": "custom", "custom": {"name": "a"}}}, "tool_choice.type", "function"),
         ({"messages": [{"role": "function", "name": "f", "content": "a"}]}, "messages[0].role", "use the role 'tool'"),

@@ -30,6 +30,7 @@ _VALUES = {
     "role": {"function": "it is the older form; use the role 'tool' with a tool_call_id"},
     "type": {**_PARTS, "custom": _FUNCTIONS_ONLY},
     "modalities": {"audio": 'this server is text only; ask for ["text"]'},
+    "reasoning_effort": {"max": "no model here knows that level; use 'xhigh' or less"},
     "service_tier": dict.fromkeys(("flex", "scale", "priority", "fast"), _ONE_TIER),
     "verbosity": dict.fromkeys(("low", "high"), _ONE_LENGTH),
 }

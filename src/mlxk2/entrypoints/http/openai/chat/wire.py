@@ -102,7 +102,7 @@ class CacheOptions(Wire, kw_only=True):
     ttl: Literal["30m"] | None = None
 
 
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
 Messages = Annotated[list[AnyMessage], Meta(min_length=1)]
