@@ -129,6 +129,17 @@ def _name(location: str) -> str:
     return location.removeprefix("memory:models--").rpartition("/")[0].replace("--", "/")
 
 
+class Cache(MemoryCache):
+    """A cache in memory that breaks when `broken` says how."""
+
+    broken: Exception | None = None
+
+    def folders(self) -> list[str]:
+        if self.broken is not None:
+            raise self.broken
+        return super().folders()
+
+
 class Background:
     """Work that `run` does, one piece after the other, in the test's own thread."""
 
@@ -166,7 +177,7 @@ class Bench:
         machine: MemoryMachine | None = None,
         limits: ServeLimits | None = None,
     ) -> None:
-        self.cache = MemoryCache(models or [tiny(f"org/{letter}") for letter in "abc"])
+        self.cache = Cache(models or [tiny(f"org/{letter}") for letter in "abc"])
         self.background = Background()
         self.clock = MemoryClock()
         self.loader = Loader(info)

@@ -9,7 +9,16 @@ from mlxk2.adapters.memory import MEMORY_INFO, MemoryMachine
 from mlxk2.domain.budget import PROCESS
 from mlxk2.domain.usecases.serve_models import LoadProgress, PoolStatus, ServeLimits, Told
 from mlxk2.ports.engine import KvCost, KvLayers
-from mlxk2.ports.errors import Conflict, EngineFailure, Mlxk2Error, NotEnoughMemory, OperationError, Overloaded
+from mlxk2.ports.errors import (
+    Conflict,
+    EngineFailure,
+    InternalError,
+    Mlxk2Error,
+    ModelNotFound,
+    NotEnoughMemory,
+    OperationError,
+    Overloaded,
+)
 from mlxk2.ports.generation import Failed, GenerationRequest
 from tests.domain.serving import TWO_MODELS, WAIT_SECONDS, Bench, Listener, tiny
 from tests.domain.test_serve_requests import Ear
@@ -81,6 +90,15 @@ def test_who_comes_while_a_model_loads_hears_where_it_is() -> None:
     bench.ask("org/a")
     bench.background.step()
     assert bench.ask("org/a").stages == ["starting the model's process"]
+
+
+def test_not_everything_is_remembered() -> None:
+    bench = Bench()
+    for number in range(2000):
+        assert isinstance(bench.want(f"org/unknown-{number}").error, ModelNotFound)
+    bench.clock.advance(2)
+    bench.want("org/a")
+    assert bench.ask("org/a").has_ended
 
 
 def test_requests_that_come_together_share_one_look_at_the_cache_and_one_load() -> None:
@@ -159,6 +177,14 @@ def test_a_defect_of_a_loader_is_an_error_like_any_other() -> None:
     assert error.message == "'org/a' could not be loaded: a defect"
 
 
+def test_a_defect_of_a_lookup_is_an_error_like_any_other() -> None:
+    bench = Bench()
+    bench.cache.broken = RuntimeError("a defect")
+    error = bench.want("org/a").error
+    assert type(error) is InternalError
+    assert error.message == "The model could not be looked up: a defect"
+
+
 def test_who_gives_up_while_it_waits_hears_nothing_more() -> None:
     bench = Bench()
     listener = bench.ask("org/a")
@@ -194,8 +220,13 @@ def test_a_listener_that_raises_holds_no_model_and_harms_nobody() -> None:
     def raises(news: Told) -> None:
         raise RuntimeError(f"a defect of whoever listens to {news}")
 
+    def raises_too(error: Mlxk2Error | None) -> None:
+        raise RuntimeError(f"a defect of whoever listens to {error}")
+
     bench.models.want("org/a", raises)
     bench.models.want("org/x", raises)
+    bench.models.load("org/a", raises_too)
+    bench.models.load("org/x", raises_too)
     other = bench.want("org/a")
     other.lease.release()
     assert bench.models.status().models[0].busy == 0
@@ -310,6 +341,27 @@ def test_a_busy_model_is_unloaded_only_by_force_and_its_lease_is_then_of_no_use(
     assert isinstance(ear.last(), Failed)
     lease.release()
     assert bench.want("org/a").lease.engine is not lease.engine
+
+
+def test_a_model_unloaded_by_force_while_it_loads_is_ended_once() -> None:
+    bench = Bench()
+    listener = bench.ask("org/a")
+    bench.background.step()
+    bench.models.unload("org/a", force=True)
+    bench.background.run()  # the load has ended well before it could be broken off
+    assert "unloaded by the operator" in listener.error.message
+    assert [engine.closed for engine in bench.loader.engines["org/a"]] == [True]
+    assert bench.models.status().models == ()
+
+
+def test_a_model_unloaded_by_force_while_it_loads_is_loaded_anew_for_whoever_comes_after() -> None:
+    bench = Bench()
+    bench.ask("org/a")
+    bench.background.step()
+    bench.models.unload("org/a", force=True)
+    listener = bench.want("org/a")
+    assert [engine.closed for engine in bench.loader.engines["org/a"]] == [True, False]
+    assert listener.lease.engine is bench.loader.engines["org/a"][1]
 
 
 def test_unloading_an_unknown_model_is_an_error() -> None:

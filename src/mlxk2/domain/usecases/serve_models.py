@@ -6,8 +6,6 @@ in the background, so that `want` returns at once and requests for other models 
 """
 
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
@@ -31,7 +29,7 @@ from mlxk2.domain.usecases.serve_models_records import (
     Tell,
     Told,
 )
-from mlxk2.domain.usecases.serve_models_rooms import STARTING, WAITING, Room, status_of, with_engine
+from mlxk2.domain.usecases.serve_models_rooms import STARTING, WAITING, Room, Wish, status_of, with_engine
 from mlxk2.domain.usecases.serve_requests import GateMaker
 from mlxk2.ports.engine import EngineLoader, Loading, Stepped
 from mlxk2.ports.errors import Mlxk2Error
@@ -49,15 +47,6 @@ __all__ = [
     "Told",
     "WantId",
 ]
-
-
-@dataclass(slots=True, eq=False)
-class _Wish:
-    """A want that has not ended; `loaded` is told where the model is only to be loaded."""
-
-    tell: Tell
-    loaded: Callable[[], None] | None = None
-    key: ModelKey | None = None
 
 
 class ServeModels:
@@ -87,7 +76,7 @@ class ServeModels:
         self._outbox = Outbox(monitor)
         self._lookup = Lookup(finder, clock, monitor, self._outbox, spawn, self._enter, self._known)
         self._wants = count(1)
-        self._wishes: dict[WantId, _Wish] = {}
+        self._wishes: dict[WantId, Wish] = {}
         self._rooms: dict[ModelKey, Room] = {}
 
     def offers(self) -> list[Offer]:
@@ -104,7 +93,7 @@ class ServeModels:
 
     def want(self, reference: str, tell: Tell) -> WantId:
         """Ask for a model; it is loaded if need be. Never raises: what is wrong comes as `Refused`."""
-        return self._wish(reference, _Wish(tell))
+        return self._wish(reference, Wish(tell))
 
     def load(self, reference: str, tell: Callable[[Mlxk2Error | None], None]) -> None:
         """Load a model ahead of any request; `tell` hears None once it is loaded, or why it cannot be."""
@@ -113,7 +102,7 @@ class ServeModels:
             if isinstance(news, Refused):
                 tell(news.error)
 
-        self._wish(reference, _Wish(listen, partial(tell, None)))
+        self._wish(reference, Wish(listen, partial(tell, None)))
 
     def give_up(self, want: WantId) -> None:
         """Nobody waits for it any more; what it has got is let go. An id that is unknown or over changes nothing."""
@@ -167,7 +156,7 @@ class ServeModels:
         with self._lock:
             self._lock.wait_for(lambda: not self._pool.seats and not self._lookup.is_running)
 
-    def _wish(self, reference: str, wish: _Wish) -> WantId:
+    def _wish(self, reference: str, wish: Wish) -> WantId:
         with self._lock:
             want = next(self._wants)
             self._wishes[want] = wish
@@ -205,14 +194,14 @@ class ServeModels:
         actions = self._pool.want(want, result.key, result.need, self._clock.now(), ahead=ahead)
         self._apply(actions)
         if self._pool.is_waiting(want) and not any(isinstance(action, Load) for action in actions):
-            self._outbox.add(partial(_say, wish.tell, LoadProgress(room.stage)))
+            self._outbox.add(partial(wish.say, LoadProgress(room.stage)))
 
     def _apply(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Load):
                 self._begin_to_load(action)
             elif isinstance(action, Close):
-                self._outbox.add(partial(self._spawn, partial(self._end, action.key)))
+                self._outbox.add(partial(self._spawn, partial(self._end, action.key, self._rooms[action.key])))
             elif isinstance(action, Grant):
                 self._grant(action.want, self._rooms[action.key])
             else:
@@ -231,7 +220,7 @@ class ServeModels:
         room.stage = stage
         for want, wanted in self._pool.waiting:
             if wanted == key:
-                self._outbox.add(partial(_say, self._wishes[want].tell, LoadProgress(stage)))
+                self._outbox.add(partial(self._wishes[want].say, LoadProgress(stage)))
 
     def _vacate(self, key: ModelKey) -> None:
         """What was there is gone; whoever waits for the model waits for a new one."""
@@ -243,14 +232,14 @@ class ServeModels:
             self._outbox.add(partial(self._hand_over, want, wish, room))
         else:
             del self._wishes[want]
-            self._outbox.add(wish.loaded)
+            self._outbox.add(wish.say_loaded)
 
     def _refuse(self, want: WantId, error: Mlxk2Error) -> None:
-        self._outbox.add(partial(_say, self._wishes.pop(want).tell, Refused(error)))
+        self._outbox.add(partial(self._wishes.pop(want).say, Refused(error)))
 
     # The rest calls engines and whoever waits, and so is called without the lock.
 
-    def _hand_over(self, want: WantId, wish: _Wish, room: Room) -> None:
+    def _hand_over(self, want: WantId, wish: Wish, room: Room) -> None:
         with self._lock:
             engine, gate = room.engine, room.gate
             if want not in self._wishes or engine is None or gate is None:
@@ -292,10 +281,9 @@ class ServeModels:
         if is_unwanted and seen.abort is not None:
             seen.abort()
 
-    def _end(self, key: ModelKey) -> None:
+    def _end(self, key: ModelKey, room: Room) -> None:
         """In the background: end the model's worker, or its loading, whose end is heard of in `_load`."""
         with self._lock:
-            room = self._rooms[key]
             room.is_unwanted, room.stage = True, WAITING
             gate, abort = room.gate, room.abort
             if room.is_closing:
@@ -312,8 +300,3 @@ class ServeModels:
                 self._vacate(key)
                 self._apply(self._pool.closed(key, self._clock.now()))
             self._outbox.deliver()
-
-
-def _say(tell: Tell, news: Told) -> None:
-    with suppress(Exception):  # a defect of whoever listens harms nobody else
-        tell(news)

@@ -1,11 +1,12 @@
-"""A model with a place in a server's memory, or that waits for one: what it is, its engine, and its numbers."""
+"""A model with a place in a server's memory, or that waits for one: what it is, its engine, numbers, guests."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from mlxk2.domain.seating import Seat, Stage
+from mlxk2.domain.seating import ModelKey, Seat, Stage
 from mlxk2.domain.usecases.serve_models_finding import Found
-from mlxk2.domain.usecases.serve_models_records import ModelStatus, State
+from mlxk2.domain.usecases.serve_models_records import ModelStatus, State, Tell, Told
 from mlxk2.domain.usecases.serve_requests import RequestGate
 from mlxk2.ports.engine import Engine
 
@@ -27,6 +28,24 @@ class Room:
     abort: Callable[[], None] | None = None
     is_unwanted: bool = False
     is_closing: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Wish:
+    """A want that has not ended; `loaded` is told where the model is only to be loaded. `key`: once it is known."""
+
+    tell: Tell
+    loaded: Callable[[], None] | None = None
+    key: ModelKey | None = None
+
+    def say(self, news: Told) -> None:
+        with suppress(Exception):  # a defect of whoever listens harms nobody else
+            self.tell(news)
+
+    def say_loaded(self) -> None:
+        with suppress(Exception):
+            if self.loaded is not None:
+                self.loaded()
 
 
 def status_of(room: Room, seat: Seat, waiting: int, expires: float | None, now: float) -> ModelStatus:
