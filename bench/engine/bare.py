@@ -28,28 +28,31 @@ class BareLoop:
         volley = Volley.parse(question)
         prompts = [self._tokens(prompt) for prompt in volley.prompts]
         started, processor = time.perf_counter(), time.process_time()
-        generated = self._loop(prompts, volley)
-        seconds = time.perf_counter() - started
-        return asdict(Volleyed(generated, seconds, time.process_time() - processor))
+        generated, first = self._loop(prompts, volley)
+        ended, worked = time.perf_counter(), time.process_time() - processor
+        return asdict(Volleyed(generated, first - started, ended - started, worked))
 
     def _tokens(self, prompt: str) -> list[int]:
         turns = [{"role": "user", "content": prompt}]
         tokens = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, enable_thinking=False)
         return [int(token) for token in tokens]
 
-    def _loop(self, prompts: list[list[int]], volley: Volley) -> int:
+    def _loop(self, prompts: list[list[int]], volley: Volley) -> tuple[int, float]:
+        """How many tokens came, and when the first."""
         waiting = prompts[volley.at_once :]
         self._generator.insert(prompts[: volley.at_once], max_tokens=[volley.tokens] * len(prompts[: volley.at_once]))
-        unfinished, generated = len(prompts), 0
+        unfinished, generated, first = len(prompts), 0, 0.0
         while unfinished:
             responses = self._generator.next_generated()
+            if responses and not first:
+                first = time.perf_counter()
             generated += len(responses)
             ended = sum(response.finish_reason is not None for response in responses)
             unfinished -= ended
             if ended and waiting:
                 joining, waiting = waiting[:ended], waiting[ended:]
                 self._generator.insert(joining, max_tokens=[volley.tokens] * len(joining))
-        return generated
+        return generated, first
 
 
 if __name__ == "__main__":

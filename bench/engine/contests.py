@@ -8,42 +8,47 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The ratio to the reference that an entry wants to reach."""
+    """What an entry wants to reach against the reference, as the contest holds them against one another."""
 
     limit: float
     at_least: bool
 
-    def text(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.limit:.2f}×"
-
-    def is_met(self, ratio: float) -> bool:
-        return ratio >= self.limit if self.at_least else ratio <= self.limit
+    def is_met(self, reached: float) -> bool:
+        return reached >= self.limit if self.at_least else reached <= self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One peer's values, one a round."""
+    """One peer's values, one a round; none when there is no such peer, and `absence` says why."""
 
     label: str
     values: tuple[float, ...]
     target: Target | None = None
+    absence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Entries of one kind under one condition; ratios are taken round by round to the first entry of `reference`."""
+    """Entries of one kind under one condition, each held round by round against the entry called `reference`.
+
+    `differences`: by subtraction; otherwise by ratio.
+    """
 
     title: str
     unit: str
     entries: tuple[Entry, ...]
     reference: str
+    differences: bool = False
 
-    def ratio(self, entry: Entry) -> float:
+    def reached(self, entry: Entry) -> float:
         """Median over the rounds. Entries measured in fewer rounds are held against the reference's median."""
         base = next(other for other in self.entries if other.label == self.reference).values
         if len(base) != len(entry.values):
-            return median(entry.values) / median(base)
-        return median(own / theirs for own, theirs in zip(entry.values, base, strict=True))
+            return self._against(median(entry.values), median(base))
+        return median(self._against(own, theirs) for own, theirs in zip(entry.values, base, strict=True))
+
+    def _against(self, own: float, theirs: float) -> float:
+        return own - theirs if self.differences else own / theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run keeps its files, and how many rounds everything is measured."""
+    """Where a run keeps its files, how many rounds everything is measured, and how long what is measured by time."""
 
     base: Path
     home: Path
     rounds: int
+    minutes: float
 
     @property
     def long_rounds(self) -> int:
@@ -74,6 +80,20 @@ class Section:
     title: str
     target: str
     run: Callable[[Place], Report]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Sections that make one part of the document, under `title`; `introduction` may name `{rounds}`.
+
+    `on_demand`: measured only when it is asked for by name.
+    """
+
+    name: str
+    title: str
+    introduction: str
+    sections: tuple[Section, ...]
+    on_demand: bool = False
 
 
 def percentile(values: Sequence[float], share: float) -> float:

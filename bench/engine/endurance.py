@@ -1,11 +1,11 @@
 """Ten thousand requests in a row: what the process takes of memory at the end."""
 
-import subprocess
 import time
 from dataclasses import asdict
 
 from bench.engine.children import Child, module
 from bench.engine.contests import Contest, Entry, Place, Report, Target
+from bench.engine.memory import resident
 from bench.engine.models import demo_model
 from bench.engine.prompts import Prompts
 from bench.engine.volleys import Volley, Volleyed
@@ -29,7 +29,7 @@ def endurance(place: Place) -> Report:
             volley = Volley(tuple(prompts.several(_THOUSAND, _WORDS)), _TOKENS, _AT_ONCE)
             seconds += Volleyed.parse(engine.ask(asdict(volley))).seconds
             time.sleep(_REST)
-            memory.append(_resident(engine.pid))
+            memory.append(resident(engine.pid))
     first, last = f"after {_THOUSAND:,}", f"after {_THOUSANDS * _THOUSAND:,}"
     entries = (Entry(first, (memory[0],)), Entry(last, (memory[-1],), _TARGET))
     course = ", ".join(f"{megabytes:.0f}" for megabytes in memory)
@@ -38,9 +38,3 @@ def endurance(place: Place) -> Report:
         f"Resident memory a second after each thousand, at rest: {course} MB.",
     )
     return Report((Contest("the demo model", "MB", entries, first),), remarks)
-
-
-def _resident(pid: int) -> float:
-    """Megabytes that the system counts for a process."""
-    listed = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True)
-    return int(listed.stdout) * 1024 / 1e6

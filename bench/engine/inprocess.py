@@ -12,7 +12,7 @@ from bench.engine.loading import KINDS, PREFIX_CACHE_BYTES, load_engine
 from bench.engine.volleys import Volley, Volleyed
 from mlxk2.ports.conversation import Message, RenderOptions
 from mlxk2.ports.engine import Engine
-from mlxk2.ports.generation import Event, Failed, Finished, GenerationRequest
+from mlxk2.ports.generation import Delta, Event, Failed, Finished, GenerationRequest
 
 
 class Drive:
@@ -26,6 +26,8 @@ class Drive:
         self._done = threading.Event()
         self._failure: Failed | None = None
         self.generated = 0
+        self.first = 0.0
+        """When the first text came, 0 before."""
 
     def run(self, at_once: int) -> None:
         for _ in range(min(at_once, len(self._waiting))):
@@ -43,6 +45,8 @@ class Drive:
 
     def _take(self, event: Event) -> None:
         if not isinstance(event, Finished | Failed):
+            if not self.first and isinstance(event, Delta) and event.text:
+                self.first = time.perf_counter()
             return
         with self._lock:
             self._unfinished -= 1
@@ -63,8 +67,8 @@ def answer(engine: Engine, question: Any) -> dict[str, object]:
     drive = Drive(engine, requests)
     started, processor = time.perf_counter(), time.process_time()
     drive.run(volley.at_once)
-    seconds = time.perf_counter() - started
-    return asdict(Volleyed(drive.generated, seconds, time.process_time() - processor))
+    ended, worked = time.perf_counter(), time.process_time() - processor
+    return asdict(Volleyed(drive.generated, (drive.first or ended) - started, ended - started, worked))
 
 
 def main() -> None:

@@ -14,7 +14,9 @@ from bench.engine.prompts import Prompts
 from bench.engine.requests import Body, chat
 from bench.engine.servers import OWN, PEER, Arena
 
-_REQUESTS, _AT_ONCE, _TOKENS = 64, 32, 48
+REQUESTS = 64
+"""In a round."""
+_AT_ONCE, _TOKENS = 32, 48
 _TARGET = Target(3.0, at_least=True)
 _LONG_LIST = {"type": "array", "items": {"type": "integer"}, "minItems": 60, "maxItems": 80}
 _SCHEMA = {"type": "object", "properties": {"numbers": _LONG_LIST}, "required": ["numbers"]}
@@ -26,7 +28,7 @@ Options = dict[str, object]
 def mixed_load(place: Place) -> Report:
     races = [_race(model, place) for model in both_models(place.base)]
     remark = (
-        f"{_REQUESTS} requests a round, {_TOKENS} tokens each: a quarter seeded, a quarter bound to a JSON schema, a"
+        f"{REQUESTS} requests a round, {_TOKENS} tokens each: a quarter seeded, a quarter bound to a JSON schema, a"
         " quarter with five log-probabilities a token (not streamed), a quarter with other temperatures and filters."
     )
     return Report(tuple(contest for contest, _ in races), (remark, *(lengths for _, lengths in races)))
@@ -50,7 +52,7 @@ def _race(model: BenchModel, place: Place) -> tuple[Contest, str]:
         for label, rounds in outcomes.items()
     ]
     lengths = ", ".join(
-        f"{label} {sum(outcome.tokens for outcome in rounds) / len(rounds) / _REQUESTS:.1f}"
+        f"{label} {sum(outcome.tokens for outcome in rounds) / len(rounds) / REQUESTS:.1f}"
         for label, rounds in outcomes.items()
     )
     contest = Contest(f"{model.key}, {_AT_ONCE} at once", "requests/min", tuple(entries), PEER)
@@ -61,7 +63,7 @@ def mixed_bodies(prompts: Prompts, seed: int) -> list[Body]:
     """The same mixture for everyone in a round, in an order drawn from `seed`."""
     draw = random.Random(seed)  # noqa: S311 - an order of requests
     options: list[Options] = []
-    for number in range(_REQUESTS // 4):
+    for number in range(REQUESTS // 4):
         options += [
             {"seed": number, "temperature": 0.8, "top_p": 0.95},
             {"response_format": _FORMAT, "temperature": 0.7},

@@ -1,14 +1,25 @@
-"""The sections of the engine's benchmark, in the order of the report."""
+"""The engine's part: its sections in the order of the report, and what to know of how they are measured."""
 
-from bench.engine.contests import Section
+from bench.engine.contests import Group, Section
 from bench.engine.endurance import endurance
 from bench.engine.mixed import mixed_load
 from bench.engine.newcomer import newcomer
 from bench.engine.second_turn import second_turn
 from bench.engine.streams import in_process, over_http
 
-GROUP = "engine"
-SECTIONS = (
+_INTRODUCTION = """\
+Written by `python -m bench engine`. Loaded engines and servers, each a process of its own, are asked in turn, {rounds}
+rounds (one less of the mixed load and of newcomers, whose rounds have many requests). Ratios are taken round by round
+to the row that says reference; their median is shown. The client is one more process on the same cores: raw sockets,
+one thread.
+
+Two models: the demo, and a Qwen3 of 30 million random parameters and 16,384 tokens (`bench/engine/random_model.py`).
+Neither ever says its end token, so all answers have the length that was asked, and no peer pays for holding it back.
+Every peer has float32 weights and the same BLAS; the row called stock is `mlx_lm.server` as it is installed, without
+OpenBLAS and with the weights as they are shipped; both have a longer queue of connections than the standard library's
+5. Ours is `mlxk2 serve` as it is installed. Every prompt is new; prefix caches are on.
+"""
+_SECTIONS = (
     Section(
         "engine-streams",
         "Streams in process",
@@ -41,3 +52,4 @@ SECTIONS = (
         endurance,
     ),
 )
+ENGINE = Group("engine", "The engine", _INTRODUCTION, _SECTIONS)

@@ -20,12 +20,15 @@ class Volley:
 
 @dataclass(frozen=True, slots=True)
 class Volleyed:
-    """What it took, from the first request to the last token; seconds of the process's processor time too."""
+    """What it took in seconds: from the first request to the first text of any, and to the last token; and how much of
+    the process's processor time."""
 
     tokens: int
+    first: float
     seconds: float
     processor: float
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> "Volleyed":
-        return cls(int(fields["tokens"]), float(fields["seconds"]), float(fields["processor"]))
+        times = (float(fields[name]) for name in ("first", "seconds", "processor"))
+        return cls(int(fields["tokens"]), *times)

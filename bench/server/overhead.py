@@ -1,0 +1,49 @@
+"""Streams of equal length through the server, against the engine without it: tokens per second."""
+
+from collections import defaultdict
+
+from bench.engine.contests import Contest, Entry, Place, Report, Target
+from bench.engine.models import random_model
+from bench.engine.servers import KNIFE, OWN
+from bench.processes import CommandFailed
+from bench.server.peers import ABSENT, ENGINE, LABELS, Field
+
+_STREAMS = (1, 8, 32)
+_TOKENS = 64
+_TARGETS = {32: Target(0.9, at_least=True)}
+
+
+def overhead(place: Place) -> Report:
+    model = random_model(place.base)
+    rates: dict[tuple[int, str], list[float]] = defaultdict(list)
+    with Field(place.home, model) as field:
+        for turn in range(place.rounds):
+            for streams in _STREAMS:
+                for label in field.labels:
+                    if label == KNIFE and turn:
+                        continue
+                    rates[streams, label].append(_rate(field, label, streams))
+    remark = (
+        f"Answers of {_TOKENS} tokens, streamed. mlx-knife, which answers one request after the other, was asked once."
+    )
+    return Report(tuple(_contest(model.key, streams, rates) for streams in _STREAMS), (remark,))
+
+
+def _rate(field: Field, label: str, streams: int) -> float:
+    tokens, seconds = field.volley(label, streams, _TOKENS)
+    if tokens != streams * _TOKENS:
+        raise CommandFailed(f"{label}: {tokens} tokens came, {streams * _TOKENS} were asked for")
+    return tokens / seconds
+
+
+def _contest(key: str, streams: int, rates: dict[tuple[int, str], list[float]]) -> Contest:
+    entries = tuple(
+        Entry(
+            label,
+            tuple(rates[streams, label]),
+            _TARGETS.get(streams) if label == OWN else None,
+            ABSENT.get(label, ""),
+        )
+        for label in LABELS
+    )
+    return Contest(f"{key}, {streams} stream{'s' if streams > 1 else ''}", "tokens/s", entries, ENGINE)
