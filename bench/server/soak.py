@@ -41,8 +41,8 @@ def soak(place: Place) -> Report:
         looks = _watch(arena, server, place.minutes)
     last = looks[-1]
     load = (
-        f"{_STREAMS} at once, {last.requests:,} requests in {last.minutes:.0f} minutes, mixed as in the mixed load; every"
-        f" prompt is new, the prefix cache bound to {_CACHE}."
+        f"{_STREAMS} at once, {last.requests:,} requests in {last.minutes:.0f} minutes, mixed as in the mixed load;"
+        f" every prompt is new, the prefix cache bound to {_CACHE}."
     )
     remarks = (load, f"Resident memory at rest, minute: server + worker in MB. {_course(looks)}.")
     parts = (("server", [look.server for look in looks]), ("worker", [look.worker for look in looks]))
