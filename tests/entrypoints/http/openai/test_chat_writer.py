@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from mlxk2 import __version__
 from mlxk2.domain.text.reader import Reading
 from mlxk2.entrypoints.http.errors import Problem
 from mlxk2.entrypoints.http.openai.chat.logprobs import logprobs_of
@@ -20,7 +21,7 @@ from tests.entrypoints.http.openai.answering import CALL, Said, Session, chance,
 ALL = ("<think>", "hm", "</think>", "Yes ", CALL)
 HEAD = (
     'data: {"id":"chatcmpl-0123456789abcdef01234567","object":"chat.completion.chunk","created":1700000000,'
-    '"model":"org/demo","system_fingerprint":"mlxk2-2.0.0b1","choices":['
+    '"model":"org/demo","system_fingerprint":"mlxk2-VERSION","choices":['
 )
 STREAM = f"""\
 {HEAD}{{"index":0,"delta":{{"content":"","role":"assistant","refusal":null}},"logprobs":null,"finish_reason":null}}]}}
@@ -44,7 +45,7 @@ def session(*said: Said, stops: tuple[str, ...] = (), **manner: Any) -> Session:
 
 
 def test_a_stream_byte_by_byte() -> None:
-    assert session(Said(ALL)).streamed().decode() == STREAM
+    assert session(Said(ALL)).streamed().decode() == STREAM.replace("VERSION", __version__)
 
 
 def test_usage_is_null_until_the_last_chunk_which_has_no_choices() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from mlxk2 import __version__
 from mlxk2.domain.text.reader import Reading
 from mlxk2.entrypoints.http.openai.completions.replies import TextCompletion
 from mlxk2.entrypoints.http.openai.completions.writer import CompletionWriter
@@ -16,7 +17,7 @@ HEAD = (
     'data: {"id":"cmpl-0123456789abcdef01234567","object":"text_completion","created":1700000000,"model":"org/demo",'
     '"choices":['
 )
-TAIL = '],"system_fingerprint":"mlxk2-2.0.0b1"}'
+TAIL = '],"system_fingerprint":"mlxk2-VERSION"}'
 STREAM = f"""\
 {HEAD}{{"text":"a","index":0,"logprobs":null,"finish_reason":null}}{TAIL}
 
@@ -36,7 +37,7 @@ def session(
 
 
 def test_a_stream_byte_by_byte() -> None:
-    assert session(Said(["a", "b"], FinishReason.LENGTH)).streamed().decode() == STREAM
+    assert session(Said(["a", "b"], FinishReason.LENGTH)).streamed().decode() == STREAM.replace("VERSION", __version__)
 
 
 def test_choices_are_numbered_through_all_prompts() -> None:

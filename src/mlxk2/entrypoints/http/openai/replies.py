@@ -1,4 +1,4 @@
-"""What both kinds of answers end with, and the list of models."""
+"""What both kinds of answers end with: usage, and timings."""
 
 from msgspec import Struct
 
