@@ -40,9 +40,14 @@ def serve(
         _LOG.warning("Other users can read the key file; run: chmod 600 %s", configuration[options.API_KEY_FILE])
     models = make_models(serve_limits(configuration))
     names = tuple(offer.name for offer in models.offers())
-    run_server(
-        HttpServices(models, chosen, __version__), lambda listening: announce(_started(listening, chosen, names))
-    )
+
+    def tell(listening: Listening) -> None:
+        started = _started(listening, chosen, names)
+        if chosen.log_format == "json":  # whoever reads that log reads nothing else
+            _LOG.info("The server listens at %s", started.url)
+        announce(started)
+
+    run_server(HttpServices(models, chosen, __version__), tell)
 
 
 def http_options(configuration: Configuration, keys: KeyFile) -> HttpOptions:

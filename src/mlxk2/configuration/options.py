@@ -112,7 +112,7 @@ ALLOW = Option(
 MEMORY = Option(
     "memory",
     "models",
-    Or("auto", Bytes(_MIB, 64 * _TIB)),
+    Or("auto", Bytes(10**6, 64 * _TIB)),
     None,
     "most memory for all models together; auto is what this machine can spare",
 )

@@ -105,8 +105,8 @@ def _read(option: Option[Any], text: str, place: str) -> object:
 def _check_variables(environ: Mapping[str, str]) -> None:
     known = [*(option.variable for option in OPTIONS), *_OTHER_VARIABLES]
     for name in _unknown(environ, known):
-        near = near_name(name, known)
-        hint = f"did you mean {near}?" if near else "unset it; mlxk2 config lists the options"
+        near = near_name(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known])
+        hint = f"did you mean {PREFIX}{near}?" if near else "unset it; mlxk2 config lists the options"
         raise ValidationError(f"{name} in the environment is no option; {hint}")
 
 
