@@ -41,6 +41,9 @@ def _of_models(models: tuple[ModelStatus, ...]) -> Iterator[Metric]:
     keys = _gauge("model_kv_bytes", "Keys and values of running requests")
     prefixes = _gauge("prefix_cache_bytes", "Keys and values kept for later requests")
     entries = _gauge("prefix_cache_entries", "Prefixes kept for later requests")
+    tokens = CounterMetricFamily(
+        "mlxk2_engine_tokens", "Tokens that the model has made, those too that nobody waited for", labels=["model"]
+    )
     restarts = CounterMetricFamily("mlxk2_worker_restarts", "How often a worker had to begin anew", labels=["model"])
     for name, model in zip(_names(models), models, strict=True):
         stats, label = model.stats or EngineStats(), [name]
@@ -51,8 +54,9 @@ def _of_models(models: tuple[ModelStatus, ...]) -> Iterator[Metric]:
         keys.add_metric(label, stats.kv_bytes)
         prefixes.add_metric(label, stats.prefix_cache_bytes)
         entries.add_metric(label, stats.prefix_cache_entries)
+        tokens.add_metric(label, stats.generated_tokens)
         restarts.add_metric(label, model.restarts)
-    yield from (waiting, running, granted, resident, keys, prefixes, entries, restarts)
+    yield from (waiting, running, granted, resident, keys, prefixes, entries, tokens, restarts)
 
 
 def _names(models: tuple[ModelStatus, ...]) -> list[str]:

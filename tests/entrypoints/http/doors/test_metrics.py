@@ -9,7 +9,9 @@ from mlxk2.entrypoints.http.metrics import Metrics
 from mlxk2.ports.engine import EngineStats
 
 _OFFER = Offer("org/first", "a" * 40, 0, "qwen3", (), None, "loaded")
-_MODEL = ModelStatus(_OFFER, "", 1, 3, 500, None, None, False, EngineStats(decoding=2, prefilling=1), 4)
+_MODEL = ModelStatus(
+    _OFFER, "", 1, 3, 500, None, None, False, EngineStats(decoding=2, prefilling=1, generated_tokens=70), 4
+)
 
 
 class Pool:
@@ -43,6 +45,7 @@ def test_the_pools_numbers_are_those_of_the_moment() -> None:
     assert told["mlxk2_requests_waiting", "org/first"] == 3
     assert told["mlxk2_requests_running", "org/first"] == 3
     assert told["mlxk2_model_memory_bytes", "org/first"] == 500
+    assert told["mlxk2_engine_tokens_total", "org/first"] == 70
     assert told["mlxk2_worker_restarts_total", "org/first"] == 4
 
 
