@@ -84,7 +84,7 @@ class Answer:
     def completion_tokens(self) -> int:
         if self._tokens_at_stop is not None:
             return self._tokens_at_stop
-        return self._finished.generated_tokens if self._finished else 0
+        return self._finished.generated_tokens if self._finished else self._seen_tokens
 
     @property
     def reasoning_tokens(self) -> int:

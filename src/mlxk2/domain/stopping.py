@@ -7,6 +7,7 @@ of a stop string ever gets out; the result does not depend on how the text was c
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 from mlxk2.ports.errors import ValidationError
 
@@ -99,11 +100,7 @@ class _Stop:
     def __init__(self, text: str) -> None:
         self.text = text
         self.matched = 0
-        self._shorter = [
-            0
-        ]  # for each number of matched characters, less one: the next smaller number that they end with
-        for char in text[1:]:
-            self._shorter.append(self._grown(self._shorter[-1], char))
+        self._shorter = _shorter(text)
 
     def follow(self, char: str) -> bool:
         """Takes the next character; whether it completes the stop, after which nothing more may be taken."""
@@ -111,6 +108,23 @@ class _Stop:
         return self.matched == len(self.text)
 
     def _grown(self, matched: int, char: str) -> int:
-        while matched and self.text[matched] != char:
-            matched = self._shorter[matched - 1]
-        return matched + (self.text[matched] == char)
+        return _grown(self.text, self._shorter, matched, char)
+
+
+@lru_cache(maxsize=4 * MOST_STOPS)
+def _shorter(text: str) -> Sequence[int]:
+    """For each number of matched characters, less one: the next smaller number that they end with.
+
+    Remembered, since all answers of a request, and most requests of a client, have the same stops.
+    """
+    table = [0]
+    for char in text[1:]:
+        table.append(_grown(text, table, table[-1], char))
+    return tuple(table)
+
+
+def _grown(text: str, shorter: Sequence[int], matched: int, char: str) -> int:
+    """How many characters are matched once `char` has come."""
+    while matched and text[matched] != char:
+        matched = shorter[matched - 1]
+    return matched + (text[matched] == char)

@@ -6,6 +6,7 @@ names the parameter and what it may be, and nothing but `ValidationError` and `C
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from mlxk2.ports.engine import EngineInfo
@@ -146,7 +147,7 @@ def _check_structure(structure: Structure) -> None:
             parameter="structure",
         )
     text = structure.text
-    if not isinstance(text, str) or not text or any("\ud800" <= char <= "\udfff" for char in text):
+    if not isinstance(text, str) or not text or not _is_unicode(text):
         raise ValidationError(
             f"structure text {_shown(text)} cannot be used: it must be text, and not empty", parameter="structure"
         )
@@ -159,7 +160,18 @@ def _check_structure(structure: Structure) -> None:
         _check_schema(text)
 
 
+def _is_unicode(text: str) -> bool:
+    """Half a surrogate pair cannot be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=4)
 def _check_schema(text: str) -> None:
+    """Remembers the last good ones: several answers to one prompt have the same."""
     try:
         schema = json.loads(text)
     except (ValueError, RecursionError) as error:

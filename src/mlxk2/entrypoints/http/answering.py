@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mlxk2.entrypoints.http.context import HttpServices
-from mlxk2.entrypoints.http.errors import problem_of
+from mlxk2.entrypoints.http.errors import is_own_failure, problem_of
 from mlxk2.entrypoints.http.exchange import Asked, ClientGone, Exchange
 from mlxk2.entrypoints.http.identity import visit_of
 from mlxk2.entrypoints.http.logs import log_failure
@@ -84,7 +84,7 @@ async def _pieces(exchange: Exchange, writer: Writer) -> AsyncGenerator[bytes, N
         if isinstance(error, ClientGone):
             return
         problem = problem_of(error)
-        if problem.status == 500:
+        if is_own_failure(problem):
             log_failure(error, exchange.request_id)
         yield writer.fail(problem)
 

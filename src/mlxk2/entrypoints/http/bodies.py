@@ -6,14 +6,17 @@ twice counts as its last value says, as every JSON parser of note has it.
 
 import asyncio
 import re
+from collections.abc import Callable
 from itertools import accumulate
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from mlxk2.entrypoints.http.errors import Problem, Refusal, refusal
 from mlxk2.entrypoints.http.identity import values_of
+
+T = TypeVar("T")
 
 _PATIENCE = 60.0
 """Seconds that a whole body may take to arrive."""
@@ -57,6 +60,12 @@ async def read_json_body(request: Request, limits: BodyLimits, patience: float =
     else:
         await asyncio.to_thread(_check, body, limits.deepest_json)
     return body
+
+
+async def read_parsed(request: Request, limits: BodyLimits, parse: Callable[[bytes], T]) -> T:
+    """What `parse` makes of the body, in a thread if it is long. Raises as `read_json_body`, and as `parse`."""
+    body = await read_json_body(request, limits)
+    return parse(body) if len(body) < _LONG else await asyncio.to_thread(parse, body)
 
 
 def _check(body: bytes, deepest: int) -> None:

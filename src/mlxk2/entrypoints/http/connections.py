@@ -32,7 +32,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._in_head = False
-        self._head_bytes = 0
+        self._head_bytes = self._lines = 0
         self._problem = _MALFORMED
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -58,13 +58,20 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._lines = True, 0, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Lines may follow on a body in chunks, too."""
+        super().on_header(name, value)
+        self._lines += len(name) + len(value) + 4
+        if self._lines > LARGEST_HEAD:
+            self._problem = _TOO_LARGE
+            raise ValueError(_TOO_LARGE.message)
 
     def on_headers_complete(self) -> None:
         """Raising ends the parsing, and with it the connection."""
         self._in_head = False
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > LARGEST_HEAD:
+        if len(self.url) + self._lines > LARGEST_HEAD:
             self._problem = _TOO_LARGE
             raise ValueError(_TOO_LARGE.message)
         super().on_headers_complete()

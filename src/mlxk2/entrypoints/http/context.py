@@ -11,9 +11,10 @@ from mlxk2.entrypoints.http.errors import Problem
 from mlxk2.entrypoints.http.logs import LogFormat, LogLevel
 from mlxk2.entrypoints.http.mailbox import Mailbox
 from mlxk2.entrypoints.http.metrics import Metrics
+from mlxk2.entrypoints.http.threads import ModelThreads
 
-_THREADS = 32
-"""Threads that wait for engines to render and tokenize; one that starts anew must not hold up the others."""
+_THREADS = 8
+"""Threads that look at the cache and at what the models do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class HttpServices:
         self.metrics = Metrics(models)
         self.running: set[Interruptible] = set()
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
+        self.model_threads = ModelThreads()
         self.draining = False
         self.preloading = set(options.preload)
         self._mailbox: Mailbox | None = None
@@ -64,6 +66,11 @@ class HttpServices:
         if self._mailbox is None:
             self._mailbox = Mailbox(asyncio.get_running_loop())
         return self._mailbox
+
+    def close(self) -> None:
+        """Nothing new is begun; what a thread is at goes on to its end."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.model_threads.close()
 
 
 class Interruptible(Protocol):

@@ -27,6 +27,7 @@ from mlxk2.ports.errors import (
 Style = Literal["openai", "anthropic"]
 
 INVALID = "invalid_request_error"
+_BROKEN = "engine_failure"
 _BUSY_SECONDS = 5
 """When to try again after a refusal because of too much work: answers take seconds."""
 
@@ -77,7 +78,7 @@ _TABLE: tuple[tuple[type[Mlxk2Error], _Row], ...] = (
     (LocksPresent, _Row(409, "conflict_error", "locks_present")),
     (Conflict, _Row(409, "conflict_error", "conflict")),
     (Overloaded, _Row(503, "server_error", "overloaded", _BUSY_SECONDS)),
-    (EngineFailure, _Row(503, "server_error", "engine_failure", 1)),
+    (EngineFailure, _Row(503, "server_error", _BROKEN, 1)),
     (NotEnoughMemory, _Row(400, INVALID, "not_enough_memory")),
     (OperationError, _Row(400, INVALID)),
 )
@@ -97,6 +98,11 @@ def problem_of(error: Exception) -> Problem:
         return _UNTOLD
     parameter = "model" if isinstance(error, (ModelNotFound, AmbiguousMatch)) else getattr(error, "parameter", None)
     return Problem(row.status, row.kind, error.message, parameter, row.code, row.retry_after)
+
+
+def is_own_failure(problem: Problem) -> bool:
+    """Whether the log has to say more: a defect, or an engine that broke."""
+    return problem.status == 500 or problem.code == _BROKEN
 
 
 def style_of(path: str) -> Style:

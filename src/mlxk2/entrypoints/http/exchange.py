@@ -7,7 +7,7 @@ everything is let go.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -62,7 +62,24 @@ class _Happened:
     event: Event
 
 
-_Item: TypeAlias = LoadProgress | Lease | Refused | tuple[Prepared, ...] | _Happened | Exception
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One answer that is to be made, and what reads the events on its request."""
+
+    request: GenerationRequest
+    answer: Answer
+    reader: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """All questions as they were prepared, and the answers to be made."""
+
+    prepared: tuple[Prepared, ...]
+    answers: tuple[_Planned, ...]
+
+
+_Item: TypeAlias = LoadProgress | Lease | Refused | _Plan | _Happened | Exception
 
 
 class Exchange:
@@ -75,6 +92,7 @@ class Exchange:
         self._inbox: Inbox[_Item] = Inbox(services.mailbox())
         self._began = time.monotonic()
         self._submitted = self._began
+        self._is_over = False
         self._lease: Lease | None = None
         self._want: WantId | None = None
         self._tickets: dict[int, TicketId] = {}
@@ -142,37 +160,38 @@ class Exchange:
             raise item.error
         if isinstance(item, Lease):
             self._on_lease(item)
-        elif isinstance(item, tuple):
+        elif isinstance(item, _Plan):
             self._submit(item)
         return None
 
     def _on_lease(self, lease: Lease) -> None:
         self._lease = lease
         self._loaded = time.monotonic()
-        limits = self._services.options.answers
-        questions = self._asked.questions
-        self._in_thread(lambda: tuple(prepare(lease, question, limits) for question in questions))
+        self._services.model_threads.run(lease.offer.name, partial(self._prepare, lease))
 
-    def _in_thread(self, work: Callable[[], tuple[Prepared, ...]]) -> None:
-        def report() -> None:
-            try:
-                self._inbox.put(work())
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's
-                self._inbox.put(error)
+    def _prepare(self, lease: Lease) -> None:
+        """In a thread: all that takes time before the first token."""
+        if self._is_over:
+            return
+        try:
+            limits = self._services.options.answers
+            prepared = tuple(prepare(lease, question, limits) for question in self._asked.questions)
+            self._inbox.put(_Plan(prepared, tuple(planned for one in prepared for planned in _planned(one))))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's
+            self._inbox.put(error)
 
-        self._services.threads.submit(report)
-
-    def _submit(self, prepared: tuple[Prepared, ...]) -> None:
+    def _submit(self, plan: _Plan) -> None:
         if self._lease is None:
             raise RuntimeError("Questions are prepared for a leased model")
-        asked = [(one, request, one.answer()) for one in prepared for request in one.requests]
         timings = Timings(load_seconds=self._loaded - self._began)
-        self._run = Run(self._lease.offer.name, prepared, tuple(answer for _, _, answer in asked), timings)
-        self._readers = [one.reader(request, answer) for one, request, answer in asked]
+        self._run = Run(
+            self._lease.offer.name, plan.prepared, tuple(planned.answer for planned in plan.answers), timings
+        )
+        self._readers = [planned.reader for planned in plan.answers]
         self._services.metrics.started(self._run.model)
         self._submitted = time.monotonic()
-        for index, (_, request, _) in enumerate(asked):
-            self._begin(index, request)
+        for index, planned in enumerate(plan.answers):
+            self._begin(index, planned.request)
 
     def _begin(self, index: int, request: GenerationRequest) -> None:
         if self._lease is not None:
@@ -250,6 +269,7 @@ class Exchange:
             self._visit.completion_tokens = self._run.completion_tokens
 
     def _let_go(self) -> None:
+        self._is_over = True
         self._services.running.discard(self)
         self._write_down()
         for index in list(self._tickets):
@@ -258,3 +278,9 @@ class Exchange:
             self._lease.release()
         elif self._want is not None:
             self._services.models.give_up(self._want)
+
+
+def _planned(prepared: Prepared) -> Iterator[_Planned]:
+    for request in prepared.requests:
+        answer = prepared.answer()
+        yield _Planned(request, answer, prepared.reader(request, answer))

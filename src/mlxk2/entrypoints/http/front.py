@@ -12,12 +12,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mlxk2.entrypoints.http.auth import KeyRing, Keys
-from mlxk2.entrypoints.http.errors import INVALID, Problem, Refusal, problem_of, render, style_of
+from mlxk2.entrypoints.http.errors import INVALID, Problem, Refusal, is_own_failure, problem_of, render, style_of
 from mlxk2.entrypoints.http.guard import Guard, HostRule, OriginRule
 from mlxk2.entrypoints.http.identity import Identity, Visit, visit_of
 from mlxk2.entrypoints.http.limits import Limits
 from mlxk2.entrypoints.http.logs import log_failure, printable
-from mlxk2.ports.errors import EngineFailure
 
 _GONE = 499
 """What the log has for a request whose client went away before it was answered."""
@@ -58,7 +57,7 @@ class Failures:
     async def _tell(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         visit = visit_of(scope)
         refused = _refusal_of(error, scope)
-        if refused.problem.status == 500 or isinstance(error, EngineFailure) or visit.status:
+        if is_own_failure(refused.problem) or visit.status:
             log_failure(error, visit.request_id)
         if visit.status:
             return  # the head is out already: the server cuts the connection, which a client notices

@@ -13,6 +13,7 @@ from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import Problem, Refusal
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 async def on_model(services: HttpServices, request: Request, reference: str, work: Callable[[Lease], T]) -> T:
@@ -23,9 +24,29 @@ async def on_model(services: HttpServices, request: Request, reference: str, wor
     """
     lease = await _leased(services, request, reference)
     try:
-        return await asyncio.get_running_loop().run_in_executor(services.threads, work, lease)
+        return await _worked(services, lease, work)
     finally:
         lease.release()
+
+
+async def _worked(services: HttpServices, lease: Lease, work: Callable[[Lease], T]) -> T:
+    mailbox = services.mailbox()
+    done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+    def tell(set_end: Callable[[E], None], end: E) -> None:
+        if not done.done():
+            set_end(end)
+
+    def begin() -> None:
+        try:
+            result = work(lease)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's
+            mailbox.post(partial(tell, done.set_exception, error))
+        else:
+            mailbox.post(partial(tell, done.set_result, result))
+
+    services.model_threads.run(lease.offer.name, begin)
+    return await done
 
 
 async def _leased(services: HttpServices, request: Request, reference: str) -> Lease:

@@ -103,7 +103,7 @@ class _Server:
         finally:
             for helper in helpers:
                 helper.cancel()
-            self._services.threads.shutdown(wait=False, cancel_futures=True)
+            self._services.close()
         if self._failure is not None:
             raise self._failure
 

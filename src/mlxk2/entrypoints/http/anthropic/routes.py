@@ -16,7 +16,7 @@ from mlxk2.entrypoints.http.anthropic.parse import parse_count, parse_message
 from mlxk2.entrypoints.http.anthropic.replies import MessageReply, StreamEvent, TokensCounted
 from mlxk2.entrypoints.http.anthropic.wire import CountTokens, CreateMessage
 from mlxk2.entrypoints.http.anthropic.writer import MessageWriter
-from mlxk2.entrypoints.http.bodies import read_json_body
+from mlxk2.entrypoints.http.bodies import read_parsed
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.exchange import Asked
 from mlxk2.entrypoints.http.identity import visit_of
@@ -56,13 +56,13 @@ OPERATIONS = (
 
 def routes(services: HttpServices) -> list[Route]:
     async def create_message(request: Request) -> Response:
-        asked = parse_message(await read_json_body(request, services.options))
+        asked = await read_parsed(request, services.options, parse_message)
         writer = MessageWriter(visit_of(request.scope).request_id, shows_thinking=asked.shows_thinking)
         with translated():
             return await answer(services, request, Asked(asked.reference, (asked.question,), asked.stream), writer)
 
     async def count(request: Request) -> Response:
-        reference, question = parse_count(await read_json_body(request, services.options))
+        reference, question = await read_parsed(request, services.options, parse_count)
         with translated():
             tokens = await on_model(services, request, reference, lambda lease: count_tokens(lease.engine, question))
         return Response(msgspec.json.encode(TokensCounted(tokens)), media_type="application/json")

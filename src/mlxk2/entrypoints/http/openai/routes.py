@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mlxk2.entrypoints.http.answering import answer
-from mlxk2.entrypoints.http.bodies import read_json_body
+from mlxk2.entrypoints.http.bodies import read_parsed
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import Refusal, problem_of
 from mlxk2.entrypoints.http.exchange import Asked
@@ -48,13 +48,13 @@ class _Door:
         self._services = services
 
     async def chat(self, request: Request) -> Response:
-        wanted = parse_chat(await self._body(request))
+        wanted = await self._parsed(request, parse_chat)
         asked = Asked(wanted.reference, (wanted.question,), wanted.stream)
         with _translated(wanted.manner.names):
             return await answer(self._services, request, asked, ChatWriter(wanted.manner))
 
     async def complete(self, request: Request) -> Response:
-        wanted = parse_completion(await self._body(request))
+        wanted = await self._parsed(request, parse_completion)
         asked = Asked(wanted.reference, wanted.questions, wanted.stream)
         return await answer(self._services, request, asked, CompletionWriter(wanted.manner, wanted.echoes))
 
@@ -74,13 +74,13 @@ class _Door:
         return await self._tokens(request, parse_detokenize)
 
     async def _tokens(self, request: Request, parse: Callable[[bytes], TokensAsked]) -> Response:
-        asked = parse(await self._body(request))
+        asked = await self._parsed(request, parse)
         with _translated(CHAT_NAMES):
             done = await on_model(self._services, request, asked.reference, lambda lease: asked.work(lease.engine))
         return _json(done)
 
-    async def _body(self, request: Request) -> bytes:
-        return await read_json_body(request, self._services.options)
+    async def _parsed(self, request: Request, parse: Callable[[bytes], T]) -> T:
+        return await read_parsed(request, self._services.options, parse)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._services.threads, work)
