@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,11 +44,11 @@ class Reply:
 class RunningServer:
     """One server process. `url` has no slash at its end."""
 
-    def __init__(self, process: "subprocess.Popen[str]", errors: IO[bytes]) -> None:
-        self._errors = errors
+    def __init__(self, process: "subprocess.Popen[str]", log: IO[bytes]) -> None:
+        self._log = log
         self.process = process
         said = self._first_line()
-        assert said.startswith("{"), f"the server did not start: {said!r} {self.log()}"
+        assert '"success"' in said, f"the server did not start: {said} {self.log()}"
         data = json.loads(said)["data"]
         self.url: str = data["url"]
         self.port: int = data["port"]
@@ -65,8 +65,8 @@ class RunningServer:
 
     def log(self) -> str:
         """All that the server has written to its standard error."""
-        self._errors.seek(0)
-        return self._errors.read().decode()
+        self._log.seek(0)
+        return self._log.read().decode()
 
     def workers(self) -> set[int]:
         """The processes that the server has started and that are alive."""
@@ -92,6 +92,21 @@ class RunningServer:
     def number(self, name: str, model: str = DEMO) -> float:
         return self.numbers().get(f'mlxk2_{name}{{model="{model}"}}', 0.0)
 
+    def state(self, model: str = DEMO) -> Document:
+        """What `/v1/models/load` says of the model, which is loaded if it was not."""
+        (state,) = self.ask("POST", "/v1/models/load", {"model": model}).json["models"]
+        return state
+
+    def is_at_rest(self, model: str = DEMO) -> bool:
+        """Whether nobody asks the model for anything, and nothing of a request is left."""
+        state, numbers = self.state(model), self.numbers()
+        counts = [numbers[f'mlxk2_{name}{{model="{model}"}}'] for name in ("requests_waiting", "requests_running")]
+        kept = numbers[f'mlxk2_model_kv_bytes{{model="{model}"}}']
+        return not any((state["busy"], state["waiting"], *counts, numbers["mlxk2_requests_without_model"], kept))
+
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
@@ -101,24 +116,28 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(cache: Path, *flags: str, **variables: str) -> Iterator[RunningServer]:
-    """Ends it with SIGTERM if the test has not; then no worker is alive and the port is free."""
+def running_server(
+    cache: Path, *flags: str, errors: IO[bytes] | None = None, before: tuple[str, ...] = (), **variables: str
+) -> Iterator[RunningServer]:
+    """Ends it with SIGTERM if the test has not; then no worker is alive and the port is free.
+
+    `errors` is its standard error, where that is no file to be read; `before` is a command that starts the server's.
+    """
     nowhere = str(cache.parent / "no-configuration")
     own = {name: value for name, value in environment(cache).items() if not name.startswith("MLXK2_")}
     with (
-        tempfile.TemporaryFile() as errors,
+        tempfile.TemporaryFile() as log,
         subprocess.Popen(
-            [*SERVE, *flags],
+            [*before, *SERVE, *flags],
             env={**own, "XDG_CONFIG_HOME": nowhere, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=errors,
+            stderr=errors or log,
             text=True,
         ) as process,
     ):
-        workers: set[int] = set()
         try:
-            server = RunningServer(process, errors)
+            server = RunningServer(process, log)
             yield server
             workers = server.workers()
             if process.poll() is None:
@@ -127,16 +146,13 @@ def running_server(cache: Path, *flags: str, **variables: str) -> Iterator[Runni
         finally:
             process.kill()
         assert "Traceback" not in server.log(), server.log()
-        assert eventually(lambda: not workers & set(_living())), "a worker has outlived its server"
-        assert_free(server.port)
+        assert_nothing_left(server, workers)
 
 
-def assert_free(port: int) -> None:
-    socket.create_server(("127.0.0.1", port)).close()
-
-
-def alive(pids: set[int]) -> set[int]:
-    return pids & set(_living())
+def assert_nothing_left(server: RunningServer, workers: set[int]) -> None:
+    """Of a server that has ended, and of the workers that it had."""
+    assert eventually(lambda: not workers & set(_living())), "a worker has outlived its server"
+    socket.create_server(("127.0.0.1", server.port)).close()
 
 
 def _living() -> dict[int, int]:
@@ -180,19 +196,20 @@ class Stream:
         self.text = ""
         self.error: Document = None
         self.finish: str | None = None
-        self._events: Iterator[Document] | None = None
+        self._response: HTTPResponse | None = None
+        self._events = self._all()
 
     def begin(self) -> "Stream":
         """Waits until the first text is there."""
         while not self.text and self.error is None:
-            self._read(next(self._all()))
+            self._read(next(self._events))
         return self
 
     def end(self) -> "Stream":
         """Reads the rest."""
-        for event in self._all():
+        for event in self._events:
             self._read(event)
-        self.connection.close()
+        self.vanish()
         return self
 
     @property
@@ -200,40 +217,31 @@ class Stream:
         return self.finish is not None and self.error is None
 
     def vanish(self) -> None:
-        """Closes the connection without a word, while the server is still writing."""
-        assert self.connection.sock is None or self.connection.sock.fileno() >= 0
-        self._events = None
+        """Closes the connection without a word, whether or not the server is still writing."""
+        if self._response is not None:
+            self._response.close()
         self.connection.close()
 
     def _all(self) -> Iterator[Document]:
-        if self._events is None:
-            self._events = _events(self.connection)
-        return self._events
+        """Raises AssertionError for a stream that does not end as it should."""
+        self._response = response = self.connection.getresponse()
+        if response.status != 200:
+            yield json.loads(response.read())
+            return
+        for line in response:
+            if line.startswith(b"data: {"):
+                event = json.loads(line[6:])
+                yield event
+            if line == b"data: [DONE]\n" or self.error is not None:
+                response.read()
+                return
+        raise AssertionError("the stream ended without an end")
 
     def _read(self, event: Document) -> None:
         self.error = event.get("error", self.error)
         for choice in event.get("choices", ()):
             self.text += choice["delta"].get("content") or ""
             self.finish = choice["finish_reason"] or self.finish
-
-
-def _events(connection: HTTPConnection) -> Iterator[Document]:
-    """Raises AssertionError for a stream that does not end as it should."""
-    response = connection.getresponse()
-    if response.status != 200:
-        yield json.loads(response.read())
-        return
-    for line in response:
-        if line.startswith(b"data: {"):
-            event = json.loads(line[6:])
-            yield event
-            if "error" in event:
-                response.read()
-                return
-        if line == b"data: [DONE]\n":
-            response.read()
-            return
-    raise AssertionError("the stream ended without an end")
 
 
 def raw_connection(server: RunningServer) -> socket.socket:
