@@ -52,8 +52,8 @@ def page(wheel: Path) -> str:
 
 
 def sections(page: str) -> dict[str, str]:
-    """The page's sections and the commands' subsections by heading."""
-    parts = re.split(r"^\.S[HS] (?:\\fB)?(.+?)(?:\\fR)?$", page, flags=re.MULTILINE)
+    """The page's sections and the commands' subsections by heading, a command's other names left out."""
+    parts = re.split(r"^\.S[HS] (?:\\fB)?(.+?)(?: \(\w+\))?(?:\\fR)?$", page, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
