@@ -1,5 +1,6 @@
 """Who takes part when the server is measured: engines without a server, ours, and other servers."""
 
+import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,9 +16,11 @@ ENGINE, WORKER = "engine, in process", "engine, in a worker"
 SERVERS = (OWN, PEER, KNIFE)
 LABELS = (ENGINE, WORKER, *SERVERS)
 ABSENT = {KNIFE: "not installed"}
-WORDS = 12
+_WORDS = 12
 """Of each prompt."""
 _WARMING = 8
+_REST = 0.1
+"""Seconds before each is asked: BLAS threads of the one before spin for a while after their last product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class Field:
 
     def volley(self, label: str, streams: int, tokens: int) -> tuple[int, float]:
         """Tokens that came from so many streams of equal length, and the seconds until the last."""
-        prompts = self.arena.prompts.several(streams, WORDS)
+        time.sleep(_REST)
+        prompts = self.arena.prompts.several(streams, _WORDS)
         if label in self.engines:
             volleyed = self._ask_engine(label, prompts, tokens)
             return volleyed.tokens, volleyed.seconds
@@ -72,7 +76,8 @@ class Field:
 
     def one(self, label: str, tokens: int, *, stream: bool) -> One:
         """A single answer, nothing else under way."""
-        prompt = self.arena.prompts.take(WORDS)
+        time.sleep(_REST)
+        prompt = self.arena.prompts.take(_WORDS)
         if label in self.engines:
             volleyed = self._ask_engine(label, [prompt], tokens)
             return One(volleyed.first, volleyed.seconds)
