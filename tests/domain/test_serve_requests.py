@@ -468,3 +468,53 @@ def test_from_many_threads_everyone_gets_one_end_and_the_bounds_hold(make: Make)
     assert all(isinstance(end, Finished) for end in ends)
     assert 0 < worst["bytes"] <= 100
     assert worst["rows"] <= 3
+
+
+class TestFollowing:
+    """A request that is cut, and another that takes its place."""
+
+    def test_the_other_one_begins_before_anybody_who_waits(self, make: Make) -> None:
+        bench = make()
+        heard: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        ticket = bench.gate.submit(request("first"), heard.put)
+        _, waiting = bench.ask("waits")
+        assert bench.gate.follow(ticket, request("and on"))
+        bench.go()
+        kinds = [_next_end(heard), _next_end(heard)]
+        assert kinds == [FinishReason.CANCELLED, FinishReason.STOP]
+        assert waiting.reason is FinishReason.STOP
+        assert bench.started == ["first", "and on", "waits"]
+
+    def test_what_waits_has_no_place_to_give(self, make: Make) -> None:
+        bench = make()
+        _, first = bench.ask("first")
+        ticket, second = bench.ask("second")
+        assert not bench.gate.follow(ticket, request("and on"))
+        bench.go()
+        assert (first.reason, second.text) == (FinishReason.STOP, "second")
+
+    def test_what_is_over_or_unknown_has_none_either(self, make: Make) -> None:
+        bench = make()
+        bench.go()
+        ticket, ear = bench.ask("first")
+        ear.last()
+        assert not bench.gate.follow(ticket, request("and on"))
+        assert not bench.gate.follow(99, request("and on"))
+        assert bench.started == ["first"]
+
+    def test_whoever_is_cancelled_afterwards_is_not_continued(self, make: Make) -> None:
+        bench = make()
+        ticket, first = bench.ask("first")
+        assert bench.gate.follow(ticket, request("and on"))
+        bench.gate.cancel(ticket)
+        bench.go()
+        assert first.reason is FinishReason.CANCELLED
+        _, second = bench.ask("second")
+        assert second.text == "second"
+        assert bench.started == ["first", "second"]
+
+
+def _next_end(heard: "queue.SimpleQueue[Event]") -> FinishReason:
+    while not isinstance(event := heard.get(timeout=WAIT_SECONDS), Finished):
+        assert not isinstance(event, Failed)
+    return event.reason

@@ -80,7 +80,7 @@ class BudgetedAnswer:
     """Reads the events of one answer into it, and holds its reasoning to a budget.
 
     Whenever `spent` turns true, cancel the running request, and read on: once its last event has come, `continuation`
-    gives the request to submit in its place, once, with the same sink.
+    gives the request to submit in its place, once, with the same sink. It is the `following` of while it was spent.
     """
 
     def __init__(self, budget: ThinkingBudget, request: GenerationRequest, answer: Answer) -> None:
@@ -110,6 +110,17 @@ class BudgetedAnswer:
         request, self._next = self._next, None
         return request
 
+    @property
+    def following(self) -> GenerationRequest:
+        """The request that goes on where the answer was cut."""
+        return replace(
+            self._first,
+            prompt=(*self._first.prompt, *self._tokens),
+            max_tokens=self._first.max_tokens - len(self._tokens),
+            sampling=_without(self._first.sampling, self._budget.banned),
+            structure=self._budget.structure,
+        )
+
     def _on_delta(self, delta: Delta) -> list[Output]:
         self._tokens += delta.tokens
         self._tail = (self._tail + delta.text)[-len(self._budget.mark) :]
@@ -126,13 +137,7 @@ class BudgetedAnswer:
         self.spent = False
         self._ended = whole
         self._before = len(self._tokens)
-        self._next = replace(
-            self._first,
-            prompt=(*self._first.prompt, *self._tokens),
-            max_tokens=self._first.max_tokens - self._before,
-            sampling=_without(self._first.sampling, self._budget.banned),
-            structure=self._budget.structure,
-        )
+        self._next = self.following
         return []
 
     def _is_due(self) -> bool:

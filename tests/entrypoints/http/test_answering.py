@@ -3,19 +3,23 @@
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mlxk2.adapters.memory import MemoryEngine
+from mlxk2.adapters.memory import MEMORY_INFO, MemoryEngine
 from mlxk2.entrypoints.http import exchange
 from mlxk2.entrypoints.http.context import HttpOptions
 from mlxk2.entrypoints.http.errors import Problem
+from mlxk2.ports.engine import KvCost, KvLayers
 from mlxk2.ports.errors import OperationError
 from tests.entrypoints.http.program import MODEL, Client, until, with_server
 
 _CHAT = "/v1/chat/completions"
 _ENDLESS = 60_000
+_MEGABYTES = 30_000
+"""Tokens of a stream that is larger than what sockets hold."""
 _LOUD = {"logit_bias": {str(ord("x")): 100}}
 
 
@@ -213,3 +217,15 @@ def test_a_stop_string_ends_the_work_and_what_follows_is_not_counted() -> None:
         assert document["usage"]["completion_tokens"] == 3
 
     with_server(talk, MemoryEngine(lambda _: "Hello" * 100))
+
+
+def test_a_model_is_let_go_when_it_is_done_however_slowly_its_client_reads() -> None:
+    async def talk(client: Client) -> None:
+        reader, _ = await client.send(_CHAT, _body(stream=True, max_tokens=_MEGABYTES, **_LOUD))
+        await until(lambda: client.engine.stats().generated_tokens >= _MEGABYTES)
+        await until(lambda: all(model.busy == 0 for model in client.services.models.status().models))
+        assert client.services.running
+        assert b"[DONE]" in await asyncio.wait_for(reader.read(), 60)
+        await until(lambda: _is_idle(client))
+
+    with_server(talk, MemoryEngine(lambda _: "Hello", info=replace(MEMORY_INFO, kv=KvCost((KvLayers(0),), block=1))))

@@ -83,10 +83,17 @@ class AnswerLimits:
 
 
 class Reader(Protocol):
-    """Reads the events on one request. `spent`: it is to be cancelled, and `continuation` follows on its last event."""
+    """Reads the events on one request.
+
+    `spent`: it is to be cancelled, and `following` takes its place; `continuation` is the same, once, after the last
+    event of the one.
+    """
 
     @property
     def spent(self) -> bool: ...
+
+    @property
+    def following(self) -> GenerationRequest | None: ...
 
     def read(self, event: Event) -> list[Output]: ...
 
@@ -97,6 +104,7 @@ class UnboundedAnswer:
     """An answer that may reason as long as it likes."""
 
     spent = False
+    following: GenerationRequest | None = None
 
     def __init__(self, answer: Answer) -> None:
         self.read = answer.read

@@ -34,6 +34,7 @@ class _Visit:
     place: int = 0
     engine_id: RequestId | None = None
     unwanted: bool = False
+    following: GenerationRequest | None = None
     deaf: bool = False
 
     def tell(self, event: Event) -> bool:
@@ -108,6 +109,19 @@ class RequestGate:
         if engine_id is not None:
             self._engine.cancel(engine_id)
 
+    def follow(self, ticket: TicketId, request: GenerationRequest) -> bool:
+        """End a request that runs, and let another take its place with the same sink, once the last event of the one
+        has been told. It must not need more room. False, and nothing happens, when no such request runs.
+        """
+        with self._lock:
+            visit = self._visits.get(ticket)
+            if visit is None or visit.unwanted or visit.engine_id is None:
+                return False
+            visit.following = request
+            engine_id = visit.engine_id
+        self._engine.cancel(engine_id)
+        return True
+
     def pass_time(self) -> None:
         """Whoever has waited too long by now fails. To be called from time to time, for where nothing else happens."""
         with self._lock:
@@ -147,6 +161,17 @@ class RequestGate:
         del self._visits[ticket]
         self._outbox.add(partial(visit.tell, visit.cancelled(self._clock.now())))
         self._begin(self._admission.leave(ticket))
+
+    def _end(self, ticket: TicketId, visit: _Visit, last: Finished | Failed) -> None:
+        """The engine is done with a request: another takes its place, or everybody moves up."""
+        following, visit.following = visit.following, None
+        if following is not None and isinstance(last, Finished) and not visit.unwanted:
+            visit.request, visit.engine_id = following, None
+            self._begin((ticket,))
+            return
+        self._visits.pop(ticket, None)
+        self._begin(self._admission.leave(ticket))
+        self._tell_places()
 
     def _pass_time(self, now: float) -> None:
         moved = self._admission.pass_time(now)
@@ -188,9 +213,7 @@ class RequestGate:
         self._tell(ticket, visit, event)
         with self._lock:
             if isinstance(event, (Finished, Failed)):
-                self._visits.pop(ticket, None)
-                self._begin(self._admission.leave(ticket))
-                self._tell_places()
+                self._end(ticket, visit, event)
             self._pass_time(self._clock.now())
         self._outbox.deliver()
 

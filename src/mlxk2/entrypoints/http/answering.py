@@ -14,9 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import is_own_failure, problem_of
-from mlxk2.entrypoints.http.exchange import Asked, ClientGone, Exchange
+from mlxk2.entrypoints.http.exchange import ClientGone, Exchange
 from mlxk2.entrypoints.http.identity import visit_of
 from mlxk2.entrypoints.http.logs import log_failure
+from mlxk2.entrypoints.http.planning import Asked
 from mlxk2.entrypoints.http.run import Writer
 
 _COMMENT = b": keep-alive\n\n"

@@ -7,7 +7,7 @@ everything is let go.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -15,14 +15,24 @@ from typing import TypeAlias
 from mlxk2.domain.admission import TicketId
 from mlxk2.domain.answer import Answer
 from mlxk2.domain.text.outputs import Output
-from mlxk2.domain.usecases.prepare_answers import Prepared, Question, Reader, prepare
+from mlxk2.domain.usecases.prepare_answers import Reader
 from mlxk2.domain.usecases.serve_models import Lease, LoadProgress, Refused, WantId
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import Problem, Refusal
 from mlxk2.entrypoints.http.identity import Visit
 from mlxk2.entrypoints.http.mailbox import Inbox
+from mlxk2.entrypoints.http.planning import Asked, Plan, plan
 from mlxk2.entrypoints.http.run import Run, Timings
-from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest, PromptProgress, Queued, TokenLogprobs
+from mlxk2.ports.generation import (
+    Delta,
+    Event,
+    Failed,
+    Finished,
+    GenerationRequest,
+    PromptProgress,
+    Queued,
+    TokenLogprobs,
+)
 
 KEEP_ALIVE = 5.0
 """Seconds without news after which a waiting client is shown that the server is there."""
@@ -30,18 +40,6 @@ KEEP_ALIVE = 5.0
 
 class ClientGone(Exception):
     """Nobody waits for the answer any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a door has read from a request: the model, what it is asked, and whether the answer comes in pieces.
-
-    Answers are numbered through all questions: those of the first one first.
-    """
-
-    reference: str
-    questions: tuple[Question, ...]
-    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +60,7 @@ class _Happened:
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    """One answer that is to be made, and what reads the events on its request."""
-
-    request: GenerationRequest
-    answer: Answer
-    reader: Reader
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """All questions as they were prepared, and the answers to be made."""
-
-    prepared: tuple[Prepared, ...]
-    answers: tuple[_Planned, ...]
-
-
-_Item: TypeAlias = LoadProgress | Lease | Refused | _Plan | _Happened | Exception
+_Item: TypeAlias = LoadProgress | Lease | Refused | Plan | _Happened | Exception
 
 
 class Exchange:
@@ -92,11 +73,13 @@ class Exchange:
         self._inbox: Inbox[_Item] = Inbox(services.mailbox())
         self._began = time.monotonic()
         self._submitted = self._began
-        self._is_over = False
+        self._is_over = self._is_budgeted = False
         self._lease: Lease | None = None
         self._want: WantId | None = None
         self._tickets: dict[int, TicketId] = {}
         self._readers: list[Reader] = []
+        self._followed: set[int] = set()
+        self._ended: set[int] = set()
         self._run: Run | None = None
         self._last_token: dict[int, float] = {}
 
@@ -160,7 +143,7 @@ class Exchange:
             raise item.error
         if isinstance(item, Lease):
             self._on_lease(item)
-        elif isinstance(item, _Plan):
+        elif isinstance(item, Plan):
             self._submit(item)
         return None
 
@@ -174,23 +157,22 @@ class Exchange:
         if self._is_over:
             return
         try:
-            limits = self._services.options.answers
-            prepared = tuple(prepare(lease, question, limits) for question in self._asked.questions)
-            self._inbox.put(_Plan(prepared, tuple(planned for one in prepared for planned in _planned(one))))
+            self._inbox.put(plan(lease, self._asked.questions, self._services.options.answers))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's
             self._inbox.put(error)
 
-    def _submit(self, plan: _Plan) -> None:
+    def _submit(self, made: Plan) -> None:
         if self._lease is None:
             raise RuntimeError("Questions are prepared for a leased model")
         timings = Timings(load_seconds=self._loaded - self._began)
         self._run = Run(
-            self._lease.offer.name, plan.prepared, tuple(planned.answer for planned in plan.answers), timings
+            self._lease.offer.name, made.prepared, tuple(planned.answer for planned in made.answers), timings
         )
-        self._readers = [planned.reader for planned in plan.answers]
+        self._readers = [planned.reader for planned in made.answers]
+        self._is_budgeted = made.is_budgeted
         self._services.metrics.started(self._run.model)
         self._submitted = time.monotonic()
-        for index, planned in enumerate(plan.answers):
+        for index, planned in enumerate(made.answers):
             self._begin(index, planned.request)
 
     def _begin(self, index: int, request: GenerationRequest) -> None:
@@ -198,8 +180,12 @@ class Exchange:
             self._tickets[index] = self._lease.gate.submit(request, partial(self._hear, index))
 
     def _hear(self, index: int, event: Event) -> None:
-        """An event, in a thread of the engine."""
+        """An event, in a thread of the engine; the model is let go with the last, however slowly the client reads."""
         self._inbox.put(_Happened(index, event))
+        if isinstance(event, (Finished, Failed)) and not self._is_budgeted:
+            self._ended.add(index)
+            if len(self._ended) == len(self._readers) and self._lease is not None:
+                self._lease.release()
 
     def _on_event(self, index: int, event: Event) -> Step | None:
         run, answer = self.run, self.run.answers[index]
@@ -216,17 +202,35 @@ class Exchange:
         if isinstance(event, Delta):
             self._measure(index, event)
             tokens = event.logprobs if counting else ()
-            run.logprobs[index].extend(tokens)
+            if not self._asked.stream:
+                run.logprobs[index].extend(tokens)
         if answer.error is not None:
             raise answer.error
-        if (answer.stopped or reader.spent) and not answer.done:
+        if answer.stopped and not answer.done:
             self._cancel(index)
-        following = reader.continuation()
-        if following is not None:
-            self._begin(index, following)
+        elif reader.spent:
+            self._cut(index, reader)
+        self._go_on(index, reader)
         if answer.done:
             self._finish(index, answer, event)
         return Step(index, outputs, tokens, answer.done) if outputs or tokens or answer.done else None
+
+    def _cut(self, index: int, reader: Reader) -> None:
+        """What follows keeps the place that the request has; only where that cannot be, it is a new arrival."""
+        ticket, following = self._tickets.get(index), reader.following
+        if index in self._followed or ticket is None or following is None or self._lease is None:
+            return
+        if self._lease.gate.follow(ticket, following):
+            self._followed.add(index)
+        else:
+            self._cancel(index)
+
+    def _go_on(self, index: int, reader: Reader) -> None:
+        following = reader.continuation()
+        if following is not None and index not in self._followed:
+            self._begin(index, following)
+        elif following is not None:
+            self._followed.discard(index)
 
     def _measure(self, index: int, event: Delta) -> None:
         now = time.monotonic()
@@ -278,9 +282,3 @@ class Exchange:
             self._lease.release()
         elif self._want is not None:
             self._services.models.give_up(self._want)
-
-
-def _planned(prepared: Prepared) -> Iterator[_Planned]:
-    for request in prepared.requests:
-        answer = prepared.answer()
-        yield _Planned(request, answer, prepared.reader(request, answer))

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
@@ -11,89 +11,80 @@ from starlette.types import Receive
 from mlxk2.domain.usecases.serve_models import Lease, LoadProgress, Refused, Told
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import Problem, Refusal
+from mlxk2.ports.errors import Overloaded
 
 T = TypeVar("T")
-E = TypeVar("E")
 
 
 async def on_model(services: HttpServices, request: Request, reference: str, work: Callable[[Lease], T]) -> T:
     """What `work` returns, called in a thread once the model is there; it waits for engines and not for others.
 
-    Raises what `work` raises, Refusal and every Mlxk2Error when there is no model, ClientDisconnect when the client
-    went away before there was one.
+    Raises what `work` raises, Refusal and every Mlxk2Error when there is no model, Refusal when it takes longer than a
+    request may, ClientDisconnect when the client has gone away.
     """
-    lease = await _leased(services, request, reference)
-    try:
-        return await _worked(services, lease, work)
-    finally:
-        lease.release()
-
-
-async def _worked(services: HttpServices, lease: Lease, work: Callable[[Lease], T]) -> T:
-    mailbox = services.mailbox()
-    done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-
-    def tell(set_end: Callable[[E], None], end: E) -> None:
-        if not done.done():
-            set_end(end)
-
-    def begin() -> None:
-        try:
-            result = work(lease)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's
-            mailbox.post(partial(tell, done.set_exception, error))
-        else:
-            mailbox.post(partial(tell, done.set_result, result))
-
-    services.model_threads.run(lease.offer.name, begin)
-    return await done
-
-
-async def _leased(services: HttpServices, request: Request, reference: str) -> Lease:
-    waiting, mailbox = _Waiting(), services.mailbox()
-    want = services.models.want(reference, lambda told: mailbox.post(partial(waiting.hear, told)))
-    services.running.add(waiting)
-    watch = asyncio.create_task(_watch(request.receive, waiting))
+    visit: _Visit[T] = _Visit(services, work)
+    services.running.add(visit)
+    watch = asyncio.create_task(_watch(request.receive, visit))
+    want = services.models.want(reference, visit.hear)
     seconds = services.options.request_timeout
     try:
         async with asyncio.timeout(seconds):
-            return await waiting.lease
-    except BaseException as error:
-        services.models.give_up(want)
-        if not isinstance(error, TimeoutError):
-            raise
-        message = f"The model was not there within {seconds:g} s, this server's limit; try again later"
+            return await visit.result
+    except TimeoutError:
+        message = f"The request took longer than {seconds:g} s, this server's limit; try again later"
         raise Refusal(Problem(504, "timeout_error", message)) from None
     finally:
         watch.cancel()
-        services.running.discard(waiting)
+        services.running.discard(visit)
+        services.models.give_up(want)
 
 
-class _Waiting:
-    """One request that waits for a model; a lease that comes too late is given back."""
+class _Visit(Generic[T]):
+    """One piece of work on its way to a model. The lease ends with the want that it came of."""
 
-    def __init__(self) -> None:
-        self.lease: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
+    def __init__(self, services: HttpServices, work: Callable[[Lease], T]) -> None:
+        self._services = services
+        self._mailbox = services.mailbox()
+        self._work = work
+        self.result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
     def hear(self, told: Told) -> None:
-        if isinstance(told, LoadProgress):
-            return
+        """In any thread."""
         if isinstance(told, Refused):
-            self.fail(told.error)
-        elif self.lease.done():
-            told.release()
-        else:
-            self.lease.set_result(told)
+            self._mailbox.post(partial(self.fail, told.error))
+        elif not isinstance(told, LoadProgress):
+            self._mailbox.post(partial(self._begin, told))
 
     def interrupt(self, problem: Problem) -> None:
         self.fail(Refusal(problem))
 
     def fail(self, error: Exception) -> None:
-        if not self.lease.done():
-            self.lease.set_exception(error)
+        if not self.result.done():
+            self.result.set_exception(error)
+
+    def _succeed(self, result: T) -> None:
+        if not self.result.done():
+            self.result.set_result(result)
+
+    def _begin(self, lease: Lease) -> None:
+        try:
+            self._services.model_threads.run(lease.offer.name, partial(self._do, lease))
+        except Overloaded as error:
+            self.fail(error)
+
+    def _do(self, lease: Lease) -> None:
+        """In a thread; nothing is done that nobody waits for any more."""
+        if self.result.done():
+            return
+        try:
+            result = self._work(lease)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's
+            self._mailbox.post(partial(self.fail, error))
+        else:
+            self._mailbox.post(partial(self._succeed, result))
 
 
-async def _watch(receive: Receive, waiting: _Waiting) -> None:
+async def _watch(receive: Receive, visit: "_Visit[T]") -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    waiting.fail(ClientDisconnect())
+    visit.fail(ClientDisconnect())

@@ -215,13 +215,13 @@ def test_metrics_are_prometheus_text_of_the_models_in_memory() -> None:
 def test_requests_are_counted_by_route_and_status_and_names_that_clients_make_up_are_not_kept() -> None:
     async def scene(server: Operated) -> None:
         await server.load()
-        await server.load("made/up")
-        await server.get("/made-up")
+        await server.load("fantasy/model")
+        await server.get("/fantasy-path")
         text = (await server.get("/metrics")).body.decode()
         assert 'mlxk2_http_requests_total{model="org/first",route="/v1/models/load",status="200"} 1.0' in text
         assert 'mlxk2_http_requests_total{model="",route="/v1/models/load",status="404"} 1.0' in text
         assert 'mlxk2_http_requests_total{model="",route="unknown",status="404"} 1.0' in text
-        assert "made" not in text
+        assert "fantasy" not in text
 
     operated(scene)
 

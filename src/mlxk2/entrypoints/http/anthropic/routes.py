@@ -18,10 +18,10 @@ from mlxk2.entrypoints.http.anthropic.wire import CountTokens, CreateMessage
 from mlxk2.entrypoints.http.anthropic.writer import MessageWriter
 from mlxk2.entrypoints.http.bodies import read_parsed
 from mlxk2.entrypoints.http.context import HttpServices
-from mlxk2.entrypoints.http.exchange import Asked
 from mlxk2.entrypoints.http.identity import visit_of
 from mlxk2.entrypoints.http.leasing import on_model
 from mlxk2.entrypoints.http.operations import ANSWERING, EVENTS, Operation, Reply
+from mlxk2.entrypoints.http.planning import Asked
 
 _GROUP = "Anthropic"
 _MESSAGES = "/v1/messages"

@@ -15,7 +15,6 @@ from mlxk2.entrypoints.http.answering import answer
 from mlxk2.entrypoints.http.bodies import read_parsed
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import Refusal, problem_of
-from mlxk2.entrypoints.http.exchange import Asked
 from mlxk2.entrypoints.http.leasing import on_model
 from mlxk2.entrypoints.http.openai.chat.parse import CHAT_NAMES, parse_chat
 from mlxk2.entrypoints.http.openai.chat.writer import ChatWriter
@@ -25,6 +24,7 @@ from mlxk2.entrypoints.http.openai.manner import renamed
 from mlxk2.entrypoints.http.openai.models import ModelList, model_reply
 from mlxk2.entrypoints.http.openai.options import reference_of
 from mlxk2.entrypoints.http.openai.tokens import TokensAsked, parse_detokenize, parse_tokenize
+from mlxk2.entrypoints.http.planning import Asked
 from mlxk2.ports.errors import ValidationError
 
 T = TypeVar("T")
