@@ -124,30 +124,33 @@ def body_of(problem: Problem, style: Style, request_id: str) -> bytes:
     return msgspec.json.encode(_openai(problem) if style == "openai" else _anthropic(problem, request_id))
 
 
-class _OpenAiError(msgspec.Struct):
+class OpenAiProblem(msgspec.Struct):
     message: str
     type: str
     param: str | None
     code: str | None
 
 
-class _OpenAiBody(msgspec.Struct):
-    error: _OpenAiError
+class OpenAiFailure(msgspec.Struct):
+    """An error as OpenAI's clients read it."""
+
+    error: OpenAiProblem
 
 
-def _openai(problem: Problem) -> _OpenAiBody:
-    return _OpenAiBody(_OpenAiError(problem.message, problem.kind, problem.parameter, problem.code))
+def _openai(problem: Problem) -> OpenAiFailure:
+    return OpenAiFailure(OpenAiProblem(problem.message, problem.kind, problem.parameter, problem.code))
 
 
-class _AnthropicError(msgspec.Struct):
+class AnthropicProblem(msgspec.Struct):
     type: str
     message: str
 
 
-class _AnthropicBody(msgspec.Struct):
-    error: _AnthropicError
+class AnthropicFailure(msgspec.Struct, tag_field="type", tag="error"):
+    """An error as Anthropic's clients read it."""
+
+    error: AnthropicProblem
     request_id: str
-    type: Literal["error"] = "error"
 
 
 _ANTHROPIC_TYPES = {
@@ -161,9 +164,9 @@ _ANTHROPIC_TYPES = {
 }
 
 
-def _anthropic(problem: Problem, request_id: str) -> _AnthropicBody:
+def _anthropic(problem: Problem, request_id: str) -> AnthropicFailure:
     """Anthropic's errors have no place for the parameter but the message."""
     fallback = "api_error" if problem.status >= 500 else INVALID
     told, name = problem.message, problem.parameter
     message = told if name is None or name in told else f"{name}: {told}"
-    return _AnthropicBody(_AnthropicError(_ANTHROPIC_TYPES.get(problem.status, fallback), message), request_id)
+    return AnthropicFailure(AnthropicProblem(_ANTHROPIC_TYPES.get(problem.status, fallback), message), request_id)

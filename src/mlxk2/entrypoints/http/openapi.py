@@ -6,14 +6,14 @@ What every operation may answer, because of the layers before the doors, is adde
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mlxk2.entrypoints.http.errors import style_of
+from mlxk2.entrypoints.http.errors import AnthropicFailure, OpenAiFailure, style_of
 from mlxk2.entrypoints.http.operations import EVENTS, JSON, Operation, Parameter, Reply
 
 Node = dict[str, Any]
@@ -45,32 +45,6 @@ _RETRY = {
     "Retry-After": {"description": "Seconds after which to try again", "schema": {"type": "integer", "minimum": 0}}
 }
 _MAY_RETRY = (429, 503)
-
-
-class OpenAiProblem(msgspec.Struct):
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class OpenAiFailure(msgspec.Struct):
-    """What `errors.body_of` writes."""
-
-    error: OpenAiProblem
-
-
-class AnthropicProblem(msgspec.Struct):
-    type: str
-    message: str
-
-
-class AnthropicFailure(msgspec.Struct):
-    """What `errors.body_of` writes for Anthropic's paths."""
-
-    type: Literal["error"]
-    error: AnthropicProblem
-    request_id: str
 
 
 _FAILURES = {"openai": OpenAiFailure, "anthropic": AnthropicFailure}

@@ -11,12 +11,12 @@ import pytest
 import schemathesis
 
 from mlxk2.entrypoints.http import anthropic, openai, operating
-from mlxk2.entrypoints.http.errors import Problem, body_of
+from mlxk2.entrypoints.http.errors import AnthropicFailure, OpenAiFailure, Problem, body_of
 from mlxk2.entrypoints.http.openai.chat.wire import CreateChatCompletion
 from mlxk2.entrypoints.http.openai.chat.writer import ChatWriter
 from mlxk2.entrypoints.http.openai.completions.wire import CreateCompletion
 from mlxk2.entrypoints.http.openai.manner import Manner
-from mlxk2.entrypoints.http.openapi import AnthropicFailure, OpenAiFailure, document
+from mlxk2.entrypoints.http.openapi import document
 from tests.entrypoints.http.openai.answering import CALL, Said, Session, chunks_of
 from tests.entrypoints.http.openai.asking import HELLO, SCHEMA, called, function
 
