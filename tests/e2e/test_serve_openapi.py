@@ -23,6 +23,7 @@ OPERATIONS = [
     (operation.method, operation.path) for door in (openai, anthropic, operating) for operation in door.OPERATIONS
 ]
 EXAMPLES = 25
+MOST_TOKENS = 40
 CHECKS: Any = [
     not_a_server_error,
     checks.allow_header_conformance,
@@ -37,7 +38,7 @@ CHECKS: Any = [
 @pytest.fixture(scope="module")
 def server(demo_cache: Path) -> Iterator[RunningServer]:
     with running_server(
-        demo_cache, "--model", "demo", "--default-max-tokens", "4", "--max-tokens-limit", "40"
+        demo_cache, "--model", "demo", "--default-max-tokens", "4", "--max-tokens-limit", str(MOST_TOKENS)
     ) as server:
         assert server.chat().status == 200
         yield server
@@ -45,12 +46,15 @@ def server(demo_cache: Path) -> Iterator[RunningServer]:
 
 @pytest.fixture(scope="module")
 def document(server: RunningServer) -> Any:
-    """As it is published, but that bodies name the model that is there: others would find none."""
+    """As it is published, but that bodies name the model that is there and ask for short answers."""
     published = server.ask("GET", "/openapi.json").json
     schemas = published["components"]["schemas"]
     for operation in (one for item in published["paths"].values() for one in item.values() if "requestBody" in one):
         body = operation["requestBody"]["content"]["application/json"]["schema"]
-        schemas[body["$ref"].rpartition("/")[2]]["properties"]["model"] = {"enum": ["demo"]}
+        properties = schemas[body["$ref"].rpartition("/")[2]]["properties"]
+        properties["model"] = {"enum": ["demo"]}
+        if "max_tokens" in properties:
+            properties["max_tokens"] = {"type": "integer", "minimum": 1, "maximum": MOST_TOKENS}
     return schemathesis.openapi.from_dict(published)
 
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ _TICK = 1.0
 _FAREWELL = 2.0
 """Seconds for answers that were interrupted to tell their clients so."""
 _BACKLOG = 2048
+_OPEN_FILES = 10240
+"""As many as macOS lets any process have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ def run_server(services: HttpServices, announce: Callable[[Listening], None]) ->
             services.models.find(reference)
         with _listening_socket(options.host, options.port) as listener:
             _collect_little()
+            _allow_many_connections()
             asyncio.run(_Server(services, listener).run(announce))
     finally:
         services.models.close()
@@ -68,6 +72,14 @@ def _collect_little() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+def _allow_many_connections() -> None:
+    """Every connection is an open file, and some systems allow a process 256 of them unless it asks for more."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if most == resource.RLIM_INFINITY else min(_OPEN_FILES, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class _Server:
