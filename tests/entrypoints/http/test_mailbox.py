@@ -55,13 +55,29 @@ def test_a_step_of_many_rows_wakes_the_loop_once() -> None:
         loop.call_soon_threadsafe = counted  # type: ignore[method-assign,assignment]
         mailbox = Mailbox(loop)
         inboxes: list[Inbox[int]] = [Inbox(mailbox) for _ in range(32)]
-        for inbox in inboxes:
-            inbox.put(1)
+
+        def step() -> None:
+            for inbox in inboxes:
+                inbox.put(1)
+
+        engine = threading.Thread(target=step)
+        engine.start()
+        engine.join()  # the loop stands still meanwhile, so that it cannot have been woken and come back
         for inbox in inboxes:
             assert await inbox.take(_LONG) == [1]
         return len(calls)
 
     assert asyncio.run(count()) == 1
+
+
+def test_the_loop_itself_needs_no_waking() -> None:
+    async def take() -> list[int]:
+        loop = asyncio.get_running_loop()
+        inbox: Inbox[int] = Inbox(Mailbox(loop))
+        inbox.put(1)
+        return await inbox.take(0.0)
+
+    assert asyncio.run(take()) == [1]
 
 
 def test_nothing_comes_when_the_patience_is_over() -> None:

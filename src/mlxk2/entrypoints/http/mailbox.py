@@ -13,12 +13,18 @@ T = TypeVar("T")
 
 
 class Mailbox:
-    """`post` may be called from any thread; what was posted runs in the loop, in order."""
+    """`post` may be called from any thread; what was posted runs in the loop, in order. Made in the loop's thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._thread = threading.get_ident()
         self._lock = threading.Lock()
         self._posted: list[Callable[[], None]] = []
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is in the loop's own thread, which needs no waking."""
+        return threading.get_ident() == self._thread
 
     def post(self, act: Callable[[], None]) -> None:
         """After the loop has been closed nothing happens: nobody is there to be told."""
@@ -47,7 +53,10 @@ class Inbox(Generic[T]):
         self._waiting: asyncio.Future[None] | None = None
 
     def put(self, item: T) -> None:
-        self._mailbox.post(lambda: self.drop(item))
+        if self._mailbox.is_here:
+            self.drop(item)
+        else:
+            self._mailbox.post(lambda: self.drop(item))
 
     def drop(self, item: T) -> None:
         self._items.append(item)
