@@ -6,7 +6,16 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-_PACKAGES = ("mlxk-json", "mlx", "mlx-lm", "transformers", "huggingface_hub", "dependency-injector")
+_PACKAGES = (
+    "mlxk-json",
+    "mlx",
+    "mlx-lm",
+    "transformers",
+    "huggingface_hub",
+    "dependency-injector",
+    "starlette",
+    "uvicorn",
+)
 
 
 def describe() -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ on the same cores. Models and peers are those of the part on the engine, with fl
 mlx-knife's server runs with its own versions of MLX and mlx-lm; the variable `{KNIFE_COMMAND}` says how to start it.
 """
 _SOAK = """\
-Written by `python -m bench serve-soak --minutes 60`, which runs only when it is asked for.
+Written by `python -m bench serve-soak --minutes N`, which runs only when it is asked for.
 """
 
 SERVER = Group(
@@ -44,7 +44,7 @@ SERVER = Group(
 )
 SOAK = Group(
     "serve-soak",
-    "The server at work for an hour",
+    "The server at work for a long time",
     _SOAK,
     (
         Section(
