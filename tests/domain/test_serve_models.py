@@ -158,7 +158,7 @@ def test_a_model_that_can_never_fit_evicts_nothing_and_is_refused_with_both_numb
     assert bench.loader.loaded == []
 
 
-def test_a_load_that_fails_tells_everybody_who_waits_and_is_tried_again_for_the_next() -> None:
+def test_a_load_that_fails_tells_everybody_who_waits_and_is_tried_again_later() -> None:
     bench = Bench()
     bench.loader.errors["org/a"] = OperationError("The weights are made of cheese")
     listeners = [bench.ask("org/a"), bench.ask("a")]
@@ -166,7 +166,18 @@ def test_a_load_that_fails_tells_everybody_who_waits_and_is_tried_again_for_the_
     assert [listener.error.message for listener in listeners] == ["The weights are made of cheese"] * 2
     assert bench.models.status().models == ()
     del bench.loader.errors["org/a"]
+    bench.clock.advance(10)
     assert bench.want("org/a").lease.offer.name == "org/a"
+
+
+def test_a_model_that_could_not_be_loaded_pushes_out_no_other_for_a_while() -> None:
+    bench = Bench(limits=ServeLimits(most_models=1))
+    bench.loader.errors["org/a"] = OperationError("The weights are made of cheese")
+    bench.want("org/a")
+    bench.want("org/b").lease.release()
+    for _ in range(3):
+        assert bench.want("org/a").error.message == "The weights are made of cheese"
+    assert loaded(bench) == ["org/b"]
 
 
 def test_a_defect_of_a_loader_is_an_error_like_any_other() -> None:
@@ -349,6 +360,7 @@ def test_a_model_unloaded_by_force_while_it_loads_is_ended_once() -> None:
     bench.background.step()
     bench.models.unload("org/a", force=True)
     bench.background.run()  # the load has ended well before it could be broken off
+    assert isinstance(listener.error, Overloaded)
     assert "unloaded by the operator" in listener.error.message
     assert [engine.closed for engine in bench.loader.engines["org/a"]] == [True]
     assert bench.models.status().models == ()

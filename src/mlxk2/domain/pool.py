@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mlxk2.domain.seating import ModelKey, Need, PoolLimits, Seat, Seats, Stage, WantId
-from mlxk2.ports.errors import Conflict, Mlxk2Error, OperationError, Overloaded
+from mlxk2.ports.errors import Conflict, Mlxk2Error, Overloaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Pool:
         if not force and not seat.is_idle:
             doing = "is being loaded" if seat.stage is Stage.LOADING else "is busy"
             raise Conflict(f"'{seat.need.name}' {doing}: unload it later, or force it, which ends its requests")
-        unloaded = OperationError(f"'{seat.need.name}' was unloaded by the operator; ask again to have it loaded")
+        unloaded = Overloaded(f"'{seat.need.name}' was unloaded by the operator; ask again to have it loaded")
         refused = self._refuse(self._waiting_for(key), unloaded) if seat.stage is Stage.LOADING else []
         return [*refused, self._close(seat), *self._advance(now)]
 

@@ -17,7 +17,7 @@ _LARGEST = 2**63 - 1
 """What every number that crosses a process border fits into."""
 MOST_BIASES = 1024
 """Tokens that one request may bias: every step of its batch looks at all of them."""
-LONGEST_STRUCTURE = 512 * 1024
+LONGEST_STRUCTURE = 128 * 1024
 """Characters of a schema, expression or grammar: compiling a longer one takes a processor for many seconds."""
 _SHOWN = 60
 """So many characters of a wrong value are repeated to whoever sent it."""

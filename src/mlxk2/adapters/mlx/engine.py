@@ -172,6 +172,9 @@ class MlxEngine:
             self._compilers.submit(lambda: self._compile(row, structure))
 
     def _compile(self, row: Row, structure: Structure) -> None:
+        """In a thread of the compilers; nothing is done for a request that was cancelled meanwhile."""
+        if row.id not in self._compiling:
+            return
         result: Matcher | Mlxk2Error
         try:
             result = self._core.compile(structure)

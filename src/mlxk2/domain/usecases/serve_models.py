@@ -49,6 +49,10 @@ __all__ = [
 ]
 
 
+_BROKEN_SECONDS = 10.0
+"""For so long nobody tries again to load a model that could not be loaded."""
+
+
 class ServeModels:
     """Calls come from any thread. Making it raises what is wrong with the pinned and allowed references."""
 
@@ -78,6 +82,7 @@ class ServeModels:
         self._wants = count(1)
         self._wishes: dict[WantId, Wish] = {}
         self._rooms: dict[ModelKey, Room] = {}
+        self._broken: dict[ModelKey, tuple[float, Mlxk2Error]] = {}
 
     def offers(self) -> list[Offer]:
         """Every model that can be asked for, sorted by name. Reads the cache."""
@@ -184,6 +189,9 @@ class ServeModels:
         if isinstance(result, Mlxk2Error):
             self._refuse(want, result)
             return
+        if (error := self._broken_lately(result.key)) is not None:
+            self._refuse(want, error)
+            return
         wish.key = result.key
         room = self._rooms.setdefault(result.key, Room(result))
         room.found = result
@@ -195,6 +203,12 @@ class ServeModels:
         self._apply(actions)
         if self._pool.is_waiting(want) and not any(isinstance(action, Load) for action in actions):
             self._outbox.add(partial(wish.say, LoadProgress(room.stage)))
+
+    def _broken_lately(self, key: ModelKey) -> Mlxk2Error | None:
+        """Why it could not be loaded a moment ago: to try at once again would push out good models in vain."""
+        now = self._clock.now()
+        self._broken = {known: broken for known, broken in self._broken.items() if now < broken[0]}
+        return self._broken[key][1] if key in self._broken else None
 
     def _apply(self, actions: list[Action]) -> None:
         for action in actions:
@@ -259,6 +273,8 @@ class ServeModels:
         except Mlxk2Error as error:
             with self._lock:
                 self._vacate(key)
+                if not room.is_unwanted:
+                    self._broken[key] = (self._clock.now() + _BROKEN_SECONDS, error)
                 self._apply(self._pool.failed(key, error, self._clock.now()))
         else:
             with self._lock:

@@ -32,7 +32,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._in_head = False
-        self._head_bytes = self._lines = 0
+        self._head_bytes = self._lines = self._unread = 0
         self._problem = _MALFORMED
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -46,7 +46,11 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._unread += len(data)
         super().data_received(data)
+        if self._unread > LARGEST_HEAD and not self._in_head:  # one line without an end, behind a body in chunks
+            self._refuse(_TOO_LARGE)
+            return
         if not self._in_head:
             self._stop_alarm()
             return
@@ -56,13 +60,22 @@ class Connection(HttpToolsProtocol):
         elif self._alarm is None:
             self._set_alarm()
 
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        self._unread = 0
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._unread = 0
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes, self._lines = True, 0, 0
+        self._in_head, self._head_bytes, self._lines, self._unread = True, 0, 0, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Lines may follow on a body in chunks, too."""
         super().on_header(name, value)
+        self._unread = 0
         self._lines += len(name) + len(value) + 4
         if self._lines > LARGEST_HEAD:
             self._problem = _TOO_LARGE

@@ -41,7 +41,10 @@ class Mailbox:
         with self._lock:
             posted, self._posted = self._posted, []
         for act in posted:
-            act()
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - what was posted with it is of other requests
+                self._loop.call_exception_handler({"message": "What was posted could not be done", "exception": error})
 
 
 class Inbox(Generic[T]):

@@ -22,7 +22,7 @@ from mlxk2.entrypoints.http.auth import required_keys
 from mlxk2.entrypoints.http.connections import Connection
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import Problem
-from mlxk2.entrypoints.http.logs import start_log
+from mlxk2.entrypoints.http.logs import log_failure, start_log
 from mlxk2.entrypoints.http.mailbox import Mailbox
 from mlxk2.ports.errors import Mlxk2Error, OperationError, ValidationError
 
@@ -137,7 +137,10 @@ class _Server:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            self._services.models.pass_time()
+            try:
+                self._services.models.pass_time()
+            except Exception as error:  # noqa: BLE001 - time passes all the same
+                log_failure(error, "of no request")
 
     def _on_signal(self, number: int) -> None:
         if self._services.draining:

@@ -85,3 +85,10 @@ def test_a_strange_field_anywhere_is_refused_by_name(path: tuple[Any, ...], name
     with pytest.raises(ValidationError) as caught:
         parse_message(body.encode())
     assert caught.value.message == f"{'.'.join(map(str, (*path, name)))}: Extra inputs are not permitted"
+
+
+@pytest.mark.parametrize("second", ["[]", "null", "{}", "[1]"])
+def test_a_key_that_stands_there_twice_is_told_like_any_other_mistake(second: str) -> None:
+    body = json.dumps({**WHOLE, "tools": [{"name": "a", "input_schema": {}, "zz": 1}]})[:-1] + f', "tools": {second}}}'
+    with pytest.raises(ValidationError):
+        parse_message(body.encode())

@@ -188,3 +188,24 @@ class _Observed(Connection):
 def test_an_answers_body_does_not_wait_until_its_head_was_acknowledged() -> None:
     _said(head("GET", "/v1/models", CLOSE), protocol=_Observed)
     assert _Observed.sends_at_once
+
+
+@pytest.mark.parametrize("line", [b"x" * 200, b"X-More: y\r\n" * 20], ids=["one without an end", "many"])
+def test_lines_after_a_body_in_chunks_have_the_limit_of_a_head(line: bytes) -> None:
+    async def scene() -> bool:
+        async with serving(behind()) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(head("GET", "/health", "Transfer-Encoding: chunked") + b"0\r\nX-First: ")
+            sent = 0
+            try:
+                while sent < 40 * LARGEST_HEAD:
+                    writer.write(line * 50)
+                    sent += 50 * len(line)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                await asyncio.wait_for(reader.read(), 20)
+            except ConnectionError:
+                return True
+            return sent < 40 * LARGEST_HEAD or reader.at_eof()
+
+    assert asyncio.run(scene())

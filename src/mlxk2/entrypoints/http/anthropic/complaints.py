@@ -89,7 +89,8 @@ def _kind_of_tool(body: bytes, index: str) -> str | None:
         tools = msgspec.json.decode(body)["tools"]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    kind = tools[int(index)].get("type") if isinstance(tools[int(index)], dict) else None
+    tool = tools[int(index)] if isinstance(tools, list) and int(index) < len(tools) else None
+    kind = tool.get("type") if isinstance(tool, dict) else None
     return kind[:_SHOWN] if isinstance(kind, str) else None
 
 
