@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -99,6 +100,14 @@ class Arena:
 def knife_command() -> tuple[str, ...]:
     """How mlx-knife is started; empty when nobody says how."""
     return tuple(shlex.split(os.environ.get(KNIFE_COMMAND, "")))
+
+
+def knife_version() -> str:
+    """Its name and version in its own words; empty when nobody says how it is started."""
+    argv = knife_command()
+    if not argv:
+        return ""
+    return subprocess.run([*argv, "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def same_blas() -> Mapping[str, str]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from bench.engine.contests import Contest, Entry, Place, Report, Target
 from bench.engine.models import random_model
-from bench.engine.servers import KNIFE, OWN
+from bench.engine.servers import KNIFE, OWN, knife_version
 from bench.processes import CommandFailed
 from bench.server.peers import ABSENT, ENGINE, LABELS, Field
 
@@ -23,10 +23,10 @@ def overhead(place: Place) -> Report:
                     if label == KNIFE and turn:
                         continue
                     rates[streams, label].append(_rate(field, label, streams))
-    remark = (
-        f"Answers of {_TOKENS} tokens, streamed. mlx-knife, which answers one request after the other, was asked once."
-    )
-    return Report(tuple(_contest(model.key, streams, rates) for streams in _STREAMS), (remark,))
+    remarks = [f"Answers of {_TOKENS} tokens, streamed."]
+    if version := knife_version():
+        remarks.append(f"mlx-knife ({version}) answers one request after the other; it was asked once.")
+    return Report(tuple(_contest(model.key, streams, rates) for streams in _STREAMS), tuple(remarks))
 
 
 def _rate(field: Field, label: str, streams: int) -> float:
