@@ -180,6 +180,27 @@ def test_a_model_that_could_not_be_loaded_pushes_out_no_other_for_a_while() -> N
     assert loaded(bench) == ["org/b"]
 
 
+def test_a_model_whose_process_broke_while_it_was_loaded_is_tried_once_more_at_once() -> None:
+    bench = Bench()
+    bench.loader.errors["org/a"] = EngineFailure("The process was killed")
+    bench.want("org/a")
+    del bench.loader.errors["org/a"]
+    assert bench.want("org/a").lease.offer.name == "org/a"
+
+
+def test_a_model_whose_process_breaks_twice_pushes_out_no_other_for_a_while() -> None:
+    bench = Bench(limits=ServeLimits(most_models=1))
+    bench.loader.errors["org/a"] = EngineFailure("The process was killed")
+    bench.want("org/a")
+    bench.want("org/a")
+    bench.want("org/b").lease.release()
+    assert bench.want("org/a").error.message == "The process was killed"
+    assert loaded(bench) == ["org/b"]
+    bench.clock.advance(10)
+    del bench.loader.errors["org/a"]
+    assert bench.want("org/a").lease.offer.name == "org/a"
+
+
 def test_a_defect_of_a_loader_is_an_error_like_any_other() -> None:
     bench = Bench()
     bench.loader.errors["org/a"] = RuntimeError("a defect")

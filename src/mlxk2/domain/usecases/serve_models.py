@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 
+from mlxk2.domain.breakdowns import Breakdowns
 from mlxk2.domain.budget import plan_memory
 from mlxk2.domain.outbox import Outbox
 from mlxk2.domain.pool import Action, Close, Grant, Load, Pool
@@ -49,10 +50,6 @@ __all__ = [
 ]
 
 
-_BROKEN_SECONDS = 10.0
-"""For so long nobody tries again to load a model that could not be loaded."""
-
-
 class ServeModels:
     """Calls come from any thread. Making it raises what is wrong with the pinned and allowed references."""
 
@@ -82,7 +79,7 @@ class ServeModels:
         self._wants = count(1)
         self._wishes: dict[WantId, Wish] = {}
         self._rooms: dict[ModelKey, Room] = {}
-        self._broken: dict[ModelKey, tuple[float, Mlxk2Error]] = {}
+        self._breakdowns = Breakdowns()
 
     def offers(self) -> list[Offer]:
         """Every model that can be asked for, sorted by name. Reads the cache."""
@@ -189,7 +186,7 @@ class ServeModels:
         if isinstance(result, Mlxk2Error):
             self._refuse(want, result)
             return
-        if (error := self._broken_lately(result.key)) is not None:
+        if (error := self._breakdowns.lately(result.key, self._clock.now())) is not None:
             self._refuse(want, error)
             return
         wish.key = result.key
@@ -203,12 +200,6 @@ class ServeModels:
         self._apply(actions)
         if self._pool.is_waiting(want) and not any(isinstance(action, Load) for action in actions):
             self._outbox.add(partial(wish.say, LoadProgress(room.stage)))
-
-    def _broken_lately(self, key: ModelKey) -> Mlxk2Error | None:
-        """Why it could not be loaded a moment ago: to try at once again would push out good models in vain."""
-        now = self._clock.now()
-        self._broken = {known: broken for known, broken in self._broken.items() if now < broken[0]}
-        return self._broken[key][1] if key in self._broken else None
 
     def _apply(self, actions: list[Action]) -> None:
         for action in actions:
@@ -274,7 +265,7 @@ class ServeModels:
             with self._lock:
                 self._vacate(key)
                 if not room.is_unwanted:
-                    self._broken[key] = (self._clock.now() + _BROKEN_SECONDS, error)
+                    self._breakdowns.failed(key, error, self._clock.now())
                 self._apply(self._pool.failed(key, error, self._clock.now()))
         else:
             with self._lock:
@@ -282,6 +273,7 @@ class ServeModels:
             gate = self._opener.gate(opened, granted)
             with self._lock:
                 room.engine, room.gate = opened.engine, gate
+                self._breakdowns.loaded(key)
                 self._apply(self._pool.loaded(key, self._clock.now()))
         self._outbox.deliver()
 
