@@ -6,6 +6,7 @@ that running answers end with an error. A second signal ends the process at once
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import resource
@@ -189,8 +190,17 @@ def _listening_socket(host: str, port: int) -> socket.socket:
         listener.setblocking(False)  # noqa: FBT003 - the standard library's own name for it
     except OSError as error:
         listener.close()
-        raise OperationError(
-            f"The server cannot listen on {host} port {port}: {error.strerror}; free that port, or choose another with"
-            " --port (0: any free one)"
-        ) from None
+        raise _cannot_listen(host, port, error) from None
     return listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> OperationError:
+    if error.errno == errno.EADDRNOTAVAIL:
+        step = "that is no address of this machine; use 127.0.0.1, or 0.0.0.0 for all of its addresses (--host)"
+    elif error.errno == errno.EACCES:
+        step = "ports below 1024 belong to the system; choose another with --port"
+    else:
+        step = (
+            f"{(error.strerror or 'unknown').lower()}; free that port, or choose another with --port (0: any free one)"
+        )
+    return OperationError(f"The server cannot listen on {host} port {port}: {step}")
