@@ -95,7 +95,8 @@ def test_the_events_of_a_stream_come_in_the_order_that_the_api_has(client: Anthr
 
 
 def test_a_limit_beyond_the_context_is_taken_and_the_message_ends_with_the_context(client: Anthropic) -> None:
-    message = ask(client, max_tokens=8192, output_config=_endless())
+    long = [{"role": "user", "content": "hello " * 500}]
+    message = ask(client, long, max_tokens=8192, output_config=_endless())
     assert message.stop_reason == "model_context_window_exceeded"
     assert _prompt(message.usage) + message.usage.output_tokens == 2048
 

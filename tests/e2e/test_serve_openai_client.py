@@ -88,8 +88,9 @@ def test_a_chat_is_answered_with_true_numbers(client: OpenAI) -> None:
 
 
 def test_a_limit_beyond_the_context_is_taken_and_the_answer_ends_with_the_context(client: OpenAI) -> None:
+    long: Any = [{"role": "user", "content": "hello " * 500}]
     answer = client.chat.completions.create(
-        model="demo", messages=HELLO, max_completion_tokens=100_000, logit_bias=NEVER_ENDS
+        model="demo", messages=long, max_completion_tokens=100_000, logit_bias=NEVER_ENDS
     )
     assert answer.usage is not None
     assert (answer.choices[0].finish_reason, answer.usage.total_tokens) == ("length", 2048)
@@ -338,6 +339,12 @@ def test_a_prompt_beyond_the_context_has_the_code_that_clients_look_for(client: 
     with pytest.raises(openai.BadRequestError) as caught:
         said(client, "hello " * 5000)
     assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
+
+
+def test_a_body_that_is_too_large_is_told_so_and_no_broken_connection(client: OpenAI) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        said(client, "hello " * 2_000_000)
+    assert (caught.value.status_code, caught.value.code) == (413, "request_too_large")
 
 
 def test_a_stream_that_cannot_begin_is_a_typed_error(client: OpenAI) -> None:

@@ -82,7 +82,7 @@ def test_whatever_is_asked_the_answer_is_in_the_document(
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    def ask(case: Case) -> None:
+    def ask(case: "Case[Any]") -> None:
         response = case.call(base_url=server.url, session=session, timeout=PATIENCE)
         case.validate_response(response, checks=CHECKS)
 
