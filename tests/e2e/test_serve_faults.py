@@ -1,6 +1,7 @@
 """Workers that are killed, clients that dawdle, idle or vanish: everybody else is answered, and nothing is left over.
 
-Measured on two busy cores: the streams of a killed worker ended 2 to 20 ms after the kill.
+Measured on two cores with the demo model: the streams of a killed worker end 12 to 14 ms after the kill, and the next
+answer, for which the model is loaded again, is complete after 0.7 to 0.9 s, as the first one was.
 """
 
 import json
