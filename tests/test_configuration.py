@@ -189,7 +189,7 @@ def test_the_file_may_say(places: Places, line: str, option: Option[Any], value:
         ("host = 127", "host in FILE is 127; it must be a host name or an address"),
         (
             'cors-origin = "https://a.org"',
-            "cors-origin in FILE is 'https://a.org'; it must be web origins such as https://chat.example.org",
+            "cors-origin in FILE is 'https://a.org'; write it as a list: cors-origin = [\"https://a.org\"]",
         ),
         (
             'allowed-host = [" "]',
@@ -201,7 +201,7 @@ def test_the_file_may_say(places: Places, line: str, option: Option[Any], value:
         ),
         ("prot = 1", "prot in FILE is no option; did you mean port?"),
         ("keep_alive = 1", "keep_alive in FILE is no option; did you mean keep-alive?"),
-        ("zzz = 1", "zzz in FILE is no option; mlxk2 config lists the options"),
+        ("zzz = 1", "zzz in FILE is no option; mlxk2 serve --help lists the options"),
         (
             'api-key = "s3cret"',
             "api-key does not belong into FILE; put keys into a file of their own, and name it with api-key-file",
@@ -280,7 +280,7 @@ def test_a_file_that_is_no_text_or_cannot_be_opened_is_told(places: Places) -> N
         (
             {"MLXK2_ZZZ": "1"},
             {},
-            "MLXK2_ZZZ in the environment is no option; unset it; mlxk2 config lists the options",
+            "MLXK2_ZZZ in the environment is no option; unset it; mlxk2 serve --help lists the options",
         ),
         (
             {"MLXK2_HOST": "x" * 200, "MLXK2_PORT": "p" * 200},

@@ -79,6 +79,6 @@ def _table(document: Mapping[str, Any], path: str) -> Mapping[str, object]:
             )
         if key not in _KEYS:
             near = near_name(key.replace("_", "-"), _KEYS)
-            hint = f"did you mean {near}?" if near else "mlxk2 config lists the options"
+            hint = f"did you mean {near}?" if near else "mlxk2 serve --help lists the options"
             raise ValidationError(f"{key} in {path} is no option; {hint}")
     return table

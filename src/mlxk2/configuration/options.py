@@ -145,7 +145,7 @@ MAX_TOKENS_LIMIT = Option(
     None,
     "most tokens that a request may ask for",
 )
-QUEUE = Option("queue", "requests", Whole(0, _MANY), 256, "requests that may wait for one model")
+QUEUE = Option("queue", "requests", Whole(1, _MANY), 256, "requests that may wait for one model")
 QUEUE_PATIENCE = Option("queue-patience", "requests", Duration(0.1, _DAY), 300.0, "how long a request may wait")
 PER_KEY = Option(
     "per-key",

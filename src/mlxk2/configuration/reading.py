@@ -87,6 +87,9 @@ def _of_file(option: Option[Any], values: Mapping[str, object], path: str) -> Se
     try:
         value = option.kind.take(written)
     except ValueError:
+        if option.kind.is_list and isinstance(written, str):
+            hint = f'write it as a list: {option.name} = ["{written}"]'
+            raise ValidationError(f"{option.name} in {path} is {_shown(written)}; {hint}") from None
         raise ValidationError(f"{option.name} in {path} is {_shown(written)}; it must be {option.kind.takes}") from None
     if option.kind.is_path and value is not None:
         value = os.path.join(os.path.dirname(path), os.path.expanduser(value))
@@ -106,7 +109,7 @@ def _check_variables(environ: Mapping[str, str]) -> None:
     known = [*(option.variable for option in OPTIONS), *_OTHER_VARIABLES]
     for name in _unknown(environ, known):
         near = near_name(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known])
-        hint = f"did you mean {PREFIX}{near}?" if near else "unset it; mlxk2 config lists the options"
+        hint = f"did you mean {PREFIX}{near}?" if near else "unset it; mlxk2 serve --help lists the options"
         raise ValidationError(f"{name} in the environment is no option; {hint}")
 
 

@@ -141,7 +141,7 @@ def prepare(model: Lease, question: Question, limits: AnswerLimits) -> Prepared:
     for a conversation that the model's chat template refuses.
     """
     options = question.options
-    _check_options(options, limits)
+    check_options(options, limits)
     info = model.engine.info()
     if isinstance(question, ChatQuestion):
         prompt = _rendered(model.engine, info, question)
@@ -178,7 +178,8 @@ def count_tokens(engine: Engine, question: ChatQuestion) -> int:
     return len(prompt_tokens(engine, question))
 
 
-def _check_options(options: AnswerOptions, limits: AnswerLimits) -> None:
+def check_options(options: AnswerOptions, limits: AnswerLimits) -> None:
+    """What can be told without a model. Raises ValidationError."""
     check_stops(options.stops)
     if not 1 <= options.answers <= MOST_ANSWERS:
         raise ValidationError(

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from mlxk2.domain.admission import TicketId
 from mlxk2.domain.answer import Answer
 from mlxk2.domain.text.outputs import Output
-from mlxk2.domain.usecases.prepare_answers import Reader
+from mlxk2.domain.usecases.prepare_answers import Reader, check_options
 from mlxk2.domain.usecases.serve_models import Lease, LoadProgress, Refused, WantId
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import Problem, Refusal
@@ -108,6 +108,8 @@ class Exchange:
         deadline = asyncio.get_running_loop().call_later(self._services.options.request_timeout, self._too_late)
         self._services.running.add(self)
         try:
+            for question in self._asked.questions:
+                check_options(question.options, self._services.options.answers)
             self._want = self._services.models.want(self._asked.reference, self._inbox.put)
             told = self._began
             while self._run is None or not all(answer.done for answer in self._run.answers):

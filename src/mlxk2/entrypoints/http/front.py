@@ -77,10 +77,21 @@ def _of_router(error: HTTPException, scope: Scope) -> Refusal:
     """Starlette's own answers: no such path, no such method, a body that its parsers do not like."""
     asked = f"{scope['method']} {printable(scope['path'])}"
     if error.status_code == 404:
-        message = f"There is nothing at {asked}; /openapi.json lists what there is"
+        message = f"There is nothing at {asked}; {_next_step(scope['path'])}"
         return Refusal(Problem(404, INVALID, message, code="not_found"))
     if error.status_code == 405:
         allow = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
         message = f"{asked} is not possible; use {allow}"
         return Refusal(Problem(405, INVALID, message, code="method_not_allowed"), (("allow", allow),))
     return Refusal(Problem(error.status_code, INVALID, error.detail), tuple((error.headers or {}).items()))
+
+
+def _next_step(path: str) -> str:
+    """For what clients try first, and for base URLs with too little or too much."""
+    if path.startswith("/v1/v1/"):
+        return "leave /v1 out of the base URL"
+    if f"/v1{path}" in ("/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/messages"):
+        return "let the base URL end in /v1"
+    if path in ("/v1/responses", "/v1/embeddings"):
+        return "this server has /v1/chat/completions, /v1/completions and /v1/messages"
+    return "/openapi.json lists what there is"

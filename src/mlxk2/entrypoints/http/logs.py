@@ -68,6 +68,11 @@ def log_failure(error: BaseException, request_id: str) -> None:
     _LOG.error("Request %s failed", request_id, exc_info=error)
 
 
+def log_note(message: str) -> None:
+    """Something that whoever runs the server likes to know."""
+    _LOG.info(message)
+
+
 def log_trouble(message: str) -> None:
     """Something went wrong that is nobody's question; `message` quotes nobody."""
     _LOG.error("%s", without_secrets(message))

@@ -23,8 +23,9 @@ from mlxk2.entrypoints.http.auth import required_keys
 from mlxk2.entrypoints.http.connections import Connection
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import Problem
-from mlxk2.entrypoints.http.logs import log_failure, start_log
+from mlxk2.entrypoints.http.logs import log_failure, log_note, start_log
 from mlxk2.entrypoints.http.mailbox import Mailbox
+from mlxk2.entrypoints.http.model_log import ModelLog
 from mlxk2.ports.errors import Mlxk2Error, OperationError, ValidationError
 
 _TICK = 1.0
@@ -55,6 +56,7 @@ def run_server(services: HttpServices, announce: Callable[[Listening], None]) ->
     `preload` from being loaded.
     """
     options = services.options
+    _check_host(options.host)
     required_keys(options.host, options.api_keys, insecure=options.insecure)
     start_log(options.log_level, options.log_format)
     try:
@@ -66,6 +68,15 @@ def run_server(services: HttpServices, announce: Callable[[Listening], None]) ->
             asyncio.run(_Server(services, listener).run(announce))
     finally:
         services.models.close()
+
+
+def _check_host(host: str) -> None:
+    """Raises ValidationError for what people write that is more than an address."""
+    name, _, port = host.rpartition(":")
+    if "://" in host or (":" not in name and name and port.isdigit()):
+        raise ValidationError(f"--host {host!r} is more than an address; write that alone, and the port with --port")
+    if host.startswith("["):
+        raise ValidationError(f"--host {host!r} has brackets; write the address without them")
 
 
 def _collect_little() -> None:
@@ -102,6 +113,7 @@ class _Server:
             )
         )
         self._failure: Mlxk2Error | None = None
+        self._model_log = ModelLog()
 
     async def run(self, announce: Callable[[Listening], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -140,6 +152,7 @@ class _Server:
             await asyncio.sleep(_TICK)
             try:
                 self._services.models.pass_time()
+                self._model_log.look(self._services.models.status())
             except Exception as error:  # noqa: BLE001 - time passes all the same
                 log_failure(error, "of no request")
 
@@ -152,6 +165,9 @@ class _Server:
         if self._services.draining:
             return
         self._services.draining = True
+        running, seconds = len(self._services.running), self._services.options.drain_seconds
+        waits = f"; {running} under way have {seconds:g} s to end, a second signal ends them at once" if running else ""
+        log_note(f"The server stops{waits}")
         self._uvicorn.should_exit = True
         loop = asyncio.get_running_loop()
         loop.call_later(self._services.options.drain_seconds, self._interrupt_all)

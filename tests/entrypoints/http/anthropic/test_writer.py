@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlxk2.entrypoints.http.anthropic.signatures import carrying
 from mlxk2.entrypoints.http.anthropic.writer import MessageWriter
 from mlxk2.entrypoints.http.errors import Problem
-from mlxk2.ports.errors import EngineFailure
+from mlxk2.ports.errors import Overloaded
 from mlxk2.ports.generation import FinishReason
 from tests.entrypoints.http.anthropic.answering import CALL, Said, events_of, streamed, whole
 
@@ -117,7 +117,7 @@ def test_why_a_message_ended_is_true(said: Said, reason: str, stop: str | None) 
 
 def test_an_answer_that_its_engine_broke_off_is_a_failure() -> None:
     for write in (whole, streamed):
-        with pytest.raises(EngineFailure, match="ask again"):
+        with pytest.raises(Overloaded, match="ask again"):
             write(Said(("one",), FinishReason.CANCELLED))
 
 

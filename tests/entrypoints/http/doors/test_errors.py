@@ -157,3 +157,18 @@ def test_options_without_a_page_lists_the_methods() -> None:
 def test_a_refusal_is_its_problem() -> None:
     problem = Problem(418, "x", "No")
     assert problem_of(Refusal(problem)) is problem
+
+
+@pytest.mark.parametrize(
+    ("path", "step"),
+    [
+        ("/v1/v1/messages", "leave /v1 out of the base URL"),
+        ("/chat/completions", "let the base URL end in /v1"),
+        ("/models", "let the base URL end in /v1"),
+        ("/v1/responses", "/v1/chat/completions"),
+        ("/v1/embeddings", "/v1/chat/completions"),
+        ("/elsewhere", "/openapi.json lists what there is"),
+    ],
+)
+def test_a_path_that_clients_try_first_is_answered_with_the_next_step(path: str, step: str) -> None:
+    assert step in ask(behind(), "GET", path).error["message"]

@@ -14,7 +14,7 @@ from mlxk2.entrypoints.http.openai.chat.parse import CHAT_NAMES
 from mlxk2.entrypoints.http.openai.chat.replies import ChatChunk, ChatCompletion
 from mlxk2.entrypoints.http.openai.chat.writer import ChatWriter
 from mlxk2.entrypoints.http.openai.manner import Manner
-from mlxk2.ports.errors import EngineFailure
+from mlxk2.ports.errors import Overloaded
 from mlxk2.ports.generation import FinishReason, TokenLogprobs
 from tests.entrypoints.http.openai.answering import CALL, Said, Session, chance, chunks_of
 
@@ -87,7 +87,7 @@ def test_the_reason_of_the_end_is_true(said: Said, reason: str) -> None:
 
 
 def test_an_answer_that_lost_its_engine_has_no_end() -> None:
-    with pytest.raises(EngineFailure, match="ask again"):
+    with pytest.raises(Overloaded, match="ask again"):
         session(Said(["a"], FinishReason.CANCELLED)).streamed()
 
 

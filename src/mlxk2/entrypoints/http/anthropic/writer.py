@@ -23,7 +23,7 @@ from mlxk2.entrypoints.http.anthropic.replies import (
 )
 from mlxk2.entrypoints.http.errors import Problem, body_of
 from mlxk2.entrypoints.http.run import Run
-from mlxk2.ports.errors import EngineFailure
+from mlxk2.ports.errors import Overloaded
 from mlxk2.ports.generation import FinishReason, GenerationRequest, TokenLogprobs
 
 _ENCODER = msgspec.json.Encoder()
@@ -86,11 +86,11 @@ def _ending(run: Run) -> Ending:
 
 
 def _stop_reason(answer: Answer, request: GenerationRequest) -> StopReason:
-    """Raises EngineFailure for an answer that ended because its engine did: the API has no word for that."""
+    """Raises Overloaded for an answer that ended because its engine did: the API has no word for that."""
     if answer.stop_matched is not None:
         return "stop_sequence"
     if answer.finish_reason is FinishReason.CANCELLED:
-        raise EngineFailure("The model was unloaded before the answer was complete; ask again")
+        raise Overloaded("The model was unloaded before the answer was complete; ask again")
     if answer.finish_reason is FinishReason.LENGTH:
         filled = answer.completion_tokens < request.max_tokens
         return "model_context_window_exceeded" if filled else "max_tokens"

@@ -8,7 +8,7 @@ from mlxk2 import __version__
 from mlxk2.domain.answer import Answer
 from mlxk2.entrypoints.http.openai.replies import AnswerTimings, CompletionDetails, CompletionUsage, PromptDetails
 from mlxk2.entrypoints.http.run import Run
-from mlxk2.ports.errors import EngineFailure
+from mlxk2.ports.errors import Overloaded
 from mlxk2.ports.generation import FinishReason
 
 FINGERPRINT = f"mlxk2-{__version__}"
@@ -19,10 +19,10 @@ _LEAST = -9999.0
 
 
 def finish_reason_of(answer: Answer) -> Literal["stop", "length", "tool_calls"]:
-    """Raises EngineFailure for an answer that ended because its engine did."""
+    """Raises Overloaded for an answer that ended because its engine did."""
     reason = answer.finish_reason
     if reason is FinishReason.CANCELLED:
-        raise EngineFailure("The model was unloaded before the answer was complete; ask again")
+        raise Overloaded("The model was unloaded before the answer was complete; ask again")
     if reason is FinishReason.LENGTH:
         return "length"
     return "tool_calls" if answer.tool_calls else "stop"

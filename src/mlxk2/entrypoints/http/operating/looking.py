@@ -25,7 +25,6 @@ class Looking:
 
     def __init__(self, services: HttpServices) -> None:
         self._services = services
-        self._last_look = time.monotonic()
         self._since: dict[tuple[str, str], float] = {}
         self._alive = msgspec.json.encode(Alive(services.version))
 
@@ -56,8 +55,7 @@ class Looking:
 
     def _progress(self, status: PoolStatus, now: float) -> list[Progress]:
         models = [model for model in status.models if model.offer.state == "loading"]
-        self._since = {_key(model): self._since.get(_key(model), self._last_look) for model in models}
-        self._last_look = now
+        self._since = {_key(model): self._since.get(_key(model), now) for model in models}
         return [Progress(model.offer.name, model.stage, round(now - self._since[_key(model)], 3)) for model in models]
 
 
