@@ -198,7 +198,7 @@ def _in_line(server: RunningServer) -> None:
 def _while_the_prompt_is_read(server: RunningServer) -> None:
     for number in range(4):
         with closing(raw_connection(server)) as connection:
-            connection.sendall(raw_request(question(f"{number} " + "no " * 600, max_tokens=300)))
+            connection.sendall(raw_request(long_question(LONG, f"{number} " + "no " * 600)))
 
 
 def _within_a_stream(server: RunningServer) -> None:
