@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.malformed import GOOD, Malformed, malformed
+from tests.e2e.good_bodies import GOOD
+from tests.e2e.malformed import Malformed, malformed
 from tests.e2e.serving import PATIENCE, Reply, RunningServer, question, running_server
 
 COUNT = 10_000
