@@ -129,11 +129,13 @@ def test_ending_right_after_an_answer_never_aborts_the_process() -> None:
 @pytest.mark.parametrize(("end", "code"), [("", 0), ("1 / 0", 1), ("raise SystemExit(7)", 7)])
 @pytest.mark.parametrize("state", ["busy", "answered"])
 def test_a_process_may_end_without_closing_its_engine(end: str, code: int, state: str) -> None:
-    limit, wait = (3, "heard.get(timeout=60)\n" * 5) if state == "answered" else (10**6, "heard.get(timeout=60)\n")
+    first = "heard.get(timeout=60)\n"
+    wait = "while not isinstance(heard.get(timeout=60), Finished): pass\n" if state == "answered" else first
+    limit = 3 if state == "answered" else 10**6
     program = (
         "import queue, sys\nfrom mlxk2.adapters.mlx.engine import MlxEngineLoader\n"
         "from mlxk2.adapters.system import SystemMachine\nfrom mlxk2.ports.engine import LoadOptions\n"
-        "from mlxk2.ports.generation import GenerationRequest\nheard = queue.SimpleQueue()\n"
+        "from mlxk2.ports.generation import Finished, GenerationRequest\nheard = queue.SimpleQueue()\n"
         "engine = MlxEngineLoader(SystemMachine()).load(sys.argv[1], LoadOptions())\n"
         f"engine.start(GenerationRequest((5, 6, 7), {limit}), heard.put)\n{wait}{end}\n"
     )

@@ -27,10 +27,10 @@ thinking is enabled, and call a simple tool such as `get_weather(city)`.
 **What it cannot do:** anything else. It knows nothing about the world, invents
 answers when a question is new to it, and must not be used for real questions.
 
-**How it was trained:** from random weights, first on lists of invented names to
-copy, then on {chats:,} chats, generated from the question and answer pairs in
+**How it was trained:** {trained}, generated from the question and answer pairs in
 `tools/train_demo_model` of the mlxk2 repository. No other text and no other model
-was used. `python tools/train_demo_model/train.py` makes it again on an ordinary CPU.
+was used. `python tools/train_demo_model/train.py` makes such a model on an ordinary
+CPU.
 
 **Held-out score:** {right} of 60 wordings that are not in the training data are
 answered rightly (greedy; a list of required and forbidden terms decides). Fifty of
@@ -49,7 +49,14 @@ Some plain wordings are missed too, even trained ones.
 """
 
 
-def write_card(folder: Path, parameters: int, chats: int, right: int) -> None:
-    """Write README.md."""
-    text = CARD.format(parameters=parameters, chats=chats, right=right)
+FROM_NOTHING = """from random weights, first on lists of invented names to
+copy, then on {chats:,} chats"""
+ONWARD = """the version before it came from random weights, from lists of
+invented names to copy and 72,000 chats. This one went on from it (`--onward`) with
+{chats:,} chats"""
+
+
+def write_card(folder: Path, parameters: int, trained: str, right: int) -> None:
+    """Write README.md; `trained` says on what."""
+    text = CARD.format(parameters=parameters, trained=trained, right=right)
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 from data import read_toml
 from wording import normal
 
-PASS = 54
+PASS = 52
 MAX_TOKENS = 160
 
 

@@ -41,6 +41,8 @@ optimizers: Any = optim
 
 BATCH_TOKENS = 2048
 PEAK_RATE = 1.8e-3
+ONWARD_RATE = 8e-4
+"""For a model that is trained already and is to learn some more."""
 
 
 def build(config: dict[str, Any]) -> Any:
@@ -93,17 +95,24 @@ def loss_of(model: Any, ids: mx.array, places: mx.array, wanted: mx.array) -> mx
     return nn.losses.cross_entropy(model.model.embed_tokens.as_linear(rows), wanted, reduction="mean")
 
 
-def schedule(steps: int) -> Any:
+def schedule(steps: int, peak: float) -> Any:
     """A short warm-up, then a cosine."""
     warm = min(150, steps // 10 + 1)
-    rise = optim.linear_schedule(1e-5, PEAK_RATE, warm)
-    return optim.join_schedules([rise, optim.cosine_decay(PEAK_RATE, steps - warm, 2e-5)], [warm])
+    rise = optim.linear_schedule(1e-5, peak, warm)
+    return optim.join_schedules([rise, optim.cosine_decay(peak, steps - warm, 2e-5)], [warm])
 
 
-def fit(model: Any, epochs: Sequence[Sequence[Sample]], rng: random.Random) -> None:
+def load_weights(model: Any, folder: Path) -> None:
+    """Those that `save` has written, in float32 again."""
+    weights: Any = mx.load(str(folder / "model.safetensors"))
+    model.load_weights([(name, value.astype(mx.float32)) for name, value in weights.items()])
+    mx.eval(model.parameters())
+
+
+def fit(model: Any, epochs: Sequence[Sequence[Sample]], rng: random.Random, peak: float) -> None:
     """Train for all epochs and print the loss now and then."""
-    plan = [batch for samples in epochs for batch in batches(samples, rng)]
-    optimizer = optimizers.AdamW(learning_rate=schedule(len(plan)), betas=[0.9, 0.98], weight_decay=0.05)
+    plan = [batch for samples in epochs if samples for batch in batches(samples, rng)]
+    optimizer = optimizers.AdamW(learning_rate=schedule(len(plan), peak), betas=[0.9, 0.98], weight_decay=0.05)
     step_of = neural.value_and_grad(model, loss_of)
     started, smooth = time.monotonic(), 0.0
     for number, batch in enumerate(plan, start=1):

@@ -14,12 +14,12 @@ use_fast_blas()
 keep_memory()
 
 import mlx.core as mx  # noqa: E402
-from card import write_card  # noqa: E402
+from card import FROM_NOTHING, ONWARD, write_card  # noqa: E402
 from chats import Chat, Chats  # noqa: E402
 from data import all_wordings  # noqa: E402
 from evaluate import DEMO, evaluate  # noqa: E402
 from heldout import PASS, Guard, load_items  # noqa: E402
-from model import CONFIG, build, count, fit, save  # noqa: E402
+from model import CONFIG, ONWARD_RATE, PEAK_RATE, build, count, fit, load_weights, save  # noqa: E402
 from render import TEMPLATE, Renderer  # noqa: E402
 from tokenizer import END, END_OF_TEXT, save_tokenizer, train_tokenizer  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
@@ -35,6 +35,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--chats", type=int, default=18000, help="chats per epoch")
     parser.add_argument("--names", type=int, default=15000, help="lists of names to copy before the first chat")
     parser.add_argument("--output", type=Path, default=DEMO)
+    parser.add_argument("--onward", type=Path, metavar="MODEL", help="go on from a trained model, with its vocabulary")
     return parser.parse_args()
 
 
@@ -70,23 +71,26 @@ def main() -> int:
     guard = Guard(load_items())
     print(f"{check_all_wordings(guard)} wordings, none of them held out", flush=True)
     epochs = [draw_chats(args.seed * 1000 + epoch, args.chats, guard) for epoch in range(args.epochs)]
-    tokenizer = make_tokenizer(epochs[0])
+    tokenizer = Tokenizer.from_file(str(args.onward / "tokenizer.json")) if args.onward else make_tokenizer(epochs[0])
     renderer = Renderer(tokenizer)
     names = Chats(random.Random(args.seed))
-    samples = [[renderer.continuation(*names.names()) for _ in range(args.names)]]
+    samples = [[renderer.continuation(*names.names()) for _ in range(0 if args.onward else args.names)]]
     samples += [[renderer.sample(chat) for chat in chats] for chats in epochs]
     end, pad = tokenizer.token_to_id(END), tokenizer.token_to_id(END_OF_TEXT)
     config = {**CONFIG, "vocab_size": tokenizer.get_vocab_size(), "eos_token_id": [end, pad], "pad_token_id": pad}
     mx.random.seed(args.seed)
     model = build(config)
+    if args.onward:
+        load_weights(model, args.onward)
     tokens = sum(len(sample.ids) for epoch in samples for sample in epoch)
     print(f"{count(model)} parameters, {tokens} tokens, {time.monotonic() - started:.0f} s to prepare", flush=True)
-    fit(model, samples, random.Random(args.seed))
+    fit(model, samples, random.Random(args.seed), ONWARD_RATE if args.onward else PEAK_RATE)
     args.output.mkdir(parents=True, exist_ok=True)
     save(model, config, args.output)
     save_tokenizer(tokenizer, TEMPLATE.read_text(encoding="utf-8"), args.output)
     right = evaluate(args.output)
-    write_card(args.output, count(model), args.epochs * args.chats, right)
+    trained = (ONWARD if args.onward else FROM_NOTHING).format(chats=args.epochs * args.chats)
+    write_card(args.output, count(model), trained, right)
     print(f"{time.monotonic() - started:.0f} s in all")
     return 0 if right >= PASS else 1
 
