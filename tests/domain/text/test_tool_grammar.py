@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mlxk2.domain.text.grammar.choice import ToolChoice, tool_structure
 from mlxk2.domain.text.grammar.spellings import SPELLINGS
 from mlxk2.domain.text.reader import Reading
+from mlxk2.ports.checking import LONGEST_STRUCTURE
 from mlxk2.ports.conversation import Tool
 from mlxk2.ports.engine import Markers
 from mlxk2.ports.errors import ValidationError
@@ -369,7 +370,7 @@ def test_a_grammar_that_no_engine_takes_is_given_up() -> None:
     places = {f"p{place}": {"$ref": "#/$defs/d", "maxProperties": place} for place in range(1000)}
     long = {"type": "object", "properties": {"x" * 2000: {}}}
     tool = Tool("f", parameters=json.dumps({"properties": places, "$defs": {"d": long}}))
-    with pytest.raises(ValidationError, match="more than 524288 characters"):
+    with pytest.raises(ValidationError, match=f"more than {LONGEST_STRUCTURE} characters"):
         tool_structure(Markers(tool_format="qwen3_coder"), [tool], REQUIRED, opens_reasoning=False)
 
 
