@@ -15,7 +15,7 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest; tests=$$?; \
+	@$(BIN)/python tools/run_tests.py; tests=$$?; \
 		$(BIN)/coverage combine -q && $(BIN)/coverage report; floor=$$?; exit $$((tests > floor ? tests : floor))
 
 # The oldest huggingface_hub that is supported speaks another HTTP library: what talks to the Hub must run on both.
