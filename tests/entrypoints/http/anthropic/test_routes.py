@@ -1,6 +1,5 @@
 """The two paths, asked by the unmodified client, before a scripted engine: everything but the network."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -8,19 +7,16 @@ from typing import Any, TypeVar
 import anthropic
 import httpx2
 import pytest
-from starlette.routing import Router
+from starlette.types import ASGIApp
 
-from mlxk2.adapters.memory import MemoryCache, MemoryEngine
+from mlxk2.adapters.memory import MemoryEngine
 from mlxk2.adapters.memory.engine import MEMORY_INFO
-from mlxk2.domain.usecases.serve_models import ServeLimits
 from mlxk2.entrypoints.http.anthropic import OPERATIONS, routes
-from mlxk2.entrypoints.http.context import HttpOptions, HttpServices
-from mlxk2.entrypoints.http.front import fronted
 from mlxk2.ports.engine import Markers
-from mlxk2.testing.models import DEFAULT_NAME, healthy_model
-from mlxk2.testing.program import memory_program
+from mlxk2.testing.models import DEFAULT_NAME
 from tests.entrypoints.http.anthropic.answering import CALL
 from tests.entrypoints.http.anthropic.asking import HELLO
+from tests.entrypoints.http.scripted import KEY, with_door
 
 T = TypeVar("T")
 INFO = replace(
@@ -44,29 +40,14 @@ def script(prompt: str) -> str:
 def asking(ask: Callable[[anthropic.AsyncAnthropic], Awaitable[T]]) -> T:
     """What the client got of a server with one model."""
     engine = MemoryEngine(script, structured=lambda _, prompt: CALL if "function f" in prompt else "{}", info=INFO)
-    models = memory_program(MemoryCache([healthy_model()]), engine)().serve_models(ServeLimits())
-    services = HttpServices(models, HttpOptions(), "1")
-    app = fronted(
-        Router(routes(services)),
-        host="127.0.0.1",
-        allowed_hosts=(),
-        cors_origins=(),
-        api_keys=("secret",),
-        per_client=None,
-        tell=(),
-    )
 
-    async def run() -> T:
+    async def talk(app: ASGIApp) -> T:
         http = anthropic.DefaultAsyncHttpxClient(transport=httpx2.ASGITransport(app))
         url = "http://127.0.0.1:8000"
-        async with anthropic.AsyncAnthropic(api_key="secret", base_url=url, http_client=http, max_retries=0) as client:
+        async with anthropic.AsyncAnthropic(api_key=KEY, base_url=url, http_client=http, max_retries=0) as client:
             return await ask(client)
 
-    try:
-        return asyncio.run(run())
-    finally:
-        models.close()
-        services.threads.shutdown()
+    return with_door(routes, engine, talk)
 
 
 def fields(**more: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mlxk2.entrypoints.http.anthropic.parse import parse_count, parse_message
 from mlxk2.ports.errors import ValidationError
 from tests.entrypoints.http.anthropic.asking import HELLO, WEATHER, tool_result, tool_use
+from tests.entrypoints.http.strange import STRANGE, changed, paths_of
 
 WHOLE: dict[str, Any] = {
     "model": "demo",
@@ -31,27 +32,6 @@ WHOLE: dict[str, Any] = {
     "temperature": 1,
     "metadata": {"user_id": "me"},
 }
-
-STRANGE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where every part of a JSON value stands."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(found for key, part in inner for found in paths_of(part, (*path, key)))]
-
-
-def changed(value: Any, path: tuple[Any, ...], other: Any) -> Any:
-    """A copy in which `other` stands at `path`."""
-    if not path:
-        return other
-    copy = value.copy()
-    copy[path[0]] = changed(value[path[0]], path[1:], other)
-    return copy
 
 
 @given(st.sampled_from(paths_of(WHOLE)), STRANGE)

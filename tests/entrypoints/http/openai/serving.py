@@ -1,25 +1,21 @@
 """OpenAI's door behind the layers of the server, before a scripted engine, asked by the unmodified client."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import httpx2
 import openai
-from starlette.routing import Router
+from starlette.types import ASGIApp
 
-from mlxk2.adapters.memory import MemoryCache, MemoryEngine
+from mlxk2.adapters.memory import MemoryEngine
 from mlxk2.adapters.memory.engine import MEMORY_INFO
-from mlxk2.domain.usecases.serve_models import ServeLimits
-from mlxk2.entrypoints.http.context import HttpOptions, HttpServices
-from mlxk2.entrypoints.http.front import fronted
 from mlxk2.entrypoints.http.openai import routes
 from mlxk2.ports.engine import Markers
-from mlxk2.testing.models import DEFAULT_NAME, healthy_model
-from mlxk2.testing.program import memory_program
+from mlxk2.testing.models import DEFAULT_NAME
 from tests.entrypoints.http.openai.answering import CALL
 from tests.entrypoints.http.openai.asking import HELLO
+from tests.entrypoints.http.scripted import KEY, with_door
 
 T = TypeVar("T")
 CONTEXT = 2048
@@ -43,30 +39,14 @@ def structured(_: object, prompt: str) -> str:
 
 def asking(ask: Callable[[openai.AsyncOpenAI], Awaitable[T]]) -> T:
     """What the client got of a server with one model."""
-    models = memory_program(MemoryCache([healthy_model()]), MemoryEngine(script, structured=structured, info=INFO))()
-    pool = models.serve_models(ServeLimits())
-    services = HttpServices(pool, HttpOptions(), "1")
-    app = fronted(
-        Router(routes(services)),
-        host="127.0.0.1",
-        allowed_hosts=(),
-        cors_origins=(),
-        api_keys=("secret",),
-        per_client=None,
-        tell=(),
-    )
 
-    async def run() -> T:
+    async def talk(app: ASGIApp) -> T:
         http = openai.DefaultAsyncHttpxClient(transport=httpx2.ASGITransport(app))
         url = "http://127.0.0.1:8000/v1"
-        async with openai.AsyncOpenAI(api_key="secret", base_url=url, http_client=http, max_retries=0) as client:
+        async with openai.AsyncOpenAI(api_key=KEY, base_url=url, http_client=http, max_retries=0) as client:
             return await ask(client)
 
-    try:
-        return asyncio.run(run())
-    finally:
-        pool.close()
-        services.threads.shutdown()
+    return with_door(routes, MemoryEngine(script, structured=structured, info=INFO), talk)
 
 
 def fields(**more: Any) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def test_an_infinite_number_is_refused() -> None:
 
 
 def test_what_means_nothing_to_a_local_server_is_taken() -> None:
-    chat(
+    taken = chat(
         user="u",
         metadata={"a": "b"},
         store=False,
@@ -164,6 +164,9 @@ def test_what_means_nothing_to_a_local_server_is_taken() -> None:
         functions=None,
         audio=None,
     )
+    plain = chat(stream=True)
+    assert (taken.reference, taken.stream) == (plain.reference, plain.stream)
+    assert (taken.question.messages, taken.question.options) == (plain.question.messages, plain.question.options)
 
 
 def test_what_is_broken_further_on_does_not_hide_the_first_mistake() -> None:

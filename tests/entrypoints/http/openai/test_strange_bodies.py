@@ -14,6 +14,7 @@ from mlxk2.entrypoints.http.openai.completions.parse import parse_completion
 from mlxk2.entrypoints.http.openai.tokens import parse_detokenize, parse_tokenize
 from mlxk2.ports.errors import ValidationError
 from tests.entrypoints.http.openai.asking import HELLO, SCHEMA, called, function, refused
+from tests.entrypoints.http.strange import STRANGE, changed, paths_of
 
 Parse = Callable[[bytes], object]
 
@@ -54,26 +55,6 @@ BODIES: list[tuple[Parse, dict[str, Any]]] = [
     (parse_tokenize, {"model": "demo", "messages": CHAT["messages"], "tools": CHAT["tools"]}),
     (parse_detokenize, {"model": "demo", "tokens": [1, 2]}),
 ]
-STRANGE = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where every part of a JSON value stands."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(found for key, part in inner for found in paths_of(part, (*path, key)))]
-
-
-def changed(value: Any, path: tuple[Any, ...], other: Any) -> Any:
-    """A copy in which `other` stands at `path`."""
-    if not path:
-        return other
-    copy = value.copy()
-    copy[path[0]] = changed(value[path[0]], path[1:], other)
-    return copy
 
 
 def at(value: Any, path: tuple[Any, ...]) -> Any:
@@ -93,7 +74,8 @@ def read(parse: Parse, body: bytes) -> None:
 
 @pytest.mark.parametrize(("parse", "body"), BODIES)
 def test_the_bodies_as_they_are_can_be_read(parse: Parse, body: dict[str, Any]) -> None:
-    parse(json.dumps(body).encode())
+    asked: Any = parse(json.dumps(body).encode())
+    assert asked.reference == "demo"
 
 
 @given(st.sampled_from([(parse, body, path) for parse, body in BODIES for path in paths_of(body)]), STRANGE)
