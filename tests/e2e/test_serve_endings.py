@@ -40,9 +40,9 @@ def refuses_connections(server: RunningServer) -> bool:
 
 
 def test_whoever_was_let_in_is_answered_before_the_server_ends(demo_cache: Path) -> None:
-    """Sixteen streams under way, and more requests behind them than the model takes at once."""
+    """Sixteen streams of two answers each fill all 32 rows of the model; whoever comes then has to wait."""
     with running_server(demo_cache, "--model", "demo", "--drain-seconds", "60") as server:
-        streams = [Stream(server, long_question(200)).begin() for _ in range(16)]
+        streams = [Stream(server, long_question(600, n=2)).begin() for _ in range(16)]
         with ThreadPoolExecutor(24) as threads:
             asking = [threads.submit(server.ask, "POST", "/v1/chat/completions", long_question(20)) for _ in range(24)]
             assert eventually(lambda: server.number("requests_waiting") > 0)
