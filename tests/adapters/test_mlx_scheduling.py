@@ -15,14 +15,14 @@ from tokenizers import AddedToken, Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from mlxk2.adapters.mlx import prefill
-from mlxk2.adapters.mlx.engine import MlxEngine
+from mlxk2.adapters.mlx.engine import MlxEngine, MlxEngineLoader
 from mlxk2.adapters.mlx.loading import LoadedModel, load_model
 from mlxk2.adapters.mlx.markers import markers_of
 from mlxk2.adapters.mlx.prefill import BUSY_PIECE, FIRST_PIECE, IDLE_PIECE, SMALLEST_PIECE, Pace, Prefill
 from mlxk2.adapters.mlx.prefix_cache import PrefixCache
 from mlxk2.adapters.system import SystemMachine
 from mlxk2.ports.engine import LoadOptions
-from mlxk2.ports.generation import Delta, GenerationRequest, PromptProgress, Sampling
+from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest, PromptProgress, Sampling
 from mlxk2.testing.contracts.engine.listening import Listener, answered
 
 DEMO = files("mlxk2") / "assets" / "demo"
@@ -147,6 +147,29 @@ def test_short_prompts_are_processed_together(engine: MlxEngine, recorded: list[
         listener.finished()
     engine.cancel(blocker.request_id)
     assert (6, 15) in recorded[0].calls
+
+
+def test_a_first_token_is_told_before_the_others_take_their_step() -> None:
+    """What gathers events until a step is over, as a worker does, must not keep a newcomer's for a step longer."""
+    told: list[str] = []
+    decoding, ended = threading.Event(), threading.Event()
+
+    def hear_the_first(_: Event) -> None:
+        told.append("the others")
+        decoding.set()
+
+    def hear_the_newcomer(event: Event) -> None:
+        told.append(type(event).__name__)
+        if isinstance(event, Finished):
+            ended.set()
+
+    loader = MlxEngineLoader(SystemMachine())
+    with closing(loader.load(str(DEMO), LoadOptions(), lambda seen: told.append(type(seen).__name__))) as engine:
+        engine.start(GenerationRequest((5, 6, 7), 400, sampling=ENDLESS), hear_the_first)
+        assert decoding.wait(60)
+        engine.start(GenerationRequest((8, 9), 3, sampling=ENDLESS), hear_the_newcomer)
+        assert ended.wait(60)
+    assert told[told.index("Delta") + 1] == "Stepped"
 
 
 def test_the_limit_of_memory_reaches_mlx() -> None:

@@ -120,7 +120,7 @@ class Loading:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """One turn of the engine is over: all events of that turn have been handed to their sinks.
+    """A turn of the engine is over, or the part of it that gives first tokens: all its events are with their sinks.
 
     `busy` requests are still in the engine.
     """

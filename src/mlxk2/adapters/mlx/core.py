@@ -38,11 +38,18 @@ class Core:
     """Only the engine's thread calls it, except for `info`, `stats`, `text`, `limit` and `compile`."""
 
     def __init__(
-        self, load: Callable[[], LoadedModel], options: LoadOptions, machine: Machine, tell: Callable[[str], None]
+        self,
+        load: Callable[[], LoadedModel],
+        options: LoadOptions,
+        machine: Machine,
+        tell: Callable[[str], None],
+        told: Callable[[int], None],
     ) -> None:
+        """`tell` hears the stages of loading; `told` how many requests are here, as soon as a turn has first tokens."""
         self._load = load
         self._machine = machine
         self._tell = tell
+        self._told = told
         self._end: EngineFailure | None = None
         self._trouble: EngineFailure | None = None
         self._counters = Counters()
@@ -133,7 +140,9 @@ class Core:
         release_memory()
 
     def _schedule(self, loaded: LoadedModel) -> Scheduler:
-        return Scheduler(loaded, self.info, self._store, self.text.of_token, self._counters)
+        return Scheduler(
+            loaded, self.info, self._store, self.text.of_token, self._counters, lambda: self._told(self.busy)
+        )
 
     def _restart(self, waiting: Iterable[Row]) -> None:
         """What the model had computed is dropped, and the model loaded again for those who have not begun."""

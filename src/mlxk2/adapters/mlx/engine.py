@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from mlxk2.adapters.mlx.compilers import Compilers, Job
 from mlxk2.adapters.mlx.core import Core
@@ -51,7 +52,7 @@ class MlxEngine:
         self._compilers = Compilers()
         self._watch = watch
         ready: Future[Core] = Future()
-        make = lambda: Core(load, options, machine, lambda stage: self._tell(Loading(stage)))  # noqa: E731 - for its thread
+        make = partial(Core, load, options, machine, lambda stage: self._tell(Loading(stage)), self._stepped)
         self._thread = threading.Thread(target=self._work, args=(make, ready), name="mlx-engine", daemon=True)
         self._thread.start()
         try:
@@ -142,11 +143,14 @@ class MlxEngine:
         with suppress(Exception):
             self._watch(seen)
 
+    def _stepped(self, busy: int) -> None:
+        self._tell(Stepped(busy + len(self._compiling)))
+
     def _serve(self, core: Core) -> None:
         with wired_memory():
             while self._do_jobs(core):
                 core.turn()
-                self._tell(Stepped(core.busy + len(self._compiling)))
+                self._stepped(core.busy)
         for row in [*core.rows, *self._compiling.values()]:
             row.finish(FinishReason.CANCELLED)
 

@@ -40,7 +40,10 @@ class Counters:
 
 
 class Scheduler:
-    """For one loaded model. `text` gives a token's text for log-probabilities."""
+    """For one loaded model. `text` gives a token's text for log-probabilities.
+
+    `told` is called within a turn, when first tokens have been told that should not wait for the turn's end.
+    """
 
     def __init__(
         self,
@@ -49,11 +52,13 @@ class Scheduler:
         store: PrefixStore,
         text: Callable[[int], str],
         counters: Counters,
+        told: Callable[[], None],
     ) -> None:
         self.waiting: deque[Row] = deque()
         self.batch: Batch | None = None
         self._ready: Batch | None = None
         self._counters = counters
+        self._told = told
         self._model = loaded.model
         self._tokenizer = loaded.tokenizer
         self._ends = frozenset(int(token) for token in loaded.tokenizer.eos_token_ids)
@@ -76,7 +81,7 @@ class Scheduler:
 
     @property
     def busy(self) -> int:
-        return len(self.waiting) + len(self.prefill.rows) + (len(self.batch.rows) if self.batch else 0)
+        return len(self.waiting) + len(self._begun)
 
     def at_work(self) -> tuple[int, int, int]:
         """How many wait, have their prompts processed, and decode; for any thread that wants to know."""
@@ -163,19 +168,25 @@ class Scheduler:
     def _process_prompts(self) -> None:
         """Groups of short prompts while there is time, and one piece of a long one; then those who are ready join.
 
-        Joining copies the whole batch: many at once are cheaper than one by one. Nobody waits for that with a first
-        token.
+        Joining copies the whole batch: many at once are cheaper than one by one. No first token waits for that, nor
+        for the step of the others.
         """
         started = time.perf_counter()
         others = self.batch is not None
         while group := self.prefill.next_short_group(others_decode=others):
-            self._ready = self._joined(self._ready, self._processed(group, others_decode=others))
+            self._bring_on(group, others_decode=others)
             if time.perf_counter() - started > BUSY_SECONDS:
                 break
         if group := self.prefill.next_long(others_decode=others):
-            self._ready = self._joined(self._ready, self._processed(group, others_decode=others))
+            self._bring_on(group, others_decode=others)
         newcomers, self._ready = self._ready, None
         self.batch = self._joined(self.batch, newcomers)
+
+    def _bring_on(self, group: list[Row], *, others_decode: bool) -> None:
+        before = self._counters.generated
+        self._ready = self._joined(self._ready, self._processed(group, others_decode=others_decode))
+        if self._counters.generated != before:
+            self._told()
 
     def _processed(self, group: list[Row], *, others_decode: bool) -> Batch | None:
         """Those of the group whose prompts are done, without those whose first token was the last."""
