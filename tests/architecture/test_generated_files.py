@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from mlxk2.entrypoints.cli.parser import ALIASES, COMMANDS, build_parser
-from mlxk2.entrypoints.cli.records import DATA_OF_COMMAND
+from mlxk2.entrypoints.cli.records.catalogue import DATA_OF_COMMAND
 
 ROOT = Path(__file__).parents[2]
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs" / "json-api-schema.json").read_text())

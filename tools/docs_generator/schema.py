@@ -5,11 +5,19 @@ never null. A `dict[str, Any]` is a document of the model's own and stays free-f
 """
 
 import dataclasses
+import functools
+import operator
+import pkgutil
 import types
+from importlib import import_module
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mlxk2.entrypoints.cli import records
 from mlxk2.entrypoints.cli.parser import JSON_SPECS
+from mlxk2.entrypoints.cli.records.catalogue import DATA_OF_COMMAND, EVENT_OF_COMMAND
+from mlxk2.entrypoints.cli.records.failures import ErrorObject
+from mlxk2.entrypoints.cli.records.removal import LocksData
+from mlxk2.entrypoints.cli.records.transfer import PullData
 
 Schema = dict[str, Any]
 
@@ -26,9 +34,10 @@ _SIMPLE: dict[Any, Schema] = {
 def json_schema() -> Schema:
     """The whole document: one definition a record, one envelope a command, one for every failure."""
     definitions = {name: _record(record) for name, record in sorted(_all_records().items())}
-    envelopes = {f"{command}_success": _success(command, data) for command, data in records.DATA_OF_COMMAND.items()}
+    envelopes = {f"{command}_success": _success(command, data) for command, data in DATA_OF_COMMAND.items()}
     envelopes["error"] = _failure()
-    events = {"event": {"description": "One line of `--jsonl`.", **_of_type(records.PullEvent)}}
+    event = functools.reduce(operator.or_, EVENT_OF_COMMAND.values())
+    events = {"event": {"description": "One line of `--jsonl`.", **_of_type(event)}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:mlxk2:json-api:{JSON_SPECS[0]}",
@@ -58,16 +67,17 @@ def _failure() -> Schema:
         {
             "status": {"const": "error"},
             "command": {"type": "string"},
-            "data": _of_type(records.LocksData | records.PullData | None),
-            "error": _of_type(records.ErrorObject),
+            "data": _of_type(LocksData | PullData | None),
+            "error": _of_type(ErrorObject),
         },
         description="Any failure; `data` is null except for `locks_present` and for failures of `pull`.",
     )
 
 
 def _all_records() -> dict[str, Any]:
-    found = [thing for thing in vars(records).values() if isinstance(thing, type) and dataclasses.is_dataclass(thing)]
-    return {record.__name__: record for record in found}
+    modules = [import_module(f"{records.__name__}.{one.name}") for one in pkgutil.iter_modules(records.__path__)]
+    found = [thing for module in modules for thing in vars(module).values() if isinstance(thing, type)]
+    return {record.__name__: record for record in found if dataclasses.is_dataclass(record)}
 
 
 def _record(record: Any) -> Schema:

@@ -4,7 +4,9 @@ import json
 from dataclasses import replace
 from math import isfinite, isnan
 
-from mlxk2.entrypoints.cli.records import Data, ErrorObject, LocksData, to_json
+from mlxk2.entrypoints.cli.records.base import Data, to_json
+from mlxk2.entrypoints.cli.records.failures import ErrorObject
+from mlxk2.entrypoints.cli.records.removal import LocksData
 from mlxk2.ports.errors import (
     AmbiguousMatch,
     ContextExceeded,

@@ -17,7 +17,7 @@ from mlxk2.ports.errors import (
 )
 
 if TYPE_CHECKING:
-    from mlxk2.entrypoints.cli.records import Data
+    from mlxk2.entrypoints.cli.records.base import Data
 
 GENERAL = 1
 USAGE = 2
@@ -49,7 +49,7 @@ def fail(command: str, error: Mlxk2Error, out: Output, data: "Data | None" = Non
     try:
         if out.jsonl:
             from mlxk2.entrypoints.cli.envelope import error_object
-            from mlxk2.entrypoints.cli.records import ErrorEvent
+            from mlxk2.entrypoints.cli.records.failures import ErrorEvent
 
             out.event(ErrorEvent(error_object(error)))
         elif out.json:

@@ -5,7 +5,7 @@ from mlxk2.domain.names import short_name
 from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.parser import JSON_SPECS
-from mlxk2.entrypoints.cli.records import HealthWord, ModelObject, StrictModelObject
+from mlxk2.entrypoints.cli.records.models import HealthWord, ModelObject, StrictModelObject
 
 SHORT_HASH = 7
 

@@ -12,7 +12,7 @@ from mlxk2.ports.errors import AccessProblem
 
 if TYPE_CHECKING:
     from mlxk2.entrypoints.cli.envelope import Document
-    from mlxk2.entrypoints.cli.records import PullEvent
+    from mlxk2.entrypoints.cli.records.transfer import PullEvent
 
 _STYLES = {"good": "32", "bad": "31", "dim": "2", "bold": "1"}
 _NARROWEST = 40
@@ -63,7 +63,7 @@ class Output:
     def event(self, event: "PullEvent") -> None:
         """One line of `--jsonl`; shown at once."""
         from mlxk2.entrypoints.cli.envelope import render
-        from mlxk2.entrypoints.cli.records import to_json
+        from mlxk2.entrypoints.cli.records.base import to_json
 
         self.stream(f"{render(to_json(event), pretty=False)}\n")
 

@@ -6,7 +6,13 @@ from mlxk2.domain.usecases.pull_model import Preflight
 from mlxk2.entrypoints.cli.meter import Meter
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.progress import LeavesNothing, waiting_text
-from mlxk2.entrypoints.cli.records import FileProgressObject, NoticeEvent, ProgressEvent, StartEvent, VerifyEvent
+from mlxk2.entrypoints.cli.records.transfer import (
+    FileProgressObject,
+    NoticeEvent,
+    ProgressEvent,
+    StartEvent,
+    VerifyEvent,
+)
 from mlxk2.ports.transfer import Checked, Event, Moving, Waiting
 
 _EVERY = 0.5

@@ -10,7 +10,7 @@ from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.human import table
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records import ConfigData, OptionObject
+from mlxk2.entrypoints.cli.records.server import ConfigData, OptionObject
 
 _HEADER = ("option", "value", "from")
 

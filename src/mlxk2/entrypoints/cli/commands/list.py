@@ -10,7 +10,7 @@ from mlxk2.entrypoints.cli import human, model_view
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records import ListData
+from mlxk2.entrypoints.cli.records.models import ListData
 
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:

@@ -14,7 +14,7 @@ from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.errors import fail
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.progress import Calm, Reporter, reporter
-from mlxk2.entrypoints.cli.records import DoneEvent, PullData, UpdateObject
+from mlxk2.entrypoints.cli.records.transfer import DoneEvent, PullData, UpdateObject
 from mlxk2.ports.errors import Interrupted, Mlxk2Error
 from mlxk2.ports.hub import Transport
 from mlxk2.ports.redaction import without_secrets

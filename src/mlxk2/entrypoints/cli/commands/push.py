@@ -10,7 +10,7 @@ from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records import ChangeSummary, IgnoredObject, PushData, WorkspaceHealth
+from mlxk2.entrypoints.cli.records.upload import ChangeSummary, IgnoredObject, PushData, WorkspaceHealth
 from mlxk2.ports.errors import Interrupted, UsageError
 
 _SHOWN = 10

@@ -12,7 +12,7 @@ from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.errors import exit_code
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records import RemovalPlanObject, RemoveManyData, RemoveResult
+from mlxk2.entrypoints.cli.records.removal import RemovalPlanObject, RemoveManyData, RemoveResult
 from mlxk2.ports.errors import Mlxk2Error, OperationError
 
 

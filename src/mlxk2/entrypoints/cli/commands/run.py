@@ -11,7 +11,7 @@ from mlxk2.domain.usecases.run_model import RunOptions, RunSession, describe
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records import PromptTokensObject, RunData, TimingsObject, UsageObject
+from mlxk2.entrypoints.cli.records.answers import PromptTokensObject, RunData, TimingsObject, UsageObject
 from mlxk2.entrypoints.cli.streaming import events
 from mlxk2.ports.errors import UsageError, ValidationError
 from mlxk2.ports.generation import FinishReason

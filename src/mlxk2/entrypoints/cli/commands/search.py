@@ -10,7 +10,7 @@ from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records import FoundObject, SearchData
+from mlxk2.entrypoints.cli.records.transfer import FoundObject, SearchData
 
 _HEADER = ("NAME", "SIZE", "FITS", "DOWNLOADS", "CHANGED")
 _FITS = {True: "yes", False: "no", None: "?"}

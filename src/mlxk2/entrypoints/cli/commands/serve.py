@@ -15,7 +15,7 @@ from mlxk2.entrypoints.cli.errors import tell
 from mlxk2.entrypoints.cli.human import count, facts
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.parser import PROG
-from mlxk2.entrypoints.cli.records import ServeData
+from mlxk2.entrypoints.cli.records.server import ServeData
 from mlxk2.ports.errors import AccessProblem, Mlxk2Error
 
 _MOST_NAMES = 5

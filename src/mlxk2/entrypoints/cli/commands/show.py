@@ -15,7 +15,7 @@ from mlxk2.entrypoints.cli import human, model_view
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records import FileObject, MetadataObject, ShowData
+from mlxk2.entrypoints.cli.records.models import FileObject, MetadataObject, ShowData
 from mlxk2.ports.cache import FileFact, LinkState
 
 FileType = Literal["config", "weights", "tokenizer", "document", "code", "other"]

@@ -10,7 +10,7 @@ from mlxk2.entrypoints.cli.parser import JSON_SPECS, PROG
 
 if TYPE_CHECKING:
     from mlxk2.entrypoints.cli.context import Services
-    from mlxk2.entrypoints.cli.records import VersionData
+    from mlxk2.entrypoints.cli.records.versions import VersionData
 
 
 def execute(_args: Namespace, services: "Callable[[], Services]", out: Output) -> int:
@@ -24,7 +24,7 @@ def execute(_args: Namespace, services: "Callable[[], Services]", out: Output) -
 
 
 def _data(services: "Callable[[], Services]") -> "VersionData":
-    from mlxk2.entrypoints.cli.records import SystemObject, VersionData
+    from mlxk2.entrypoints.cli.records.versions import SystemObject, VersionData
 
     total = services().machine().total_memory()
     return VersionData(__version__, JSON_SPECS[0], None if total is None else SystemObject(total))

@@ -1,0 +1,34 @@
+"""Arguments and words that several commands share."""
+
+import argparse
+from collections.abc import Sequence
+
+MODEL_HELP = "org/model, a short name that fits one model, name@hash for one revision, or 'demo'"
+PATTERN_HELP = "only models whose name contains this text, in any case"
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """What every command takes, and the program without a command."""
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="print one JSON document instead of text",
+    )
+    parser.add_argument(
+        "--json-spec",
+        metavar="VERSION",
+        default=argparse.SUPPRESS,
+        help="form of the JSON model object: 0.1.3 for the first published one (default: the current one)",
+    )
+
+
+def add_flags(parser: argparse.ArgumentParser, flags: Sequence[tuple[str, str]]) -> None:
+    for flag, text in flags:
+        parser.add_argument(flag, action="store_true", help=text)
+
+
+def add_jsonl(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--jsonl", action="store_true", help="print events while it works, one JSON object a line, for other programs"
+    )

@@ -1,0 +1,29 @@
+"""Which record every command answers with: for the schema, and for tests."""
+
+from typing import Any
+
+from mlxk2.entrypoints.cli.records.answers import RunData
+from mlxk2.entrypoints.cli.records.models import HealthData, ListData, ShowData
+from mlxk2.entrypoints.cli.records.removal import RemoveManyData, RemoveResult
+from mlxk2.entrypoints.cli.records.server import ConfigData, ServeData
+from mlxk2.entrypoints.cli.records.transfer import PullData, PullEvent, SearchData
+from mlxk2.entrypoints.cli.records.upload import PushData
+from mlxk2.entrypoints.cli.records.versions import VersionData
+
+DATA_OF_COMMAND: dict[str, Any] = {
+    "list": ListData,
+    "show": ShowData,
+    "health": HealthData,
+    "pull": PullData,
+    "rm": RemoveResult | RemoveManyData,
+    "push": PushData,
+    "search": SearchData,
+    "run": RunData,
+    "serve": ServeData,
+    "config": ConfigData,
+    "version": VersionData,
+}
+"""Every command's `data` on success; `rm` may carry LocksData beside an error."""
+
+EVENT_OF_COMMAND: dict[str, Any] = {"pull": PullEvent}
+"""What every line of `--jsonl` holds, for the commands that have it."""
