@@ -170,14 +170,21 @@ def test_the_page_of_the_command_line_names_every_command_and_option(copy: Path)
 
 
 def test_building_the_parser_imports_argparse_and_the_grammar_alone() -> None:
-    base = "import argparse, typing, collections.abc; argparse.ArgumentParser(prog='x').add_subparsers()"
+    base = "import argparse, importlib, typing, collections.abc; argparse.ArgumentParser(prog='x').add_subparsers()"
     ours = "from mlxk2.entrypoints.cli.parser import build_parser; build_parser()"
     added = set(modules_after(f"{base}; {ours}")) - set(modules_after(base))
-    grammar = ("answer_options", "parser", "server_options")
+    cli = "mlxk2.entrypoints.cli"
+    grammar = (*COMMANDS, "answer_options", "common", "server_options")
     assert added == {
         *("mlxk2", "mlxk2.configuration", "mlxk2.configuration.kinds", "mlxk2.configuration.options"),
-        *("mlxk2.entrypoints", "mlxk2.entrypoints.cli", *(f"mlxk2.entrypoints.cli.{name}" for name in grammar)),
+        *("mlxk2.entrypoints", cli, f"{cli}.parser", f"{cli}.grammar", *(f"{cli}.grammar.{name}" for name in grammar)),
     }
+
+
+def test_one_command_costs_its_own_grammar_alone() -> None:
+    loaded = modules_after("from mlxk2.entrypoints.cli.parser import build_parser; build_parser('rm')")
+    grammar = {name.removeprefix("mlxk2.entrypoints.cli.grammar.") for name in loaded if ".cli.grammar." in name}
+    assert grammar == {"common", "rm"}
 
 
 def modules_after(code: str) -> list[str]:
