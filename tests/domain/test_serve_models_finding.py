@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mlxk2.adapters.memory import MemoryCache, StoredModel
+from mlxk2.domain.near import near_names
 from mlxk2.domain.usecases.serve_models import ServeLimits
-from mlxk2.domain.usecases.serve_models_finding import near_names
 from mlxk2.ports.cache import Removal
 from mlxk2.ports.errors import AmbiguousMatch, Mlxk2Error, ModelNotFound, OperationError, ValidationError
 from mlxk2.testing import Pathology, encoder_model, gguf_model, sick_model, with_files

@@ -72,11 +72,32 @@ def test_a_usage_error_for_people_shows_the_usage_and_one_sentence(cli: CommandL
 def test_typical_mistakes_are_met_with_the_next_step(cli: CommandLine) -> None:
     assert cli("chat").err.splitlines()[-1] == (
         "mlxk2: this version has no command 'chat'; "
-        "it has list, show, health, pull, rm, push, search, run, serve, config, version"
+        "did you mean 'run'? It has list, show, health, pull, rm, push, search, run, serve, config, version"
     )
     assert cli("run", "demo", "how", "are", "you").err.splitlines()[-1] == (
         "mlxk2: unrecognized arguments: are you; put a prompt of several words in quotes"
     )
+
+
+def test_what_may_be_meant_is_named(cli: CommandLine) -> None:
+    assert "no command 'cat'; it has list, show" in cli("cat").err
+    assert "no command 'lst'; did you mean 'list'? It has list, show" in cli("lst").err
+    assert cli("list", "--verbos").err.splitlines()[-1] == (
+        "mlxk2: unrecognized arguments: --verbos; did you mean --verbose?"
+    )
+    assert cli("list", "--nothing-like-it=5").err.splitlines()[-1] == (
+        "mlxk2: unrecognized arguments: --nothing-like-it=5"
+    )
+    program = memory_program(MemoryCache([healthy_model("org/tiny-a")]))
+    assert cli("show", "tinny-a", services=program).err == (
+        "mlxk2: No model in the cache matches 'tinny-a'; did you mean org/tiny-a? See what is there with:"
+        " mlxk2 list --all\n"
+    )
+
+
+def test_an_unknown_option_is_answered_with_the_usage_of_its_command(cli: CommandLine) -> None:
+    assert cli("pull", "demo", "--forse").err.startswith("usage: mlxk2 pull ")
+    assert cli("--forse").err.startswith("usage: mlxk2 [-h]")
 
 
 def test_an_option_is_never_guessed_from_its_beginning(cli: CommandLine) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 
-def near_name(written: str, names: Sequence[str]) -> str | None:
+def near_name(written: str, names: Sequence[str], similar: float = 0.6) -> str | None:
+    """The most similar name, None when none is; `similar`: how much of both must agree, 1 for all."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(written, names, 1)), None)
+    return next(iter(get_close_matches(written, names, 1, similar)), None)

@@ -8,6 +8,7 @@ the one that `refs/main` names, else the newest.
 from collections.abc import Iterable, Sequence
 
 from mlxk2.domain.names import DEFAULT_ORG, DEMO_NAME, ModelReference
+from mlxk2.domain.near import did_you_mean
 from mlxk2.ports.cache import RepoFacts
 from mlxk2.ports.errors import AmbiguousMatch, ModelNotFound
 
@@ -29,10 +30,10 @@ def resolve_name(reference: ModelReference, names: Sequence[str]) -> str:
         if exact in known:
             return exact
     if reference.exact:
-        raise ModelNotFound(_not_found(reference.name))
+        raise ModelNotFound(_not_found(reference.name, names))
     matches = tuple(sorted(matching_names(reference.name, names)))
     if not matches:
-        raise ModelNotFound(_not_found(reference.name))
+        raise ModelNotFound(_not_found(reference.name, names))
     if len(matches) > 1:
         raise AmbiguousMatch(
             f"'{reference.name}' matches {len(matches)} models; write more of the name: {_some(matches)}",
@@ -73,7 +74,9 @@ def _some(names: tuple[str, ...]) -> str:
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
-def _not_found(name: str) -> str:
+def _not_found(name: str, names: Sequence[str]) -> str:
     if name == DEMO_NAME:
         return "The demo model is not in the cache yet; install it with: mlxk2 pull demo"
-    return f"No model in the cache matches '{name}'; see what is there with: mlxk2 list --all"
+    mean = did_you_mean(name, names)
+    see = f"{mean} See" if mean else "; see"
+    return f"No model in the cache matches '{name}'{see} what is there with: mlxk2 list --all"

@@ -7,7 +7,6 @@ that means nothing is never taken for a similar one: similar names are told.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 from mlxk2.domain.budget import Appetite, appetite
 from mlxk2.domain.classify import ModelType
@@ -15,6 +14,7 @@ from mlxk2.domain.inspection import Inspector, Located, ModelSummary
 from mlxk2.domain.kv_estimate import expected_cost
 from mlxk2.domain.metadata import context_length
 from mlxk2.domain.names import ModelReference, parse_reference
+from mlxk2.domain.near import did_you_mean
 from mlxk2.domain.resolution import resolve_name
 from mlxk2.domain.runnable import incompatible, unhealthy
 from mlxk2.domain.seating import ModelKey, Need
@@ -24,7 +24,6 @@ from mlxk2.domain.weights import loaded_bytes
 from mlxk2.ports.cache import ModelCache
 from mlxk2.ports.errors import AmbiguousMatch, Mlxk2Error, ModelNotFound, OperationError
 
-_NEAR = 3
 _SHOWN = 8
 
 
@@ -156,14 +155,13 @@ class ModelFinder:
     def _not_found(
         self, reference: str, parsed: ModelReference, offered: Sequence[str], error: ModelNotFound
     ) -> ModelNotFound:
-        near = near_names(parsed.name, offered)
-        mean = f"; did you mean {' or '.join(near)}?" if near else ""
+        mean = did_you_mean(parsed.name, offered)
         if self._allowed:
             return ModelNotFound(f"This server does not offer '{reference}'{mean or '; ' + self._offer()}")
         if parsed.exact:
             return error
         return ModelNotFound(
-            f"No model in the cache matches '{reference}'{mean + ' See' if near else '; see'} what is there with:"
+            f"No model in the cache matches '{reference}'{mean + ' See' if mean else '; see'} what is there with:"
             f" mlxk2 list --all, or download it with: mlxk2 pull {reference}"
         )
 
@@ -195,19 +193,6 @@ class _Shelf:
 
 
 _References = Sequence[tuple[str, str | None]]
-
-
-def near_names(name: str, names: Sequence[str]) -> list[str]:
-    """The few of `names` that look like `name` after the slash, whatever the case; the most similar ones first."""
-    by_part: dict[str, list[str]] = {}
-    for known in names:
-        by_part.setdefault(_part(known), []).append(known)
-    close = get_close_matches(_part(name), by_part, _NEAR)
-    return [known for part in close for known in by_part[part]][:_NEAR]
-
-
-def _part(name: str) -> str:
-    return name.rpartition("/")[2].casefold()
 
 
 def _check(summary: ModelSummary) -> None:

@@ -54,9 +54,7 @@ def _parse(argv: Sequence[str], environ: Mapping[str, str], out: Output) -> Name
     except SystemExit:  # argparse has printed its help
         return None
     except CommandLineError as error:
-        stray = error.message.startswith("unrecognized arguments") and _command_name(argv) == "run"
-        hint = "; put a prompt of several words in quotes" if stray else ""
-        raise UsageError(f"{error.message}{hint}", usage=error.usage) from error
+        raise UsageError(error.message, usage=error.usage) from error
     args.json_spec = _json_spec(args.json_spec, environ)
     args.environ = environ
     args.command = ALIASES.get(args.command, args.command)

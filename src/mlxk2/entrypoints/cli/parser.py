@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 from typing import Any, NoReturn
 
+from mlxk2.configuration.near import near_name
 from mlxk2.entrypoints.cli.grammar.common import add_common
 
 PROG = "mlxk2"
@@ -28,6 +29,20 @@ SUMMARIES = {
 COMMANDS = tuple(SUMMARIES)
 ALIASES = {"server": "serve"}
 """Other words for commands."""
+_ELSEWHERE = {
+    "chat": "run",
+    "delete": "rm",
+    "download": "pull",
+    "generate": "run",
+    "info": "show",
+    "install": "pull",
+    "ls": "list",
+    "remove": "rm",
+    "start": "serve",
+    "upload": "push",
+    "verify": "health",
+}
+"""How other programs call what a command does: for hints."""
 JSON_SPECS = ("0.2.3", "0.1.3")
 """Forms of the JSON model object, the current one first."""
 _DEFAULT_COLUMNS = 80
@@ -69,9 +84,27 @@ class _Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
         (file or sys.stderr).write(message)  # argparse would keep a failure to itself
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What a command does not know is told with that command's usage, and with the option that may be meant."""
+        parsed, strange = self.parse_known_args(args, namespace)
+        if strange:
+            commands = next(action for action in self._actions if isinstance(action, argparse._SubParsersAction))
+            parser: _Parser = commands.choices.get(parsed.command, self)
+            parser.error(f"unrecognized arguments: {' '.join(strange)}{parser._hint(strange)}")
+        return parsed
+
+    def _hint(self, strange: list[str]) -> str:
+        options = [word.partition("=")[0] for word in strange if word.startswith("-")]
+        if not options:
+            return "; put a prompt of several words in quotes" if self.prog.endswith(" run") else ""
+        near = near_name(options[0], list(self._option_string_actions))
+        return f"; did you mean {near}?" if near else ""
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.dest == "command" and value not in (*COMMANDS, *ALIASES):
-            self.error(f"this version has no command '{value}'; it has {', '.join(COMMANDS)}")
+            near = _ELSEWHERE.get(value) or near_name(value, (*COMMANDS, *ALIASES), similar=0.65)
+            mean = f"did you mean '{near}'? It" if near else "it"
+            self.error(f"this version has no command '{value}'; {mean} has {', '.join(COMMANDS)}")
         super()._check_value(action, value)
 
 
