@@ -11,7 +11,10 @@ from mlxk2.adapters.memory import MemoryCache
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.parser import COMMANDS
 from mlxk2.testing import healthy_model, memory_program
+from mlxk2.testing.models import with_files
 from mlxk2.testing.plugin import CommandLine, ModelCacheOnDisk
+
+BROKEN = with_files(healthy_model("org/broken"), {"model.safetensors": None})
 
 
 def error(run: Any) -> Any:
@@ -169,10 +172,38 @@ def test_help_goes_to_standard_output(cli: CommandLine, argv: tuple[str, ...]) -
     assert run.out.startswith("usage: mlxk2")
 
 
-def test_no_command_shows_the_help(cli: CommandLine) -> None:
-    run = cli()
+def test_the_help_names_every_command(cli: CommandLine) -> None:
+    run = cli("--help")
     assert run.code == 0
     assert all(f"    {command} " in run.out for command in COMMANDS)
+
+
+def test_without_a_command_and_a_model_the_demo_is_offered(cli: CommandLine) -> None:
+    run = cli(services=memory_program(MemoryCache([])))
+    assert (run.code, run.err) == (0, "")
+    lines = run.out.splitlines()
+    assert lines[0].startswith("mlxk2 ")
+    assert lines[2].startswith("There is no model in the cache yet (")
+    assert [line.split("   ")[0].strip() for line in lines[3:6]] == [
+        "mlxk2 pull demo",
+        'mlxk2 run demo "How do I list my models?"',
+        "mlxk2 search qwen3 4bit",
+    ]
+    assert lines[-1] == "All commands: mlxk2 --help"
+
+
+def test_without_a_command_the_newest_model_that_answers_is_offered(cli: CommandLine) -> None:
+    run = cli(services=memory_program(MemoryCache([healthy_model("org/tiny-a"), BROKEN])))
+    assert run.code == 0
+    assert "2 models in the cache." in run.out
+    assert 'mlxk2 run org/tiny-a "..."' in run.out
+
+
+def test_without_a_command_models_that_cannot_be_run_are_to_be_looked_at(cli: CommandLine) -> None:
+    run = cli(services=memory_program(MemoryCache([BROKEN])))
+    assert run.code == 0
+    assert "1 model in the cache. None of them can be run as it is." in run.out
+    assert "mlxk2 health --verbose" in run.out
 
 
 def test_an_unreadable_cache_is_a_permission_error(

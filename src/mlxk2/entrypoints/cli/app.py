@@ -65,8 +65,7 @@ def _parse(argv: Sequence[str], environ: Mapping[str, str], out: Output) -> Name
     if args.command is None:
         if out.json:
             raise UsageError(f"no command was given; see {PROG} --help", usage=parser.format_usage().strip())
-        parser.print_help()
-        return None
+        args.command = "welcome"
     return args
 
 
