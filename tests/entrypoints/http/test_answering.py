@@ -221,7 +221,8 @@ def test_a_stop_string_ends_the_work_and_what_follows_is_not_counted() -> None:
 
 def test_a_model_is_let_go_when_it_is_done_however_slowly_its_client_reads() -> None:
     async def talk(client: Client) -> None:
-        reader, _ = await client.send(_CHAT, _body(stream=True, max_tokens=_MEGABYTES, **_LOUD))
+        detailed = {"logprobs": True, "top_logprobs": 5}  # many bytes a token, however few pieces they leave in
+        reader, _ = await client.send(_CHAT, _body(stream=True, max_tokens=_MEGABYTES, **_LOUD, **detailed))
         await until(lambda: client.engine.stats().generated_tokens >= _MEGABYTES)
         await until(lambda: all(model.busy == 0 for model in client.services.models.status().models))
         assert client.services.running
