@@ -194,7 +194,7 @@ def test_a_pull_brings_a_healthy_model_and_says_so(pull: Pull, root: Path) -> No
     assert run.code == 0
     words = r"org/model is in the cache \(revision \w{12}\); 5 files verified, 5 of them fetched \(300\.\d KB in .* s\)"
     assert re.fullmatch(f"{words}{CANNOT_RUN}\n", run.out)
-    assert run.err.endswith("\nRun it with: mlxk2 run org/model\n") is not bool(CANNOT_RUN)
+    assert run.err.endswith('\nRun it with: mlxk2 run org/model "your question"\n') is not bool(CANNOT_RUN)
     assert snapshot_of(root) == FILES
     assert reasons(root) == {NAME: None}
 

@@ -350,7 +350,7 @@ class TestCommand:
             f"'tiny' means {NAME}\n"
             f"Pulling {NAME}: 5 files, {SIZE} B\n"
             + "".join(f"  {path}: fetched and verified\n" for path in sorted(FILES))
-            + "Run it with: mlxk2 run tiny\n"
+            + 'Run it with: mlxk2 run tiny "your question"\n'
         )
         assert re.fullmatch(
             rf"{NAME} is in the cache \(revision {COMMIT[:12]}\); 5 files verified, 5 of them fetched"
@@ -376,7 +376,7 @@ class TestCommand:
         pull(NAME, "--revision", COMMIT)
         run: Run = pull(NAME)
         assert run.out == f"{NAME} is in the cache (revision {COMMIT[:12]}); 5 files verified, 0 of them fetched\n"
-        assert run.err.endswith(f"Run it with: mlxk2 run {NAME}\n")
+        assert run.err.endswith(f'Run it with: mlxk2 run {NAME} "your question"\n')
 
     @pytest.mark.parametrize("argv", [(f"{NAME}@v1",), (NAME, "--revision", "v1"), ("tiny@v1",)])
     def test_a_pinned_revision_is_told_by_the_name_that_other_commands_know(
@@ -385,7 +385,7 @@ class TestCommand:
         run: Run = pull(*argv)
         commit = json.loads(pull(*argv, "--json").out)["data"]["hash"]
         assert run.out.endswith(f" s); use it as {NAME}@{commit[:7]}\n")
-        assert run.err.endswith(f"Run it with: mlxk2 run {NAME}@{commit[:7]}\n")
+        assert run.err.endswith(f'Run it with: mlxk2 run {NAME}@{commit[:7]} "your question"\n')
         assert pull(*argv).out == (
             f"{NAME} is already in the cache and healthy (revision {commit[:12]}); use it as {NAME}@{commit[:7]}\n"
         )

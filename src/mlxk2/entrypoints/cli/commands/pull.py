@@ -124,4 +124,4 @@ def _hint(result: PullResult, reference: HubReference) -> str:
     if result.status is not PullStatus.SUCCESS or result.problem or result.cannot_run:
         return ""
     name = f"{result.name}@{result.commit[:7]}" if reference.pinned else reference.typed
-    return f"Run it with: mlxk2 run {name}"
+    return f'Run it with: mlxk2 run {name} "your question"'
