@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlxk2.adapters.worker import protocol
-from mlxk2.adapters.worker.failures import FIELDS
+from mlxk2.ports.troubles import FIELDS
 from mlxk2.adapters.worker.wire import LARGEST_FRAME, Body, BrokenStream, Packet, Reader, Unsendable, frame
 from mlxk2.ports import errors
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool, ToolCall

@@ -167,6 +167,12 @@ class EngineFailure(OperationError):
     type = "engine_failure"
 
 
+class ServerGone(OperationError):
+    """The running server cannot be reached, or has ended in the middle."""
+
+    type = "server_gone"
+
+
 class Conflict(OperationError):
     """What a change was planned on has changed meanwhile."""
 

@@ -1,75 +1,9 @@
-"""Errors on the wire: a class's name and its values on one side, the same class on the other.
-
-The table names what a class of `ports/errors.py` carries beside its message and details.
-"""
+"""What goes wrong between parent and worker, as errors that whoever waits is told."""
 
 import traceback
-from typing import Any
 
-import msgspec
-
-from mlxk2.ports import errors
-from mlxk2.ports.errors import EngineFailure, Mlxk2Error, ValidationError
+from mlxk2.ports.errors import EngineFailure, ValidationError
 from mlxk2.ports.redaction import without_secrets
-
-FIELDS: dict[type[Mlxk2Error], tuple[str, ...]] = {
-    Mlxk2Error: (),
-    errors.ValidationError: ("parameter",),
-    errors.UsageError: ("usage",),
-    errors.AmbiguousMatch: ("matches", "available_hashes"),
-    errors.ModelNotFound: (),
-    errors.LocksPresent: ("model", "lock_files"),
-    errors.AccessProblem: (),
-    errors.NetworkProblem: (),
-    errors.RateLimited: ("retry_after",),
-    errors.DownloadFailed: (),
-    errors.NotOnHub: ("missing",),
-    errors.Unauthorised: (),
-    errors.Gated: ("page",),
-    errors.DiskFull: (),
-    errors.OperationError: (),
-    errors.ContextExceeded: ("prompt_tokens", "context_length"),
-    errors.NotEnoughMemory: ("needed_bytes", "limit_bytes"),
-    errors.Overloaded: (),
-    errors.EngineFailure: (),
-    errors.Conflict: (),
-    errors.Interrupted: (),
-    errors.InternalError: (),
-}
-_CLASSES = {kind.__name__: kind for kind in FIELDS}
-
-Value = str | int | float | tuple[str, ...] | None
-
-
-class Trouble(msgspec.Struct, array_like=True, frozen=True):
-    """An error as it travels; `values` are those that `FIELDS` names, in its order."""
-
-    name: str
-    message: str
-    details: str | None
-    values: tuple[Value, ...]
-
-
-def to_wire(error: Mlxk2Error) -> Trouble:
-    """A message may name a file whose name is no UTF-8: what cannot be encoded is replaced."""
-    kind = next(kind for kind in type(error).__mro__ if kind in FIELDS)
-    return Trouble(
-        kind.__name__,
-        _encodable(error.message),
-        None if error.details is None else _encodable(error.details),
-        tuple(_clean(getattr(error, name)) for name in FIELDS[kind]),
-    )
-
-
-def from_wire(trouble: Trouble) -> Mlxk2Error:
-    """Raises ValueError for a name or values that no error has."""
-    kind = _CLASSES.get(trouble.name)
-    if kind is None:
-        raise ValueError(f"No error is called {trouble.name!r}")
-    make: Any = kind
-    error: Mlxk2Error = make(trouble.message, **dict(zip(FIELDS[kind], trouble.values, strict=True)))
-    error.details = trouble.details
-    return error
 
 
 def malformed(what: str, error: Exception) -> ValidationError:
@@ -82,13 +16,3 @@ def unexpected(error: BaseException) -> EngineFailure:
     trace = without_secrets("".join(traceback.format_exception(error)))
     what = without_secrets(f"{type(error).__name__}: {error}")
     return EngineFailure(f"The engine failed in an unexpected way: {what}", details=trace)
-
-
-def _clean(value: Value) -> Value:
-    if isinstance(value, str):
-        return _encodable(value)
-    return tuple(map(_encodable, value)) if isinstance(value, tuple) else value
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from mlxk2.adapters.worker.failures import Trouble, from_wire, to_wire
 from mlxk2.ports.errors import Mlxk2Error
+from mlxk2.ports.troubles import Trouble, error_of, trouble_of
 
 T = TypeVar("T")
 
@@ -39,14 +39,14 @@ class Packet(msgspec.Struct, array_like=True, frozen=True):
 
 def _encode_error(value: object) -> Trouble:
     if isinstance(value, Mlxk2Error):
-        return to_wire(value)
+        return trouble_of(value)
     raise TypeError(f"a {type(value).__name__} cannot be sent")
 
 
 def _decode_error(kind: type, value: object) -> Mlxk2Error:
     if kind is not Mlxk2Error:
         raise TypeError(f"a {kind.__name__} cannot be received")
-    return from_wire(msgspec.convert(value, Trouble))
+    return error_of(msgspec.convert(value, Trouble))
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_error)

@@ -1,0 +1,154 @@
+"""What a running server and another program of the same user say to one another about a model that the server holds.
+
+The bodies of the server's `/engine` paths, as JSON; a stream has one `Line` a line. They are no public API: both sides
+are of the same version, or do not talk (`ports.servers.RunningServer.version`).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlxk2.ports.conversation import Message, RenderOptions, Tool
+from mlxk2.ports.engine import Engine, EngineInfo, Watch, unwatched
+from mlxk2.ports.generation import Delta, Finished, GenerationRequest, PromptProgress, Queued
+from mlxk2.ports.servers import RunningServer
+from mlxk2.ports.troubles import Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class ToOpen:
+    """`/engine/open`: `model` is `name@commit`, all forty digits. The reply is a stream that ends with `opened`."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The model is loaded. `budget` is what its requests may take together in bytes, None without a bound."""
+
+    info: EngineInfo
+    budget: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToRender:
+    """`/engine/render`; the reply is a `RenderedPrompt`."""
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    options: RenderOptions = RenderOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class ToTokenize:
+    """`/engine/tokenize`; the reply is a list of token ids."""
+
+    model: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToDetokenize:
+    """`/engine/detokenize`; the reply is a string."""
+
+    model: str
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToGenerate:
+    """`/engine/generate`; the reply is a stream that ends with `finished` or `failed`. Hanging up cancels."""
+
+    model: str
+    request: GenerationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One piece of news of a stream: exactly one field is set. `failed` comes last; so do `finished` and `opened`.
+
+    An empty object says that the server is there, and nothing else. Whatever goes wrong before a stream begins is the
+    whole reply, as a `Line` with `failed`, whatever the HTTP status.
+    """
+
+    stage: str | None = None
+    opened: Opened | None = None
+    queued: Queued | None = None
+    progress: PromptProgress | None = None
+    delta: Delta | None = None
+    finished: Finished | None = None
+    failed: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldModel:
+    """A model in a server's memory, as `mlxk2 ps` shows it.
+
+    `state`: loading, loaded or unloading; `stage` what goes on while it loads. `bytes` is what it may take,
+    `resident_bytes` what its process takes now. `busy` requests are being answered, `waiting` ones have not begun.
+    `tokens_per_second` over the last few seconds. `expires_in`: seconds until it is unloaded if nobody asks for it,
+    None when it stays or is busy.
+    """
+
+    model: str
+    revision: str
+    state: str
+    stage: str
+    bytes: int
+    resident_bytes: int
+    busy: int
+    waiting: int
+    tokens_per_second: float
+    generated_tokens: int
+    idle_seconds: float | None
+    expires_in: float | None
+    pinned: bool
+    restarts: int
+    context_length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """`/engine/status`: all that a server holds. `memory_limit` None: no bound. `waiting` wait for a model's place."""
+
+    models: tuple[HeldModel, ...]
+    memory_limit: int | None
+    memory_taken: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToUnload:
+    """`/engine/unload`: `force` also takes a model that is answering. The reply lists the `name@commit` that went."""
+
+    model: str
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToCount:
+    """`/engine/stats`: the reply is an `EngineStats`."""
+
+    model: str
+
+
+class Attachment(Protocol):
+    """The way to a running server. What the server refuses is raised as the error that it is.
+
+    Raises `errors.ServerGone` when the server cannot be reached or ends in the middle.
+    """
+
+    def open(self, server: RunningServer, model: str, watch: Watch = unwatched) -> tuple[Engine, int | None]:
+        """Have the model loaded, and speak to its engine; `model` is `name@commit`. Also its budget, as in `Opened`.
+
+        To close that engine ends this side's requests and leaves the model with the server.
+        """
+
+    def held(self, server: RunningServer) -> Held:
+        """What the server has in memory; waits for no model."""
+
+    def unload(self, server: RunningServer, model: str, *, force: bool) -> tuple[str, ...]:
+        """Let go of a model, all revisions unless one is named; the `name@commit` of those that went.
+
+        Raises `errors.ModelNotFound` for what the server does not know, `errors.Conflict` for a model that is busy.
+        """
