@@ -33,12 +33,23 @@ _VARIABLES = (
 )
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers of whole modules do not meet those of the user, nor do their logs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no-cache-here"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-configuration-here"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # counts only when it is there
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "no-state-here"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there: no test leaves this machine
 
 

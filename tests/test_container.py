@@ -11,7 +11,13 @@ from mlxk2.settings import Settings
 
 
 def settings(root: Path) -> Settings:
-    return Settings(cache_root=str(root), hub="http://127.0.0.1:9", offline=True)
+    return Settings(
+        cache_root=str(root),
+        hub="http://127.0.0.1:9",
+        offline=True,
+        runtime_dir=str(root / "runtime"),
+        state_dir=str(root / "state"),
+    )
 
 
 def test_every_provider_can_be_built(tmp_path: Path) -> None:

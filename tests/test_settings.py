@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlxk2.ports.errors import ValidationError
-from mlxk2.settings import cache_root, check_hub, read_settings
+from mlxk2.settings import cache_root, check_hub, read_settings, runtime_dir, state_dir
 
 HOME = os.path.expanduser("~")
 VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
@@ -73,3 +73,30 @@ def test_an_address_where_nobody_can_be_is_refused(address: str) -> None:
 @pytest.mark.parametrize(("value", "offline"), [("1", True), ("true", True), ("YES", True), ("0", False), ("", False)])
 def test_offline_mode_is_on_as_huggingface_hub_reads_it(name: str, value: str, *, offline: bool) -> None:
     assert read_settings({name: value}).offline is offline
+
+
+def test_running_programs_meet_in_the_runtime_folder_of_the_user(tmp_path: Path) -> None:
+    assert read_settings({"XDG_RUNTIME_DIR": str(tmp_path)}).runtime_dir == str(tmp_path)
+
+
+@pytest.mark.parametrize("unusable", ["", "relative", "/nothing/here", "/dev/null", "/a\0b"])
+def test_without_a_runtime_folder_they_meet_in_a_folder_among_the_temporary_ones(unusable: str) -> None:
+    environ = {"XDG_RUNTIME_DIR": unusable, "TMPDIR": "/where/temporary"}
+    assert runtime_dir(environ) == f"/where/temporary/mlxk2-{os.getuid()}"
+    assert runtime_dir({}) == f"/tmp/mlxk2-{os.getuid()}"  # noqa: S108
+
+
+def test_a_runtime_folder_of_another_user_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    another = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: another)
+    assert runtime_dir({"XDG_RUNTIME_DIR": str(tmp_path)}) == f"/tmp/mlxk2-{another}"  # noqa: S108
+
+
+def test_logs_and_conversations_are_kept_where_the_environment_or_else_the_system_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert read_settings({"XDG_STATE_HOME": "/kept"}).state_dir == "/kept"
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert state_dir({}) == state_dir({"XDG_STATE_HOME": "relative"}) == f"{HOME}/.local/state"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert state_dir({}) == f"{HOME}/Library/Application Support"

@@ -3,9 +3,14 @@
 The cache folder is found as huggingface_hub finds it (`HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`,
 `XDG_CACHE_HOME`, `~/.cache`), with `~` and `$NAME` expanded, except that an empty variable counts as unset.
 The Hub is `HF_ENDPOINT`, and `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` keep everybody off the network.
+
+What is kept while programs run belongs in `XDG_RUNTIME_DIR`, and what is kept longer in `XDG_STATE_HOME`; where these
+are not set, or cannot be used, in a folder of the user's among the temporary ones, and in the system's own place.
 """
 
 import os
+import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -20,12 +25,16 @@ _TRUE = frozenset({"1", "ON", "YES", "TRUE"})
 class Settings:
     """`cache_root` is the resolved cache folder, absolute; it need not exist. `hub` is the Hub's address.
 
-    `offline` tells that the user wants no network at all.
+    `offline` tells that the user wants no network at all. `runtime_dir` is where running programs of this user find one
+    another, `state_dir` where logs and conversations are kept: both absolute, neither need exist, and both are shared
+    with other programs, so that whoever writes there does so in a folder `mlxk2` within.
     """
 
     cache_root: str
     hub: str
     offline: bool
+    runtime_dir: str
+    state_dir: str
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -33,6 +42,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         cache_root=cache_root(environ),
         hub=(environ.get("HF_ENDPOINT") or _HUB).rstrip("/"),
         offline=any(environ.get(name, "").upper() in _TRUE for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")),
+        runtime_dir=runtime_dir(environ),
+        state_dir=state_dir(environ),
     )
 
 
@@ -57,6 +68,33 @@ def cache_root(environ: Mapping[str, str]) -> str:
     home = _expand(variable("HF_HOME") or os.path.join(base, "huggingface"))
     chosen = variable("HF_HUB_CACHE") or variable("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
     return os.path.abspath(_expand(chosen))
+
+
+def runtime_dir(environ: Mapping[str, str]) -> str:
+    """`XDG_RUNTIME_DIR` where it is a folder of this user: after `sudo` or `su` it may be somebody else's."""
+    named = environ.get("XDG_RUNTIME_DIR", "")
+    if os.path.isabs(named) and _is_own_folder(named):
+        return named
+    return os.path.join(os.path.abspath(environ.get("TMPDIR") or "/tmp"), f"mlxk2-{os.getuid()}")  # noqa: S108
+
+
+def state_dir(environ: Mapping[str, str]) -> str:
+    """`XDG_STATE_HOME` where it is absolute, as its specification asks; else the system's own place."""
+    named = environ.get("XDG_STATE_HOME", "")
+    if os.path.isabs(named):
+        return named
+    home = os.path.expanduser("~")
+    if sys.platform == "darwin":
+        return os.path.join(home, "Library", "Application Support")
+    return os.path.join(home, ".local", "state")
+
+
+def _is_own_folder(path: str) -> bool:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def _expand(path: str) -> str:

@@ -37,7 +37,9 @@ class Server:
     """Makes `ServeModels` on the two models, asks them, and closes them at the end."""
 
     def __init__(self, root: Path) -> None:
-        self._services = build_services(Settings(cache_root=str(root), hub="http://127.0.0.1:9", offline=True))
+        self._services = build_services(
+            Settings(str(root), "http://127.0.0.1:9", True, str(root / "runtime"), str(root / "state"))
+        )
         self._made: list[ServeModels] = []
 
     def models(self, **limits: float | int | None) -> ServeModels:
