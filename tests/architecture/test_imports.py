@@ -11,7 +11,18 @@ import pytest
 import mlxk2
 from mlxk2.testing import gguf_model, healthy_model, write_cache
 
-HEAVY = ("mlx", "mlx_lm", "transformers", "tokenizers", "numpy", "huggingface_hub", "jinja2", "rich", "httpx")
+HEAVY = (
+    "mlx",
+    "mlx_lm",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "huggingface_hub",
+    "jinja2",
+    "rich",
+    "httpx",
+    "prompt_toolkit",
+)
 PACKAGE = Path(mlxk2.__file__).parent
 MODULES = sorted(
     ".".join(("mlxk2", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")

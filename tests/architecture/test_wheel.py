@@ -124,6 +124,7 @@ def test_tools_for_tests_are_not_required_by_users(wheel: Path) -> None:
         "msgspec",
         "pathspec",
         "prometheus-client",
+        "prompt_toolkit",
         "rich",
         "starlette",
         "uvicorn",
