@@ -204,6 +204,16 @@ def test_bash_completes_commands_options_and_cached_models(tmp_path: Path) -> No
     assert bash_offers(tmp_path, "mlxk2 server --log-format ") == ["text", "json"]
 
 
+def test_bash_completes_the_revisions_of_a_cached_model(tmp_path: Path) -> None:
+    for folder, commit in (("org--good", "0a" * 20), ("org--good", "fe" * 20), ("mlxk2--demo", "ab" * 20)):
+        (tmp_path / f"models--{folder}" / "snapshots" / commit).mkdir(parents=True)
+    (tmp_path / "models--org--good" / "snapshots" / "feed; rm").mkdir()
+    assert bash_offers(tmp_path, "mlxk2 show org/good@") == ["org/good@0a0a0a0a0a0a", "org/good@fefefefefefe"]
+    assert bash_offers(tmp_path, "mlxk2 run good@f") == ["good@fefefefefefe"]
+    assert bash_offers(tmp_path, "mlxk2 rm demo@") == ["demo@abababababab"]
+    assert bash_offers(tmp_path, "mlxk2 show org/other@") == [""]
+
+
 def bash_offers(cache: Path, line: str) -> list[str]:
     words = line.split(" ")
     script = (

@@ -25,21 +25,44 @@ _CACHE = (
     '${HF_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/huggingface}/hub}}"'
 )
 _BASH_MODELS = f"""\
-# names of the models in the cache that begin with $1; none that a shell would read as more than a word
+# npm and others do the same: a revision after @ is part of the word
+COMP_WORDBREAKS=${{COMP_WORDBREAKS//@/}}
+
+# names of the models in the cache that begin with $1, and revisions after an @; none that a shell would read as more
+# than a word
 _mlxk2_models() {{
   {_CACHE}
-  local folder name plain='^[A-Za-z0-9._/-]+$'
+  local folder name repo plain='^[A-Za-z0-9._/-]+$' commit='^[0-9a-f]{{40}}$'
+  if [[ $1 == *@* ]]; then
+    name="${{1%%@*}}"
+    [[ $name =~ $plain ]] || return
+    repo="${{name//\\//--}}"
+    [[ $name == demo ]] && repo=mlxk2--demo
+    for folder in "$cache/models--$repo"/snapshots/* "$cache/models--"*"--$repo"/snapshots/*; do
+      [[ ${{folder##*/}} =~ $commit && ${{folder##*/}} == "${{1#*@}}"* ]] && printf '%s@%.12s\\n' "$name" "${{folder##*/}}"
+    done
+    return
+  fi
   for folder in demo "$cache"/models--*; do
     name="${{folder##*/models--}}"
     name="${{name//--//}}"
-    [[ $name = "$1"* && $name =~ $plain ]] && printf '%s\\n' "$name"
+    [[ $name == "$1"* && $name =~ $plain ]] && printf '%s\\n' "$name"
   done
 }}
 """
 _ZSH_MODELS = f"""\
-# names of the models in the cache
+# names of the models in the cache, and revisions after an @
 _mlxk2_models() {{
   {_CACHE}
+  local repo
+  if [[ $PREFIX == *@* ]]; then
+    repo=${{${{PREFIX%%@*}}//\\//--}}
+    [[ $repo == demo ]] && repo=mlxk2--demo
+    compset -P '*@'
+    local -a commits=($cache/models--$repo/snapshots/*(N/:t) $cache/models--*--$repo/snapshots/*(N/:t))
+    compadd -a commits
+    return
+  fi
   local -a folders=($cache/models--*(N/:t))
   local -a names=(demo ${{${{folders#models--}}//--//}})
   compadd -a names
