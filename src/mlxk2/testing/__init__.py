@@ -10,6 +10,7 @@ root = write_cache(tmp_path, [healthy_model("mlx-community/good-4bit"), sick_mod
 from mlxk2.adapters.memory import (
     MEMORY_INFO,
     Manner,
+    MemoryAttachment,
     MemoryCache,
     MemoryCatalogue,
     MemoryClock,
@@ -18,6 +19,7 @@ from mlxk2.adapters.memory import (
     MemoryHub,
     MemoryMachine,
     MemoryRepo,
+    MemoryServers,
     MemorySource,
     Placement,
     StoredFile,
@@ -33,6 +35,7 @@ from mlxk2.testing.program import Run, memory_program
 __all__ = [
     "MEMORY_INFO",
     "Manner",
+    "MemoryAttachment",
     "MemoryCache",
     "MemoryCatalogue",
     "MemoryClock",
@@ -41,6 +44,7 @@ __all__ = [
     "MemoryHub",
     "MemoryMachine",
     "MemoryRepo",
+    "MemoryServers",
     "MemorySource",
     "Pathology",
     "Placement",

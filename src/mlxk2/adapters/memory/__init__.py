@@ -1,9 +1,11 @@
 """In-memory twins of every port: fast, exact, and proven by the same contracts as the real adapters."""
 
+from mlxk2.adapters.memory.attachment import MemoryAttachment
 from mlxk2.adapters.memory.cache import MemoryCache
 from mlxk2.adapters.memory.engine import MEMORY_INFO, Manner, MemoryEngine, MemoryEngineLoader, Script, StructuredScript
 from mlxk2.adapters.memory.hub import MemoryHub, MemoryRepo
 from mlxk2.adapters.memory.runtime import MemoryCatalogue
+from mlxk2.adapters.memory.servers import MemoryServers
 from mlxk2.adapters.memory.source import MemoryContent, MemorySource
 from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, StoredRevision
 from mlxk2.adapters.memory.system import MemoryClock, MemoryMachine
@@ -11,6 +13,7 @@ from mlxk2.adapters.memory.system import MemoryClock, MemoryMachine
 __all__ = [
     "MEMORY_INFO",
     "Manner",
+    "MemoryAttachment",
     "MemoryCache",
     "MemoryCatalogue",
     "MemoryClock",
@@ -20,6 +23,7 @@ __all__ = [
     "MemoryHub",
     "MemoryMachine",
     "MemoryRepo",
+    "MemoryServers",
     "MemorySource",
     "Placement",
     "Script",
