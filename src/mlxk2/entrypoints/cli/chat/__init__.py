@@ -1,0 +1,1 @@
+"""`mlxk2 run` without a prompt: a conversation on a terminal."""
