@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/mlxk2
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_mlxk2_subparsers=(list show health pull rm push search run serve server config version)
+_shtab_mlxk2_subparsers=(list show health pull rm push search run serve server ps stop logs config version)
 
 _shtab_mlxk2_list_option_strings=(-h --help --json --json-spec --all --health --verbose)
 _shtab_mlxk2_show_option_strings=(-h --help --json --json-spec --files --config)
@@ -17,6 +17,9 @@ _shtab_mlxk2_search_option_strings=(-h --help --json --json-spec --limit --all)
 _shtab_mlxk2_run_option_strings=(-h --help --json --json-spec -p --prompt --system --max-tokens --temperature --top-p --top-k --min-p --repetition-penalty --seed --stop --thinking --no-thinking --no-stream --no-chat-template --force-load --trust-remote-code --verbose)
 _shtab_mlxk2_serve_option_strings=(-h --help --json --json-spec --config --host --port --api-key-file --insecure --no-insecure --cors-origin --allowed-host --model --pin --allow --memory --max-models --keep-alive --prefix-cache --default-max-tokens --max-tokens-limit --queue --queue-patience --per-key --request-timeout --drain-seconds --max-body --log-format --log-level)
 _shtab_mlxk2_server_option_strings=(-h --help --json --json-spec --config --host --port --api-key-file --insecure --no-insecure --cors-origin --allowed-host --model --pin --allow --memory --max-models --keep-alive --prefix-cache --default-max-tokens --max-tokens-limit --queue --queue-patience --per-key --request-timeout --drain-seconds --max-body --log-format --log-level)
+_shtab_mlxk2_ps_option_strings=(-h --help --json --json-spec --port --watch --jsonl)
+_shtab_mlxk2_stop_option_strings=(-h --help --json --json-spec --all --force --port)
+_shtab_mlxk2_logs_option_strings=(-h --help --json --json-spec -f --follow -n --lines --port)
 _shtab_mlxk2_config_option_strings=(-h --help --json --json-spec --config)
 _shtab_mlxk2_version_option_strings=(-h --help --json --json-spec)
 _shtab_mlxk2_option_strings=(-h --help --json --json-spec --version)
@@ -36,6 +39,7 @@ _shtab_mlxk2_server___api_key_file_COMPGEN=_shtab_compgen_files
 _shtab_mlxk2_server___model_COMPGEN=_mlxk2_models
 _shtab_mlxk2_server___pin_COMPGEN=_mlxk2_models
 _shtab_mlxk2_server___allow_COMPGEN=_mlxk2_models
+_shtab_mlxk2_stop_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_config___config_COMPGEN=_shtab_compgen_files
 
 _shtab_mlxk2_list___json_spec_choices=(0.2.3 0.1.3)
@@ -53,9 +57,12 @@ _shtab_mlxk2_serve___log_level_choices=(error warning info debug)
 _shtab_mlxk2_server___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_server___log_format_choices=(text json)
 _shtab_mlxk2_server___log_level_choices=(error warning info debug)
+_shtab_mlxk2_ps___json_spec_choices=(0.2.3 0.1.3)
+_shtab_mlxk2_stop___json_spec_choices=(0.2.3 0.1.3)
+_shtab_mlxk2_logs___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_config___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_version___json_spec_choices=(0.2.3 0.1.3)
-_shtab_mlxk2_pos_0_choices=(list show health pull rm push search run serve server config version)
+_shtab_mlxk2_pos_0_choices=(list show health pull rm push search run serve server ps stop logs config version)
 _shtab_mlxk2___json_spec_choices=(0.2.3 0.1.3)
 
 _shtab_mlxk2_list__h_nargs=0
@@ -121,6 +128,21 @@ _shtab_mlxk2_server___help_nargs=0
 _shtab_mlxk2_server___json_nargs=0
 _shtab_mlxk2_server___insecure_nargs=0
 _shtab_mlxk2_server___no_insecure_nargs=0
+_shtab_mlxk2_ps__h_nargs=0
+_shtab_mlxk2_ps___help_nargs=0
+_shtab_mlxk2_ps___json_nargs=0
+_shtab_mlxk2_ps___watch_nargs='?'
+_shtab_mlxk2_ps___jsonl_nargs=0
+_shtab_mlxk2_stop__h_nargs=0
+_shtab_mlxk2_stop___help_nargs=0
+_shtab_mlxk2_stop___json_nargs=0
+_shtab_mlxk2_stop___all_nargs=0
+_shtab_mlxk2_stop___force_nargs=0
+_shtab_mlxk2_logs__h_nargs=0
+_shtab_mlxk2_logs___help_nargs=0
+_shtab_mlxk2_logs___json_nargs=0
+_shtab_mlxk2_logs__f_nargs=0
+_shtab_mlxk2_logs___follow_nargs=0
 _shtab_mlxk2_config__h_nargs=0
 _shtab_mlxk2_config___help_nargs=0
 _shtab_mlxk2_config___json_nargs=0

@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from mlxk2 import __version__
 from mlxk2.domain.inspection import Inspector
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.settings import Settings
@@ -60,10 +61,14 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.serve_models import ServeLimits, ServeModels
     from mlxk2.domain.usecases.serve_requests import GateMaker
     from mlxk2.domain.usecases.show_model import ShowModel
+    from mlxk2.domain.usecases.unload_model import UnloadModel
+    from mlxk2.domain.usecases.watch_servers import WatchServers
     from mlxk2.entrypoints.cli.context import ServerStarted
+    from mlxk2.ports.attachment import Attachment
     from mlxk2.ports.cache import ModelCache
     from mlxk2.ports.engine import Engine, EngineLoader, RuntimeCatalogue
     from mlxk2.ports.hub import Hub
+    from mlxk2.ports.servers import Servers
     from mlxk2.ports.sources import ModelSource
     from mlxk2.ports.system import Clock, Machine
     from mlxk2.ports.workspace import Workspace
@@ -124,6 +129,18 @@ def _machine() -> "Machine":
     from mlxk2.adapters.system import SystemMachine
 
     return SystemMachine()
+
+
+def _servers(runtime_dir: str, state_dir: str) -> "Servers":
+    from mlxk2.adapters.servers import RecordedServers
+
+    return RecordedServers(runtime_dir, state_dir)
+
+
+def _attachment() -> "Attachment":
+    from mlxk2.adapters.remote.attachment import HttpAttachment
+
+    return HttpAttachment()
 
 
 def _list_models(cache: "ModelCache", inspector: Inspector) -> "ListModels":
@@ -217,6 +234,18 @@ def _serve_models(
     return ServeModels(finder, loader, gates, limits, machine, clock, threading.Condition(), spawn)
 
 
+def _watch_servers(servers: "Servers", attachment: "Attachment") -> "WatchServers":
+    from mlxk2.domain.usecases.watch_servers import WatchServers
+
+    return WatchServers(servers, attachment, __version__)
+
+
+def _unload_model(servers: "Servers", attachment: "Attachment") -> "UnloadModel":
+    from mlxk2.domain.usecases.unload_model import UnloadModel
+
+    return UnloadModel(servers, attachment, __version__)
+
+
 def _serve(
     make_models: "Callable[[ServeLimits], ServeModels]",
     configuration: "Configuration",
@@ -241,6 +270,8 @@ class Adapters(containers.DeclarativeContainer):
     machine = providers.Singleton(_machine)
     loader = providers.Singleton(_loader, machine)
     worker_loader = providers.Singleton(_worker_loader)
+    servers = providers.Singleton(_servers, config.runtime_dir, config.state_dir)
+    attachment = providers.Singleton(_attachment)
 
 
 class App(containers.DeclarativeContainer):
@@ -263,6 +294,8 @@ class App(containers.DeclarativeContainer):
     serve_models = providers.Factory(
         _serve_models, adapters.cache, inspector, adapters.worker_loader, adapters.machine, adapters.clock
     )
+    watch_servers = providers.Factory(_watch_servers, adapters.servers, adapters.attachment)
+    unload_model = providers.Factory(_unload_model, adapters.servers, adapters.attachment)
     serve = providers.Callable(_serve, serve_models.provider)
 
     services = providers.Singleton(
@@ -277,6 +310,9 @@ class App(containers.DeclarativeContainer):
         run_model=run_model.provider,
         serve_models=serve_models.provider,
         serve=serve.provider,
+        watch_servers=watch_servers.provider,
+        unload_model=unload_model.provider,
+        servers=adapters.servers.provider,
         clock=adapters.clock.provider,
         machine=adapters.machine.provider,
     )
@@ -300,11 +336,15 @@ def services_on(
     machine: "Machine",
     loader: "EngineLoader",
     worker_loader: "EngineLoader | None" = None,
+    servers: "Servers | None" = None,
+    attachment: "Attachment | None" = None,
 ) -> Services:
     """The program on the given adapters: fakes, or the real ones of another program.
 
-    `worker_loader` loads what a server serves; without it, `loader` does that too.
+    `worker_loader` loads what a server serves; without it, `loader` does that too. Without `servers` none is running.
     """
+    from mlxk2.adapters.memory import MemoryAttachment, MemoryServers
+
     adapters = containers.DynamicContainer()
     chosen = {
         "cache": cache,
@@ -316,6 +356,8 @@ def services_on(
         "machine": machine,
         "loader": loader,
         "worker_loader": worker_loader or loader,
+        "servers": servers or MemoryServers(),
+        "attachment": attachment or MemoryAttachment({}),
     }
     for name, adapter in chosen.items():
         adapters.set_provider(name, providers.Object(adapter))

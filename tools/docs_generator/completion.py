@@ -13,7 +13,14 @@ from mlxk2.configuration.options import OPTIONS
 from mlxk2.entrypoints.cli.parser import JSON_SPECS
 
 SECOND_NAME = "mlxk-json"
-_MODEL_ARGUMENTS = {"list": "pattern", "show": "model", "health": "pattern", "rm": "model", "run": "model"}
+_MODEL_ARGUMENTS = {
+    "list": "pattern",
+    "show": "model",
+    "health": "pattern",
+    "rm": "model",
+    "run": "model",
+    "stop": "model",
+}
 _COMPLETE = "complete"
 """The attribute in which shtab looks for an argument's own completion."""
 _MODELS = {"bash": "_mlxk2_models", "zsh": "_mlxk2_models"}

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.search_models import SearchModels
     from mlxk2.domain.usecases.serve_models import ServeLimits, ServeModels
     from mlxk2.domain.usecases.show_model import ShowModel
+    from mlxk2.domain.usecases.unload_model import UnloadModel
+    from mlxk2.domain.usecases.watch_servers import WatchServers
+    from mlxk2.ports.servers import Servers
     from mlxk2.ports.system import Clock, Machine
 
 
@@ -51,5 +54,8 @@ class Services:
     run_model: "Callable[[], RunModel]"
     serve_models: "Callable[[ServeLimits], ServeModels]"
     serve: "Callable[[Configuration, Callable[[ServerStarted], None]], None]"
+    watch_servers: "Callable[[], WatchServers]"
+    unload_model: "Callable[[], UnloadModel]"
+    servers: "Callable[[], Servers]"
     clock: "Callable[[], Clock]"
     machine: "Callable[[], Machine]"

@@ -17,6 +17,17 @@ def age(moment: float, now: float) -> str:
     return "just now"
 
 
+def duration(seconds: float) -> str:
+    """The two largest units that it fills: 4m 58s."""
+    left = max(0, round(seconds))
+    parts = []
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
+        if left >= length:
+            parts.append(f"{left // length}{unit}")
+            left %= length
+    return " ".join(parts[:2]) or "0s"
+
+
 def utc(moment: float) -> str:
     """`YYYY-MM-DDTHH:MM:SSZ`, in every time zone of the machine."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(max(moment, 0), _END_OF_YEAR_9999)))

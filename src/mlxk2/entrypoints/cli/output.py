@@ -12,10 +12,11 @@ from mlxk2.ports.errors import AccessProblem
 
 if TYPE_CHECKING:
     from mlxk2.entrypoints.cli.envelope import Document
-    from mlxk2.entrypoints.cli.records.transfer import PullEvent
+    from mlxk2.entrypoints.cli.records.base import Data
 
 _STYLES = {"good": "32", "bad": "31", "dim": "2", "bold": "1"}
 _NARROWEST = 40
+_USUAL = 80, 24
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
@@ -60,7 +61,7 @@ class Output:
 
         self.result(render(document, pretty=self._out.isatty()))
 
-    def event(self, event: "PullEvent") -> None:
+    def event(self, event: "Data") -> None:
         """One line of `--jsonl`; shown at once."""
         from mlxk2.entrypoints.cli.envelope import render
         from mlxk2.entrypoints.cli.records.base import to_json
@@ -101,6 +102,22 @@ class Output:
         except (OSError, ValueError):
             return None
         return max(_NARROWEST, columns)
+
+    @property
+    def screen(self) -> tuple[int, int] | None:
+        """Columns and rows of the terminal that the result goes to; None where lines cannot be drawn again."""
+        if self.json or self.jsonl or not self._out.isatty() or self._environ.get("TERM") == "dumb":
+            return None
+        try:
+            columns, rows = os.get_terminal_size(self._out.fileno())
+        except (OSError, ValueError):
+            return None
+        return columns or _USUAL[0], rows or _USUAL[1]
+
+    @property
+    def destination(self) -> TextIO:
+        """Where the result goes, for who draws on it."""
+        return self._out
 
     @property
     def secret(self) -> str | None:

@@ -23,6 +23,9 @@ SUMMARIES = {
     "search": "look for models on the Hub",
     "run": "ask a model one question",
     "serve": "answer over HTTP, with the APIs of OpenAI and Anthropic",
+    "ps": "show the models that running servers have in memory",
+    "stop": "unload a model from running servers",
+    "logs": "show what a server has logged",
     "config": "show the options of the server and where each comes from",
     "version": "print versions",
 }
@@ -39,6 +42,9 @@ _ELSEWHERE = {
     "ls": "list",
     "remove": "rm",
     "start": "serve",
+    "status": "ps",
+    "top": "ps",
+    "unload": "stop",
     "upload": "push",
     "verify": "health",
 }

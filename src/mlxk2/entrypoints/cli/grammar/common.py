@@ -32,3 +32,7 @@ def add_jsonl(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jsonl", action="store_true", help="print events while it works, one JSON object a line, for other programs"
     )
+
+
+def add_port(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--port", type=int, metavar="N", help=text)

@@ -5,6 +5,7 @@ from typing import Any
 from mlxk2.entrypoints.cli.records.answers import RunData
 from mlxk2.entrypoints.cli.records.models import HealthData, ListData, ShowData
 from mlxk2.entrypoints.cli.records.removal import RemoveManyData, RemoveResult
+from mlxk2.entrypoints.cli.records.running import LogsData, PsData, PsEvent, StopData
 from mlxk2.entrypoints.cli.records.server import ConfigData, ServeData
 from mlxk2.entrypoints.cli.records.transfer import PullData, PullEvent, SearchData
 from mlxk2.entrypoints.cli.records.upload import PushData
@@ -20,10 +21,13 @@ DATA_OF_COMMAND: dict[str, Any] = {
     "search": SearchData,
     "run": RunData,
     "serve": ServeData,
+    "ps": PsData,
+    "stop": StopData,
+    "logs": LogsData,
     "config": ConfigData,
     "version": VersionData,
 }
 """Every command's `data` on success; `rm` may carry LocksData beside an error."""
 
-EVENT_OF_COMMAND: dict[str, Any] = {"pull": PullEvent}
+EVENT_OF_COMMAND: dict[str, Any] = {"pull": PullEvent, "ps": PsEvent}
 """What every line of `--jsonl` holds, for the commands that have it."""
