@@ -56,7 +56,7 @@ class Connection:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have said already why
                 sock.sendall(head.encode() + body)
             self._file = sock.makefile("rb")
-        except OSError as error:
+        except (OSError, OverflowError) as error:  # a port above 65535
             raise ServerGone(f"The server at {self._server.url} cannot be reached: {_reason(error)}") from error
         return Reply(self._server, self._file)
 
@@ -155,7 +155,8 @@ def _address(server: RunningServer) -> tuple[str, int]:
     return found[1].strip("[]"), int(found[2])
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | OverflowError) -> str:
     if isinstance(error, TimeoutError):
         return "nothing has come for too long"
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    told = error.strerror if isinstance(error, OSError) else None
+    return (told or str(error) or type(error).__name__).lower()
