@@ -6,6 +6,7 @@ from mlxk2.adapters.memory.engine import MEMORY_INFO, Manner, MemoryEngine, Memo
 from mlxk2.adapters.memory.hub import MemoryHub, MemoryRepo
 from mlxk2.adapters.memory.runtime import MemoryCatalogue
 from mlxk2.adapters.memory.servers import MemoryServers
+from mlxk2.adapters.memory.sessions import MemorySessions
 from mlxk2.adapters.memory.source import MemoryContent, MemorySource
 from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, StoredRevision
 from mlxk2.adapters.memory.system import MemoryClock, MemoryMachine
@@ -24,6 +25,7 @@ __all__ = [
     "MemoryMachine",
     "MemoryRepo",
     "MemoryServers",
+    "MemorySessions",
     "MemorySource",
     "Placement",
     "Script",

@@ -6,6 +6,7 @@ from mlxk2.testing.contracts.engine import EngineContract
 from mlxk2.testing.contracts.hub import HubContract
 from mlxk2.testing.contracts.runtime import RuntimeContract
 from mlxk2.testing.contracts.servers import ServersContract
+from mlxk2.testing.contracts.sessions import SessionsContract
 from mlxk2.testing.contracts.source import SourceContract
 from mlxk2.testing.contracts.system import ClockContract, MachineContract
 from mlxk2.testing.contracts.workspace import WorkspaceContract
@@ -19,6 +20,7 @@ __all__ = [
     "MachineContract",
     "RuntimeContract",
     "ServersContract",
+    "SessionsContract",
     "SourceContract",
     "WorkspaceContract",
 ]
