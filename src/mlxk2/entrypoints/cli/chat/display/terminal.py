@@ -7,9 +7,10 @@ import contextlib
 import os
 import re
 import shutil
+import sys
 import termios
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 from mlxk2.entrypoints.cli.chat.display.styled import Row, ansi, plain
 from mlxk2.entrypoints.cli.output import writing
@@ -54,23 +55,26 @@ class Terminal:
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
         """Keys are not shown as they are typed, and wait for the next prompt; Ctrl-C works as ever."""
-        try:
-            descriptor = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY) if self.moves else -1
-            before = termios.tcgetattr(descriptor) if self.moves else None
-        except (OSError, termios.error):
-            descriptor, before = -1, None
+        before = self._keyboard()
         if before is None:
             yield
             return
         during = list(before)
+        during[0] &= ~termios.ICRNL
         during[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
-        termios.tcsetattr(descriptor, termios.TCSANOW, during)
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, during)
         try:
             yield
         finally:
             with contextlib.suppress(termios.error):
-                termios.tcsetattr(descriptor, termios.TCSANOW, before)
-            os.close(descriptor)
+                termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+
+    def _keyboard(self) -> list[Any] | None:
+        """Its state; None where no keyboard is there."""
+        try:
+            return termios.tcgetattr(sys.stdin) if self.moves else None
+        except (OSError, ValueError, termios.error):
+            return None
 
 
 def _spelled_out(match: re.Match[str]) -> str:

@@ -1,0 +1,105 @@
+"""The screen of a chat on a terminal; one that cannot move its cursor gets the same as plain lines."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mlxk2.entrypoints.cli.chat.answer_view import AnswerView
+from mlxk2.entrypoints.cli.chat.display.streams import PlainStream
+from mlxk2.entrypoints.cli.chat.display.styled import styled
+from mlxk2.entrypoints.cli.chat.display.terminal import Terminal
+from mlxk2.entrypoints.cli.chat.display.wrapping import wrap
+from mlxk2.entrypoints.cli.chat.inbox import Inbox
+from mlxk2.ports.generation import FinishReason
+
+if TYPE_CHECKING:
+    from mlxk2.domain.usecases.chat_model import ChatTurn
+
+_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+
+
+class TerminalScreen:
+    """`read` asks for one line of text, `change` opens the user's editor. `statistics`: say how fast an answer was."""
+
+    def __init__(
+        self,
+        terminal: Terminal,
+        *,
+        read: Callable[[str], str],
+        change: Callable[[str], str | None],
+        plain: bool = False,
+        show_reasoning: bool = True,
+        statistics: bool = False,
+    ) -> None:
+        self._terminal = terminal
+        self._read = read
+        self._change = change
+        self._statistics = statistics
+        self._last_reasoning = ""
+        self.plain = plain
+        self.show_reasoning = show_reasoning
+
+    def say(self, text: str) -> None:
+        for line in self._terminal.harmless(text).split("\n"):
+            rows = wrap(styled(line, "dim"), self._terminal.size().columns - 1) if self._terminal.moves else [line]
+            for row in rows:
+                shown = row if isinstance(row, str) else self._terminal.ansi(row)
+                self._terminal.write(f"{shown}\n")
+
+    def answer(self, turn: "ChatTurn") -> None:
+        view = AnswerView(self._terminal, plain=self.plain, show_reasoning=self.show_reasoning)
+        with self._terminal.quiet(), Inbox(turn.cancel) as inbox:
+            view.wait()
+            try:
+                for events in inbox.events(turn.start):
+                    view.wait(events[-1])
+                    view.add([output for event in events for output in turn.read(event)])
+            finally:
+                view.end()
+        self._last_reasoning = turn.answer.reasoning
+        self._conclude(turn, stopped=inbox.stopped)
+
+    def ask_yes(self, question: str) -> bool:
+        try:
+            return self._read(f"{self._terminal.harmless(question)} [y/N] ").strip().lower() in ("y", "yes")
+        except (EOFError, KeyboardInterrupt):
+            return False
+
+    def edit(self, text: str) -> str | None:
+        return self._change(text)
+
+    def clear(self) -> None:
+        if self._terminal.moves:
+            self._terminal.write(_CLEAR)
+
+    def switch_reasoning(self) -> None:
+        """Reasoning is shown from now on, also that of the last answer; or no more."""
+        self.show_reasoning = not self.show_reasoning
+        self.say(f"(reasoning is {'shown' if self.show_reasoning else 'hidden'} from now on)")
+        if self.show_reasoning and self._last_reasoning.strip():
+            stream = PlainStream(self._terminal, "dim")
+            stream.feed(self._last_reasoning)
+            stream.end()
+
+    def _conclude(self, turn: "ChatTurn", *, stopped: bool) -> None:
+        """Keep what was answered, and say what is to be said of it."""
+        answer = turn.answer
+        answered = bool(answer.text.strip() or answer.tool_calls)
+        if answer.error is not None:
+            self.say(f"{answer.error.message} (the question was not kept)")
+            return
+        if answered:
+            turn.keep()
+        if not answered:
+            ended = "stopped before an answer" if stopped else "the model gave no answer"
+            self.say(f"({ended}; the question was not kept)")
+        elif stopped:
+            self.say("(stopped; what was answered so far is kept)")
+        elif answer.finish_reason is FinishReason.LENGTH:
+            self.say(f"(ended after {answer.completion_tokens} tokens, the limit of this answer)")
+        if self._statistics:
+            self.say(
+                f"({answer.prompt_tokens} prompt tokens, {answer.cached_tokens} of them from the cache,"
+                f" {answer.completion_tokens} generated, {answer.tokens_per_second:.1f} tokens/s,"
+                f" first token after {answer.first_token_seconds:.2f} s)"
+            )
+        self._terminal.write("\n")
