@@ -63,6 +63,11 @@ class Admission:
         self._line: dict[TicketId, _Waiting] = {}
 
     @property
+    def budget(self) -> int | None:
+        """What requests may take together in bytes, None without a bound."""
+        return self._limits.budget
+
+    @property
     def running(self) -> tuple[TicketId, ...]:
         return tuple(self._running)
 

@@ -68,6 +68,11 @@ class RequestGate:
         self._outbox = Outbox(lock)
 
     @property
+    def budget(self) -> int | None:
+        """What all requests may take together in bytes for keys and values, None without a bound."""
+        return self._admission.budget
+
+    @property
     def waiting(self) -> int:
         """How many requests wait for their turn."""
         with self._lock:

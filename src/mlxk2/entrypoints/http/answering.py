@@ -21,10 +21,10 @@ from mlxk2.entrypoints.http.planning import Asked
 from mlxk2.entrypoints.http.run import Writer
 
 _COMMENT = b": keep-alive\n\n"
-_FAREWELL = 5.0
+FAREWELL = 5.0
 """Seconds that a client has to read the end of a stream whose time is over."""
+_EVENTS = "text/event-stream; charset=utf-8"
 _STREAM_HEADERS = {
-    "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",
     "x-accel-buffering": "no",
 }
@@ -37,7 +37,7 @@ async def answer(services: HttpServices, request: Request, asked: Asked, writer:
     try:
         if asked.stream:
             pieces = _pieces(exchange, writer)
-            return EventStream(await anext(pieces), pieces, watch, services.options.request_timeout + _FAREWELL)
+            return EventStream(await anext(pieces), pieces, watch, services.options.request_timeout + FAREWELL)
         whole = await _whole(exchange, writer)
     except ClientGone:
         watch.cancel()
@@ -91,15 +91,20 @@ async def _pieces(exchange: Exchange, writer: Writer) -> AsyncGenerator[bytes, N
 
 
 class EventStream(Response):
-    """Server-sent events, written as they come; what has come meanwhile goes out together.
+    """Pieces of a stream, written as they come; `content_type` says what they are.
 
     A client that does not read is left after `patience` seconds: it would keep its model busy.
     """
 
     def __init__(
-        self, first: bytes, rest: AsyncGenerator[bytes, None], watch: "asyncio.Task[None]", patience: float
+        self,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        watch: "asyncio.Task[None]",
+        patience: float,
+        content_type: str = _EVENTS,
     ) -> None:
-        super().__init__(headers=_STREAM_HEADERS)
+        super().__init__(headers={"content-type": content_type, **_STREAM_HEADERS})
         del self.headers["content-length"]
         self._first = first
         self._rest = rest

@@ -3,7 +3,7 @@
 from starlette.routing import Router
 from starlette.types import ASGIApp
 
-from mlxk2.entrypoints.http import anthropic, openai, operating
+from mlxk2.entrypoints.http import anthropic, attached, openai, operating
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.front import fronted
 from mlxk2.entrypoints.http.logs import log_request
@@ -16,6 +16,7 @@ def build_app(services: HttpServices) -> ASGIApp:
     doors = (openai, anthropic, operating)
     routes = [route for door in doors for route in door.routes(services)]
     operations = [operation for door in doors for operation in door.OPERATIONS]
+    routes += attached.routes(services)  # no public API: the document does not have them
     routes.append(openapi_route(operations, services.version, has_keys=bool(options.api_keys)))
     return fronted(
         Router(routes, redirect_slashes=False),
@@ -23,6 +24,7 @@ def build_app(services: HttpServices) -> ASGIApp:
         allowed_hosts=options.allowed_hosts,
         cors_origins=options.cors_origins,
         api_keys=options.api_keys,
+        local_key=options.local_key,
         per_client=options.per_key,
         tell=(log_request, services.metrics.count_request),
     )

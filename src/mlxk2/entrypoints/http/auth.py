@@ -1,7 +1,9 @@
 """API keys: where they come from, when they are required, and whether a request has one.
 
-A key is `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients send it. Keys are compared by their
-digests, all of them for every request, so that the time tells nothing; and they are never shown, not even in a repr.
+A key is `Authorization: Bearer KEY`, or `x-api-key: KEY` as Anthropic's clients send it. The local key is made anew for
+each server, and read by this user's programs alone; it counts only for who connects from this machine. Keys are
+compared by their digests, all of them for every request, so that the time tells nothing; and they are never shown, not
+even in a repr.
 """
 
 import hashlib
@@ -13,13 +15,16 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mlxk2.entrypoints.http.errors import Problem, Refusal
+from mlxk2.entrypoints.http.errors import ENGINE, Problem, Refusal
 from mlxk2.entrypoints.http.guard import is_loopback
 from mlxk2.entrypoints.http.identity import values_of, visit_of
 from mlxk2.ports.errors import AccessProblem, ValidationError
 
 OPEN_PATHS = frozenset({"/health"})
 """What is answered without a key: that the server is alive, and nothing else."""
+
+LOCAL = "local"
+"""The client that is counted and logged for whoever asks from this machine without a key, or with the local one."""
 
 _KEY = re.compile(r"[\x21-\x7e]{1,512}")
 _BEARER = re.compile(rb"bearer +([^ ]+) *", re.IGNORECASE)
@@ -100,18 +105,30 @@ def _digest(key: bytes) -> bytes:
 
 
 class Keys:
-    """Lets in who has a key, and writes down whose it is; everyone, by address, when there are no keys."""
+    """Lets in who has a key, and writes down whose it is; everyone, by address, when there are no keys.
 
-    def __init__(self, app: ASGIApp, ring: KeyRing) -> None:
+    `local` opens everything, and it alone the paths under `/engine`.
+    """
+
+    def __init__(self, app: ASGIApp, ring: KeyRing, local: KeyRing) -> None:
         self._app = app
         self._ring = ring
+        self._local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._ring:
+        if self._is_local(scope):
+            visit_of(scope).client = LOCAL
+        elif scope["path"].startswith(ENGINE):
+            raise Refusal(_not_local(), _CHALLENGE)
+        elif not self._ring:
             visit_of(scope).client = _address(scope)
         elif scope["path"] not in OPEN_PATHS:
             visit_of(scope).client = self._owner(scope)
         await self._app(scope, receive, send)
+
+    def _is_local(self, scope: Scope) -> bool:
+        presented = [self._local.owner(key) for key in _presented(scope)]
+        return _address(scope) == LOCAL and any(presented)
 
     def _owner(self, scope: Scope) -> str:
         """Raises Refusal without a right key."""
@@ -138,6 +155,11 @@ def _wrong() -> Problem:
     return Problem(401, "authentication_error", message, code="invalid_api_key")
 
 
+def _not_local() -> Problem:
+    message = "Only programs of the user who runs this server may ask that, from this machine and with its local key"
+    return Problem(401, "authentication_error", message, code="invalid_local_key")
+
+
 def _address(scope: Scope) -> str:
     client = scope.get("client")
-    return "local" if client is None or is_loopback(client[0]) else str(client[0])
+    return LOCAL if client is None or is_loopback(client[0]) else str(client[0])

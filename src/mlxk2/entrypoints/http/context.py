@@ -11,6 +11,7 @@ from mlxk2.entrypoints.http.errors import Problem
 from mlxk2.entrypoints.http.logs import LogFormat, LogLevel
 from mlxk2.entrypoints.http.mailbox import Mailbox
 from mlxk2.entrypoints.http.metrics import Metrics
+from mlxk2.entrypoints.http.speed import Speeds
 from mlxk2.entrypoints.http.threads import ModelThreads
 
 _THREADS = 8
@@ -21,13 +22,15 @@ _THREADS = 8
 class HttpOptions:
     """How the server behaves. Times are seconds, sizes bytes; keys are never shown.
 
-    `per_key` is how many requests one key, or one client where no keys are set, may have at once. A request may take
+    `local_key` opens everything for this user's programs on this machine, and it alone opens `/engine`. `per_key` is
+    how many requests one key, or one client where no keys are set, may have at once. A request may take
     `request_timeout` from its arrival to its end. On shutdown, running requests get `drain_seconds` to end.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     api_keys: tuple[str, ...] = field(default=(), repr=False)
+    local_key: str | None = field(default=None, repr=False)
     insecure: bool = False
     cors_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
@@ -54,6 +57,7 @@ class HttpServices:
         self.options = options
         self.version = version
         self.metrics = Metrics(models)
+        self.speeds = Speeds()
         self.running: set[Interruptible] = set()
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
         self.model_threads = ModelThreads()

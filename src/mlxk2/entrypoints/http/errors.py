@@ -15,16 +15,22 @@ from mlxk2.ports.errors import (
     Conflict,
     ContextExceeded,
     EngineFailure,
+    InternalError,
     LocksPresent,
     Mlxk2Error,
     ModelNotFound,
     NotEnoughMemory,
     OperationError,
     Overloaded,
+    ServerGone,
     ValidationError,
 )
+from mlxk2.ports.troubles import Trouble, trouble_of
 
-Style = Literal["openai", "anthropic"]
+Style = Literal["openai", "anthropic", "engine"]
+
+ENGINE = "/engine/"
+"""What the paths begin with that this user's own programs ask (`ports/attachment.py`)."""
 
 INVALID = "invalid_request_error"
 _BROKEN = "engine_failure"
@@ -107,6 +113,8 @@ def is_own_failure(problem: Problem) -> bool:
 
 def style_of(path: str) -> Style:
     """Whose words the client of this path understands."""
+    if path.startswith(ENGINE):
+        return "engine"
     return "anthropic" if path == "/v1/messages" or path.startswith("/v1/messages/") else "openai"
 
 
@@ -121,7 +129,33 @@ def render(problem: Problem, style: Style, request_id: str, headers: tuple[tuple
 
 def body_of(problem: Problem, style: Style, request_id: str) -> bytes:
     """The error as a JSON document, which is also what a stream's error event carries."""
+    if style == "engine":
+        return failed_line(trouble_over(Refusal(problem)))
     return msgspec.json.encode(_openai(problem) if style == "openai" else _anthropic(problem, request_id))
+
+
+_TROUBLES: dict[int, type[Mlxk2Error]] = {
+    400: ValidationError,
+    408: OperationError,
+    413: ValidationError,
+    429: Overloaded,
+    500: InternalError,
+    504: OperationError,
+}
+"""Errors of this user's programs for refusals; any other means that they cannot speak to this server."""
+
+
+def trouble_over(error: Exception) -> Trouble:
+    """What one of this user's programs is told of a failure."""
+    if isinstance(error, Mlxk2Error):
+        return trouble_of(error)
+    problem = problem_of(error)
+    return trouble_of(_TROUBLES.get(problem.status, ServerGone)(problem.message))
+
+
+def failed_line(trouble: Trouble) -> bytes:
+    """The `Line` that says so; without the fields that it does not set, as all lines are written."""
+    return msgspec.json.encode({"failed": trouble}) + b"\n"
 
 
 class OpenAiProblem(msgspec.Struct):

@@ -29,12 +29,13 @@ def fronted(
     allowed_hosts: Sequence[str],
     cors_origins: Sequence[str],
     api_keys: Sequence[str],
+    local_key: str | None = None,
     per_client: int | None,
     tell: Sequence[Callable[[Scope, Visit, float], None]],
 ) -> ASGIApp:
     """The app behind all layers; `app` is a starlette Router. Raises ValidationError for options that are unsafe."""
     limited = Limits(app, per_client)
-    keyed = Keys(limited, KeyRing(api_keys))
+    keyed = Keys(limited, KeyRing(api_keys), KeyRing([local_key] if local_key else []))
     guarded = Guard(keyed, HostRule(host, allowed_hosts), OriginRule(cors_origins, has_keys=bool(api_keys)))
     return Identity(Failures(guarded), tell)
 

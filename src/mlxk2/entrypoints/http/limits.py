@@ -1,6 +1,6 @@
 """How many requests one key may have at once, or one client where no keys are set.
 
-Only what may ask a model counts, which is every POST: looking at the server's state is always possible.
+Only what may ask a model counts, which is nearly every POST: looking at the server's state is always possible.
 """
 
 from collections import Counter
@@ -11,6 +11,8 @@ from mlxk2.entrypoints.http.errors import Problem, Refusal
 from mlxk2.entrypoints.http.identity import visit_of
 
 _AGAIN_SECONDS = 2
+_LOOKS = frozenset({"/engine/status", "/engine/stats", "/engine/unload"})
+"""What is asked with POST, and of no model."""
 
 
 class Limits:
@@ -22,7 +24,7 @@ class Limits:
         self._running: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._most is None or scope["method"] != "POST":
+        if self._most is None or scope["method"] != "POST" or scope["path"] in _LOOKS:
             await self._app(scope, receive, send)
             return
         client = visit_of(scope).client

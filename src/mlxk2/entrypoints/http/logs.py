@@ -24,7 +24,7 @@ LogFormat = Literal["text", "json"]
 LogLevel = Literal["error", "warning", "info", "debug"]
 
 _LOG = logging.getLogger("mlxk2.http")
-_QUIET = frozenset({"/health", "/ready", "/metrics"})
+_QUIET = frozenset({"/health", "/ready", "/metrics", "/engine/status", "/engine/stats"})
 """Asked every few seconds by machines: their lines are for debugging."""
 _LONGEST = 300
 

@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -152,7 +153,9 @@ class _Server:
             await asyncio.sleep(_TICK)
             try:
                 self._services.models.pass_time()
-                self._model_log.look(self._services.models.status())
+                status = self._services.models.status()
+                self._model_log.look(status)
+                self._services.speeds.look(status, time.monotonic())
             except Exception as error:  # noqa: BLE001 - time passes all the same
                 log_failure(error, "of no request")
 

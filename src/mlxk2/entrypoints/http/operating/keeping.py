@@ -45,10 +45,7 @@ class Keeping:
 
     async def unload(self, request: Request) -> Response:
         body = decode(await read_json_body(request, self._services.options), UnloadBody)
-        before = await in_thread(self._services, self._services.models.status)
-        await in_thread(self._services, partial(self._services.models.unload, body.model, force=body.force))
-        after = await in_thread(self._services, self._services.models.status)
-        return await self._told([model.offer for model in before.models if _has_gone(model, after.models)])
+        return await self._told(await unload(self._services, body.model, force=body.force))
 
     async def _loaded(self, reference: str) -> Mlxk2Error | None:
         mailbox = self._services.mailbox()
@@ -68,6 +65,14 @@ class Keeping:
         now = await in_thread(self._services, self._services.models.status)
         found: Models = states_of(offers, now)
         return Response(msgspec.json.encode(found), status, media_type=_JSON)
+
+
+async def unload(services: HttpServices, reference: str, *, force: bool) -> list[Offer]:
+    """The models that went: none when none was in memory. Raises as `ServeModels.unload`."""
+    before = await in_thread(services, services.models.status)
+    await in_thread(services, partial(services.models.unload, reference, force=force))
+    after = await in_thread(services, services.models.status)
+    return [model.offer for model in before.models if _has_gone(model, after.models)]
 
 
 def _write_down(error: Mlxk2Error | None) -> None:
