@@ -13,7 +13,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mlxk2 import __version__
-from mlxk2.domain.inspection import Inspector
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.settings import Settings
 
@@ -51,6 +50,7 @@ with _without_extras():
 
 if TYPE_CHECKING:
     from mlxk2.configuration.reading import Configuration
+    from mlxk2.domain.inspection import Inspector
     from mlxk2.domain.usecases.check_health import CheckHealth
     from mlxk2.domain.usecases.list_models import ListModels
     from mlxk2.domain.usecases.pull_model import PullModel
@@ -143,31 +143,37 @@ def _attachment() -> "Attachment":
     return HttpAttachment()
 
 
-def _list_models(cache: "ModelCache", inspector: Inspector) -> "ListModels":
+def _inspector(cache: "ModelCache", runtime: "RuntimeCatalogue") -> "Inspector":
+    from mlxk2.domain.inspection import Inspector
+
+    return Inspector(cache, runtime)
+
+
+def _list_models(cache: "ModelCache", inspector: "Inspector") -> "ListModels":
     from mlxk2.domain.usecases.list_models import ListModels
 
     return ListModels(cache, inspector)
 
 
-def _show_model(inspector: Inspector) -> "ShowModel":
+def _show_model(inspector: "Inspector") -> "ShowModel":
     from mlxk2.domain.usecases.show_model import ShowModel
 
     return ShowModel(inspector)
 
 
-def _check_health(inspector: Inspector) -> "CheckHealth":
+def _check_health(inspector: "Inspector") -> "CheckHealth":
     from mlxk2.domain.usecases.check_health import CheckHealth
 
     return CheckHealth(inspector)
 
 
-def _pull_model(cache: "ModelCache", bundled: "ModelSource", hub: "Hub", inspector: Inspector) -> "PullModel":
+def _pull_model(cache: "ModelCache", bundled: "ModelSource", hub: "Hub", inspector: "Inspector") -> "PullModel":
     from mlxk2.domain.usecases.pull_model import PullModel
 
     return PullModel(cache, bundled, hub, inspector)
 
 
-def _remove_model(cache: "ModelCache", inspector: Inspector) -> "RemoveModel":
+def _remove_model(cache: "ModelCache", inspector: "Inspector") -> "RemoveModel":
     from mlxk2.domain.usecases.remove_model import RemoveModel
 
     return RemoveModel(cache, inspector)
@@ -179,7 +185,7 @@ def _push_model(workspace: "Workspace", hub: "Hub") -> "PushModel":
     return PushModel(workspace, hub)
 
 
-def _search_models(hub: "Hub", inspector: Inspector, machine: "Machine") -> "SearchModels":
+def _search_models(hub: "Hub", inspector: "Inspector", machine: "Machine") -> "SearchModels":
     from mlxk2.domain.usecases.search_models import SearchModels
 
     return SearchModels(hub, inspector, machine)
@@ -195,7 +201,7 @@ def _gates(clock: "Clock") -> "GateMaker":
 
 def _run_model(
     cache: "ModelCache",
-    inspector: Inspector,
+    inspector: "Inspector",
     runtime: "RuntimeCatalogue",
     loader: "EngineLoader",
     machine: "Machine",
@@ -208,7 +214,7 @@ def _run_model(
 
 def _serve_models(
     cache: "ModelCache",
-    inspector: Inspector,
+    inspector: "Inspector",
     loader: "EngineLoader",
     machine: "Machine",
     clock: "Clock",
@@ -234,7 +240,7 @@ def _serve_models(
     return ServeModels(finder, loader, gates, limits, machine, clock, threading.Condition(), spawn)
 
 
-def _watch_servers(servers: "Servers", attachment: "Attachment") -> "WatchServers":
+def _watch_servers(servers: "Servers", attachment: "Callable[[], Attachment]") -> "WatchServers":
     from mlxk2.domain.usecases.watch_servers import WatchServers
 
     return WatchServers(servers, attachment, __version__)
@@ -279,7 +285,7 @@ class App(containers.DeclarativeContainer):
 
     adapters = providers.DependenciesContainer()
 
-    inspector = providers.Singleton(Inspector, adapters.cache, adapters.runtime)
+    inspector = providers.Singleton(_inspector, adapters.cache, adapters.runtime)
     list_models = providers.Factory(_list_models, adapters.cache, inspector)
     show_model = providers.Factory(_show_model, inspector)
     check_health = providers.Factory(_check_health, inspector)
@@ -294,7 +300,7 @@ class App(containers.DeclarativeContainer):
     serve_models = providers.Factory(
         _serve_models, adapters.cache, inspector, adapters.worker_loader, adapters.machine, adapters.clock
     )
-    watch_servers = providers.Factory(_watch_servers, adapters.servers, adapters.attachment)
+    watch_servers = providers.Factory(_watch_servers, adapters.servers, adapters.attachment.provider)
     unload_model = providers.Factory(_unload_model, adapters.servers, adapters.attachment)
     serve = providers.Callable(_serve, serve_models.provider)
 

@@ -73,9 +73,10 @@ def test_without_a_server_the_next_step_is_told() -> None:
 def test_a_server_of_another_version_is_not_asked() -> None:
     models = ListedModels({8000: holding(a_model(DEMO))})
     unload = UnloadModel(ListedServers([OLDER]), models, "another")
-    for call in (lambda: unload(DEMO), unload.all):
-        with pytest.raises(ServerGone, match="and this is another"):
-            call()
+    with pytest.raises(ServerGone, match="and this is another"):
+        unload(DEMO)
+    with pytest.raises(ServerGone, match="and this is another"):
+        unload.all()
     assert models.unloaded == []
 
 

@@ -9,7 +9,7 @@ from tests.running import ListedModels, ListedServers, a_model, a_server, holdin
 
 
 def look(servers: ListedServers, models: ListedModels) -> WatchServers:
-    return WatchServers(servers, models, __version__)
+    return WatchServers(servers, lambda: models, __version__)
 
 
 def test_every_server_is_seen_with_what_it_holds() -> None:

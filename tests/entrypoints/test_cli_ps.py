@@ -34,7 +34,8 @@ def program(held: dict[int, Held], *ports: int) -> Callable[[], Services]:
     """Servers on these ports, of which those in `held` answer."""
     servers = ListedServers([a_server(port) for port in ports or held])
     services = memory_program(MemoryCache(), clock=MemoryClock(NOW))()
-    watch = WatchServers(servers, ListedModels(held), __version__)
+    models = ListedModels(held)
+    watch = WatchServers(servers, lambda: models, __version__)
     return lambda: replace(services, watch_servers=lambda: watch, servers=lambda: servers)
 
 

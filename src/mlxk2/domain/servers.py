@@ -1,10 +1,14 @@
 """Which of the running servers is meant, and whether this program can speak to it."""
 
+from typing import TYPE_CHECKING
+
 from mlxk2.ports.errors import ServerGone
-from mlxk2.ports.servers import RunningServer, Servers
+
+if TYPE_CHECKING:
+    from mlxk2.ports.servers import RunningServer, Servers
 
 
-def chosen_servers(servers: Servers, port: int | None) -> tuple[RunningServer, ...]:
+def chosen_servers(servers: "Servers", port: int | None) -> "tuple[RunningServer, ...]":
     """Those that run, the one that was started last first; with `port`, the one that listens there.
 
     Raises ServerGone when none listens on the port that was asked for.
@@ -20,7 +24,7 @@ def chosen_servers(servers: Servers, port: int | None) -> tuple[RunningServer, .
     return meant
 
 
-def check_version(server: RunningServer, version: str) -> None:
+def check_version(server: "RunningServer", version: str) -> None:
     """Raises ServerGone for a server of another version than `version`: what is said to one another may differ."""
     if server.version != version:
         raise ServerGone(

@@ -1,14 +1,15 @@
-"""What running servers hold, as the record that scripts read and the lines that people read."""
+"""What running servers hold, as the lines that people read."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, cast
+from typing import TYPE_CHECKING
 
 from mlxk2.domain.names import printable
 from mlxk2.domain.sizes import size
-from mlxk2.domain.usecases.watch_servers import ServerView
 from mlxk2.entrypoints.cli import human
-from mlxk2.entrypoints.cli.records.running import HeldObject, PsData, ServerObject
-from mlxk2.ports.attachment import Held, HeldModel
+
+if TYPE_CHECKING:
+    from mlxk2.domain.usecases.watch_servers import ServerView
+    from mlxk2.ports.attachment import Held, HeldModel
 
 _HEADER = ("NAME", "MEMORY", "RUNNING", "WAITING", "TOKENS/S", "EXPIRES")
 _RIGHT = frozenset({"MEMORY", "RUNNING", "WAITING", "TOKENS/S", "PORT"})
@@ -18,12 +19,7 @@ Line = tuple[str, str | None]
 """Text without control characters, and its style."""
 
 
-def data(views: Sequence[ServerView]) -> PsData:
-    models = [_model_object(view, model) for view, model in _models(views)]
-    return PsData([_server_object(view) for view in views], models, len(models))
-
-
-def model_lines(views: Sequence[ServerView], width: int | None) -> list[Line]:
+def model_lines(views: "Sequence[ServerView]", width: int | None) -> list[Line]:
     """The models as a table, its header first, or one below the other where a table has no room."""
     several = len(views) > 1
     if width is not None and width < _NARROW:
@@ -34,7 +30,7 @@ def model_lines(views: Sequence[ServerView], width: int | None) -> list[Line]:
     return [(head, "bold"), *((line, None) for line in lines)]
 
 
-def notes(views: Sequence[ServerView], now: float) -> list[str]:
+def notes(views: "Sequence[ServerView]", now: float) -> list[str]:
     """A sentence about each server, and what to do when there is nothing to see."""
     if not views:
         return ["No server of yours is running; start one with: mlxk2 serve"]
@@ -44,11 +40,11 @@ def notes(views: Sequence[ServerView], now: float) -> list[str]:
     return lines
 
 
-def _models(views: Iterable[ServerView]) -> Iterator[tuple[ServerView, HeldModel]]:
+def _models(views: "Iterable[ServerView]") -> "Iterator[tuple[ServerView, HeldModel]]":
     return ((view, model) for view in views if view.held for model in view.held.models)
 
 
-def _row(model: HeldModel) -> tuple[str, ...]:
+def _row(model: "HeldModel") -> tuple[str, ...]:
     return (
         printable(model.model),
         size(model.resident_bytes) if model.resident_bytes else "-",
@@ -59,7 +55,7 @@ def _row(model: HeldModel) -> tuple[str, ...]:
     )
 
 
-def _stacked(view: ServerView, model: HeldModel, *, several: bool) -> list[Line]:
+def _stacked(view: "ServerView", model: "HeldModel", *, several: bool) -> list[Line]:
     name, memory, running, waiting, speed, expires = _row(model)
     return [
         (name, "bold"),
@@ -69,11 +65,11 @@ def _stacked(view: ServerView, model: HeldModel, *, several: bool) -> list[Line]
     ]
 
 
-def _speed(model: HeldModel) -> str:
+def _speed(model: "HeldModel") -> str:
     return f"{model.tokens_per_second:.1f}" if model.tokens_per_second > 0 else "-"
 
 
-def _expires(model: HeldModel) -> str:
+def _expires(model: "HeldModel") -> str:
     """When its memory will be given back, as far as anybody knows."""
     if model.state != "loaded":
         return printable(model.stage or model.state)
@@ -84,7 +80,7 @@ def _expires(model: HeldModel) -> str:
     return "in use" if model.busy or model.waiting else "never"
 
 
-def _server_line(view: ServerView, now: float) -> str:
+def _server_line(view: "ServerView", now: float) -> str:
     server = view.server
     if view.held is None:
         return printable(view.problem or f"The server on port {server.port} says nothing")
@@ -92,47 +88,7 @@ def _server_line(view: ServerView, now: float) -> str:
     return f"Server at {server.url}, process {server.pid}, started {started}: {_room(view.held)}"
 
 
-def _room(held: Held) -> str:
+def _room(held: "Held") -> str:
     bound = "" if held.memory_limit is None else f" of {size(held.memory_limit)}"
     queue = f"; {human.count(held.waiting, 'request')} waiting for room" if held.waiting else ""
     return f"{size(held.memory_taken)}{bound} reserved{queue}"
-
-
-def _server_object(view: ServerView) -> ServerObject:
-    server, held = view.server, view.held
-    return ServerObject(
-        url=server.url,
-        port=server.port,
-        pid=server.pid,
-        version=server.version,
-        started=human.utc(server.started),
-        memory_limit_bytes=held.memory_limit if held else None,
-        memory_taken_bytes=held.memory_taken if held else None,
-        waiting=held.waiting if held else None,
-        problem=view.problem,
-    )
-
-
-def _model_object(view: ServerView, model: HeldModel) -> HeldObject:
-    return HeldObject(
-        name=model.model,
-        hash=model.revision,
-        port=view.server.port,
-        state=cast("Literal['loading', 'loaded', 'unloading']", model.state),
-        stage=model.stage or None,
-        memory_bytes=model.resident_bytes,
-        memory_limit_bytes=model.bytes,
-        running=model.busy,
-        waiting=model.waiting,
-        tokens_per_second=round(model.tokens_per_second, 2),
-        generated_tokens=model.generated_tokens,
-        idle_seconds=_rounded(model.idle_seconds),
-        expires_in=_rounded(model.expires_in),
-        pinned=model.pinned,
-        restarts=model.restarts,
-        context_length=model.context_length,
-    )
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)

@@ -4,24 +4,23 @@ import time
 from argparse import Namespace
 from collections.abc import Callable
 from math import isfinite
-from textwrap import wrap
+from typing import TYPE_CHECKING
 
-from mlxk2.domain.usecases.watch_servers import ServerView, WatchServers
 from mlxk2.entrypoints.cli import running_view
-from mlxk2.entrypoints.cli.context import Services
-from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.errors import INTERRUPTED
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records.running import LookEvent
-from mlxk2.entrypoints.cli.redraw import Redraw, usable
 from mlxk2.entrypoints.cli.running_view import Line
 from mlxk2.ports.errors import Mlxk2Error, UsageError, ValidationError
+
+if TYPE_CHECKING:
+    from mlxk2.domain.usecases.watch_servers import ServerView, WatchServers
+    from mlxk2.entrypoints.cli.context import Services
 
 _SHORTEST, _LONGEST = 0.1, 3600.0
 Now = Callable[[], float]
 
 
-def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
+def execute(args: Namespace, services: "Callable[[], Services]", out: Output) -> int:
     if args.watch is not None:
         _check(args.watch, out)
     watch, now = services().watch_servers(), services().clock().now
@@ -40,13 +39,11 @@ def _check(seconds: float, out: Output) -> None:
         raise ValidationError(f"--watch takes seconds from {_SHORTEST:g} to {_LONGEST:g}, not {seconds:g}")
 
 
-def _show(views: tuple[ServerView, ...], now: float, out: Output, told: list[str] | None = None) -> list[str]:
+def _show(views: "tuple[ServerView, ...]", now: float, out: Output, told: list[str] | None = None) -> list[str]:
     """One look; the notes for people unless they were `told` before, which are returned."""
     notes: list[str] = []
-    if out.jsonl:
-        out.event(LookEvent(running_view.data(views)))
-    elif out.json:
-        out.document(success("ps", running_view.data(views)))
+    if out.jsonl or out.json:
+        _print(views, out)
     else:
         for text, style in running_view.model_lines(views, out.width):
             out.result(out.styled(text, style) if style else text)
@@ -56,7 +53,19 @@ def _show(views: tuple[ServerView, ...], now: float, out: Output, told: list[str
     return notes
 
 
-def _repeat(args: Namespace, watch: WatchServers, now: Now, out: Output) -> int:
+def _print(views: "tuple[ServerView, ...]", out: Output) -> None:
+    """For programs."""
+    from mlxk2.entrypoints.cli.envelope import success
+    from mlxk2.entrypoints.cli.records.running import LookEvent
+    from mlxk2.entrypoints.cli.running_objects import ps_data
+
+    if out.jsonl:
+        out.event(LookEvent(ps_data(views)))
+    else:
+        out.document(success("ps", ps_data(views)))
+
+
+def _repeat(args: Namespace, watch: "WatchServers", now: Now, out: Output) -> int:
     """One look below the other, for a program that reads along, and for a terminal that can only go on."""
     told: list[str] | None = None
     while True:
@@ -67,8 +76,10 @@ def _repeat(args: Namespace, watch: WatchServers, now: Now, out: Output) -> int:
         time.sleep(args.watch)
 
 
-def _redraw(args: Namespace, watch: WatchServers, now: Now, out: Output) -> int:
+def _redraw(args: Namespace, watch: "WatchServers", now: Now, out: Output) -> int:
     """In place, until Ctrl-C: that is how it ends, so nothing more is said about it."""
+    from mlxk2.entrypoints.cli.redraw import Redraw, usable
+
     picture = Redraw(out)
     try:
         while (screen := out.screen) is not None:
@@ -79,8 +90,10 @@ def _redraw(args: Namespace, watch: WatchServers, now: Now, out: Output) -> int:
     return INTERRUPTED
 
 
-def _picture(args: Namespace, watch: WatchServers, now: float, width: int) -> list[Line]:
+def _picture(args: Namespace, watch: "WatchServers", now: float, width: int) -> list[Line]:
     """A server that is not there any more, or not yet, ends nothing."""
+    from textwrap import wrap
+
     try:
         views = watch(args.port)
     except Mlxk2Error as error:

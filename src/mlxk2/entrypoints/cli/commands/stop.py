@@ -7,10 +7,11 @@ from mlxk2.domain.names import printable
 from mlxk2.domain.usecases.unload_model import Unloaded
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
-from mlxk2.entrypoints.cli.model_view import SHORT_HASH
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.records.running import StopData, UnloadedObject
 from mlxk2.ports.errors import UsageError
+
+_SHORT_HASH = 7
 
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
@@ -26,9 +27,8 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
         out.document(success("stop", StopData([_object(one) for one in gone], len(gone))))
         return 0
     for one in gone:
-        out.result(
-            f"Unloaded {printable(one.model)} ({one.revision[:SHORT_HASH]}) from the server on port {one.server.port}"
-        )
+        revision = one.revision[:_SHORT_HASH]
+        out.result(f"Unloaded {printable(one.model)} ({revision}) from the server on port {one.server.port}")
     if not gone:
         out.note("No model was loaded")
     return 0
