@@ -51,8 +51,11 @@ with _without_extras():
 if TYPE_CHECKING:
     from mlxk2.configuration.reading import Configuration
     from mlxk2.domain.inspection import Inspector
+    from mlxk2.domain.usecases.chat_model import ChatModel
     from mlxk2.domain.usecases.check_health import CheckHealth
     from mlxk2.domain.usecases.list_models import ListModels
+    from mlxk2.domain.usecases.open_model import OpenModel
+    from mlxk2.domain.usecases.open_model_places import InServers, InThisProcess
     from mlxk2.domain.usecases.pull_model import PullModel
     from mlxk2.domain.usecases.push_model import PushModel
     from mlxk2.domain.usecases.remove_model import RemoveModel
@@ -69,6 +72,7 @@ if TYPE_CHECKING:
     from mlxk2.ports.engine import Engine, EngineLoader, RuntimeCatalogue
     from mlxk2.ports.hub import Hub
     from mlxk2.ports.servers import Servers
+    from mlxk2.ports.sessions import SessionStore
     from mlxk2.ports.sources import ModelSource
     from mlxk2.ports.system import Clock, Machine
     from mlxk2.ports.workspace import Workspace
@@ -143,6 +147,12 @@ def _attachment() -> "Attachment":
     return HttpAttachment()
 
 
+def _sessions(state_dir: str) -> "SessionStore":
+    from mlxk2.adapters.sessions import FileSessions
+
+    return FileSessions(state_dir)
+
+
 def _inspector(cache: "ModelCache", runtime: "RuntimeCatalogue") -> "Inspector":
     from mlxk2.domain.inspection import Inspector
 
@@ -199,17 +209,42 @@ def _gates(clock: "Clock") -> "GateMaker":
     return lambda engine, budget: gate_before(engine, budget, clock, threading.RLock())
 
 
-def _run_model(
+def _open_model(
     cache: "ModelCache",
     inspector: "Inspector",
     runtime: "RuntimeCatalogue",
-    loader: "EngineLoader",
-    machine: "Machine",
-    gates: "GateMaker",
-) -> "RunModel":
+    servers: "InServers",
+    process: "InThisProcess",
+) -> "OpenModel":
+    from mlxk2.domain.usecases.open_model import OpenModel
+
+    return OpenModel(cache, inspector, runtime, servers, process)
+
+
+def _in_servers(
+    servers: "Servers", attachment: "Callable[[], Attachment]", gates: "GateMaker", cache: "ModelCache"
+) -> "InServers":
+    from mlxk2.domain.usecases.open_model_places import InServers
+
+    return InServers(servers, attachment, gates, cache.place(), __version__)
+
+
+def _in_this_process(loader: "EngineLoader", machine: "Machine", gates: "GateMaker") -> "InThisProcess":
+    from mlxk2.domain.usecases.open_model_places import InThisProcess
+
+    return InThisProcess(loader, machine, gates)
+
+
+def _run_model(open_model: "OpenModel") -> "RunModel":
     from mlxk2.domain.usecases.run_model import RunModel
 
-    return RunModel(cache, inspector, runtime, loader, machine, gates)
+    return RunModel(open_model)
+
+
+def _chat_model(open_model: "OpenModel", clock: "Clock") -> "ChatModel":
+    from mlxk2.domain.usecases.chat_model import ChatModel
+
+    return ChatModel(open_model, clock)
 
 
 def _serve_models(
@@ -278,6 +313,7 @@ class Adapters(containers.DeclarativeContainer):
     worker_loader = providers.Singleton(_worker_loader)
     servers = providers.Singleton(_servers, config.runtime_dir, config.state_dir)
     attachment = providers.Singleton(_attachment)
+    sessions = providers.Singleton(_sessions, config.state_dir)
 
 
 class App(containers.DeclarativeContainer):
@@ -294,9 +330,13 @@ class App(containers.DeclarativeContainer):
     push_model = providers.Factory(_push_model, adapters.workspace, adapters.hub)
     search_models = providers.Factory(_search_models, adapters.hub, inspector, adapters.machine)
     gates = providers.Singleton(_gates, adapters.clock)
-    run_model = providers.Factory(
-        _run_model, adapters.cache, inspector, adapters.runtime, adapters.loader, adapters.machine, gates
+    in_servers = providers.Factory(_in_servers, adapters.servers, adapters.attachment.provider, gates, adapters.cache)
+    in_this_process = providers.Factory(_in_this_process, adapters.loader, adapters.machine, gates)
+    open_model = providers.Factory(
+        _open_model, adapters.cache, inspector, adapters.runtime, in_servers, in_this_process
     )
+    run_model = providers.Factory(_run_model, open_model)
+    chat_model = providers.Factory(_chat_model, open_model, adapters.clock)
     serve_models = providers.Factory(
         _serve_models, adapters.cache, inspector, adapters.worker_loader, adapters.machine, adapters.clock
     )
@@ -313,12 +353,16 @@ class App(containers.DeclarativeContainer):
         remove_model=remove_model.provider,
         push_model=push_model.provider,
         search_models=search_models.provider,
+        open_model=open_model.provider,
         run_model=run_model.provider,
+        chat_model=chat_model.provider,
         serve_models=serve_models.provider,
         serve=serve.provider,
         watch_servers=watch_servers.provider,
         unload_model=unload_model.provider,
         servers=adapters.servers.provider,
+        attachment=adapters.attachment.provider,
+        sessions=adapters.sessions.provider,
         clock=adapters.clock.provider,
         machine=adapters.machine.provider,
     )
@@ -344,12 +388,13 @@ def services_on(
     worker_loader: "EngineLoader | None" = None,
     servers: "Servers | None" = None,
     attachment: "Attachment | None" = None,
+    sessions: "SessionStore | None" = None,
 ) -> Services:
     """The program on the given adapters: fakes, or the real ones of another program.
 
     `worker_loader` loads what a server serves; without it, `loader` does that too. Without `servers` none is running.
     """
-    from mlxk2.adapters.memory import MemoryAttachment, MemoryServers
+    from mlxk2.adapters.memory import MemoryAttachment, MemoryServers, MemorySessions
 
     adapters = containers.DynamicContainer()
     chosen = {
@@ -364,6 +409,7 @@ def services_on(
         "worker_loader": worker_loader or loader,
         "servers": servers or MemoryServers(),
         "attachment": attachment or MemoryAttachment({}),
+        "sessions": sessions or MemorySessions(),
     }
     for name, adapter in chosen.items():
         adapters.set_provider(name, providers.Object(adapter))

@@ -7,16 +7,20 @@ import pytest
 
 from mlxk2.adapters.memory import (
     MEMORY_INFO,
+    MemoryAttachment,
     MemoryCache,
     MemoryCatalogue,
     MemoryClock,
     MemoryEngine,
     MemoryEngineLoader,
     MemoryMachine,
+    MemoryServers,
     StoredModel,
 )
 from mlxk2.domain.inspection import Inspector
 from mlxk2.domain.sampling import SamplingChoice
+from mlxk2.domain.usecases.open_model import OpenModel
+from mlxk2.domain.usecases.open_model_places import InServers, InThisProcess
 from mlxk2.domain.usecases.run_model import RunModel, RunOptions
 from mlxk2.domain.usecases.serve_requests import RequestGate, gate_before
 from mlxk2.ports.engine import Engine, EngineInfo, LoadOptions
@@ -48,14 +52,14 @@ class Bench:
             lambda prompt: f"<{prompt}>", info=replace(info, has_chat_template=has_chat_template)
         )
         self.loader = MemoryEngineLoader(self.engine)
-        self.run = RunModel(
-            cache, Inspector(cache, catalogue), catalogue, self.loader, machine or MemoryMachine(), _gate
-        )
+        servers = InServers(MemoryServers(), lambda: MemoryAttachment({}), _gate, cache.place(), "1")
+        process = InThisProcess(self.loader, machine or MemoryMachine(), _gate)
+        self.run = RunModel(OpenModel(cache, Inspector(cache, catalogue), catalogue, servers, process))
 
     def ask(self, options: RunOptions) -> str:
         session = self.run.open(NAME, options)
         for event in collect(session.start):
-            session.answer.feed(event)
+            session.read(event)
         session.close()
         return session.answer.text
 

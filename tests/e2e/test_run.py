@@ -52,11 +52,15 @@ def test_the_numbers_of_an_answer_are_true(program: Program) -> None:
     assert data["response"].startswith(cut["response"])
 
 
-def test_thinking_is_off_by_default_and_can_be_switched_on(program: Program) -> None:
-    question = ("run", "demo", "what is 2 + 3?")
-    assert "<think>" not in program(*question).stdout
-    assert "<think>" not in program(*question, "--no-thinking").stdout
-    assert program(*question, "--thinking").stdout.startswith("<think>")
+def test_thinking_is_off_by_default_and_told_apart_from_the_answer_when_it_is_switched_on(program: Program) -> None:
+    def asked(*options: str) -> tuple[str, int]:
+        data = json.loads(program("run", "demo", "what is 2 + 3?", "--json", *options).stdout)["data"]
+        return data["response"], data["usage"]["completion_tokens"]
+
+    quiet, thoughtful = asked(), asked("--thinking")
+    assert quiet == asked("--no-thinking")
+    assert "<think>" not in quiet[0] + thoughtful[0]
+    assert thoughtful[1] > quiet[1]
 
 
 @pytest.mark.parametrize(("length", "stop"), [(0, 1), (3, 9), (5, 30)])

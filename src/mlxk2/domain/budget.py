@@ -21,7 +21,9 @@ OVERHEAD = 1.1
 KV_SHARE = 0.8
 """The part of what the weights leave that keys and values may take: batches that grow are copied in passing."""
 PREFIX_SHARE = 0.25
-"""The part of a served model's memory, beyond the least, that is kept for prefixes."""
+"""The part of a model's memory, beyond the least, that is kept for prefixes."""
+_UNBOUNDED_PREFIXES = 10**9
+"""The same for a model of which nobody knows what it may take."""
 PROCESS = 100 * 10**6
 """What the process of a served model takes whatever its model: measured on Linux with a model of 6 MB."""
 _LONG = 8192
@@ -51,6 +53,12 @@ class MemoryPlan:
         if self.grant is None:
             return None
         return max(int((self.grant - weights_held) * KV_SHARE), 0)
+
+    def for_prefixes(self, weights: int) -> int:
+        """What the prefix cache of one conversation may take beside the weights."""
+        if self.grant is None:
+            return _UNBOUNDED_PREFIXES
+        return max(int((self.grant - weights * OVERHEAD) * PREFIX_SHARE), 0)
 
 
 def plan_memory(machine: Machine) -> MemoryPlan:

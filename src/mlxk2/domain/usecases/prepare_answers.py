@@ -10,13 +10,13 @@ from typing import Protocol
 
 from mlxk2.domain.answer import Answer
 from mlxk2.domain.sampling import SamplingChoice, decide
+from mlxk2.domain.snapshot import JsonObject
 from mlxk2.domain.stopping import check_stops
 from mlxk2.domain.text.grammar.choice import ToolChoice, tool_structure
 from mlxk2.domain.text.grammar.reasoning import after_reasoning
 from mlxk2.domain.text.outputs import Output
 from mlxk2.domain.text.reader import Reading, numbered
 from mlxk2.domain.thinking_budget import BudgetedAnswer, ThinkingBudget, thinking_budget, without_reasoning
-from mlxk2.domain.usecases.serve_models_records import Lease
 from mlxk2.domain.usecases.serve_requests import RequestGate
 from mlxk2.ports.checking import check_request
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
@@ -76,10 +76,26 @@ Question = ChatQuestion | TextQuestion
 
 @dataclass(frozen=True, slots=True)
 class AnswerLimits:
-    """Tokens of an answer: those where the client names no number, and the most that it may name."""
+    """Tokens of an answer: those where the client names no number, and the most that it may name.
 
-    default_max_tokens: int = 4096
+    `default_max_tokens` None: as many as context and memory have room for.
+    """
+
+    default_max_tokens: int | None = 4096
     most_tokens: int | None = None
+
+
+class AskedModel(Protocol):
+    """A loaded model that questions are prepared for: a server's lease, or one that was opened for a run or a chat."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def gate(self) -> RequestGate: ...
+
+    @property
+    def generation_config(self) -> JsonObject: ...
 
 
 class Reader(Protocol):
@@ -134,7 +150,7 @@ class Prepared:
         return BudgetedAnswer(self.budget, request, answer) if self.budget else UnboundedAnswer(answer)
 
 
-def prepare(model: Lease, question: Question, limits: AnswerLimits) -> Prepared:
+def prepare(model: AskedModel, question: Question, limits: AnswerLimits) -> Prepared:
     """Waits for the engine to render or tokenize.
 
     Raises ValidationError, ContextExceeded or NotEnoughMemory for what is wrong whatever else goes on, OperationError

@@ -1,38 +1,32 @@
-"""`run`: load one model and let it answer one prompt."""
+"""`run`: one model answers one prompt."""
 
 from dataclasses import dataclass, field
 
-from mlxk2.domain.admission import TicketId
-from mlxk2.domain.answer import Answer
-from mlxk2.domain.budget import MemoryPlan, check_fit, plan_memory
-from mlxk2.domain.compatibility import judge_runtime
-from mlxk2.domain.inspection import Inspector, Located, ModelSummary
-from mlxk2.domain.kv import row_bytes
-from mlxk2.domain.kv_estimate import expected_cost
-from mlxk2.domain.metadata import context_length
-from mlxk2.domain.names import parse_reference
-from mlxk2.domain.runnable import incompatible, unhealthy
-from mlxk2.domain.sampling import SamplingChoice, check_choice, decide
-from mlxk2.domain.snapshot import Snapshot
+from mlxk2.domain.sampling import SamplingChoice, check_choice
 from mlxk2.domain.stopping import check_stops
-from mlxk2.domain.subject import Subject
-from mlxk2.domain.usecases.serve_requests import GateMaker, RequestGate
-from mlxk2.domain.weights import loaded_bytes
-from mlxk2.ports.cache import ModelCache
-from mlxk2.ports.checking import check_request
-from mlxk2.ports.conversation import Message, RenderOptions
-from mlxk2.ports.engine import Engine, EngineLoader, LoadOptions, RuntimeCatalogue
-from mlxk2.ports.errors import ModelNotFound, ValidationError
-from mlxk2.ports.generation import GenerationRequest, Sampling, Sink
-from mlxk2.ports.system import Machine
+from mlxk2.domain.usecases.answer_run import AnswerRun
+from mlxk2.domain.usecases.open_model import OpenedModel, OpenModel, OpenOptions
+from mlxk2.domain.usecases.prepare_answers import (
+    AnswerOptions,
+    ChatQuestion,
+    Prepared,
+    Question,
+    TextQuestion,
+    prepare,
+)
+from mlxk2.ports.conversation import Message
+from mlxk2.ports.engine import EngineInfo, Watch, unwatched
+from mlxk2.ports.errors import ValidationError
+from mlxk2.ports.generation import Sampling, Structure
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the user asked for. `max_tokens` None means: until the model ends, or context or memory have no more room.
+    """What the user asked for.
 
-    `thinking` None leaves it to the model's chat template whether it reasons before it answers. `force_load` lifts all
-    bounds of memory.
+    `max_tokens` None means: until the model ends, or context or memory have no more room; a running server gives 4,096
+    tokens. `thinking` None leaves it to the model's chat template whether it reasons before it answers. `force_load`
+    lifts all bounds of memory. `structure` is a form that the answer is held to. `local` asks no running server.
     """
 
     prompt: str
@@ -44,106 +38,47 @@ class RunOptions:
     thinking: bool | None = None
     trust_remote_code: bool = False
     force_load: bool = False
+    local: bool = False
+    structure: Structure | None = None
 
 
-class RunSession:
-    """A loaded model with one prompt ready to go. Close it when done."""
+class RunSession(AnswerRun):
+    """An opened model with one prompt ready to go. Close it when done."""
 
-    def __init__(self, name: str, gate: RequestGate, request: GenerationRequest, stops: tuple[str, ...]) -> None:
-        self.name = name
-        self.request = request
-        self.answer = Answer(stops)
-        self._gate = gate
-        self._ticket: TicketId | None = None
-
-    def start(self, sink: Sink) -> None:
-        self._ticket = self._gate.submit(self.request, sink)
-
-    def cancel(self) -> None:
-        if self._ticket is not None:
-            self._gate.cancel(self._ticket)
+    def __init__(self, opened: OpenedModel, prepared: Prepared) -> None:
+        super().__init__(opened.gate, prepared)
+        self.name = opened.name
+        self.opened = opened
 
     def close(self) -> None:
-        self._gate.close()
+        self.opened.close()
 
 
 class RunModel:
-    def __init__(
-        self,
-        cache: ModelCache,
-        inspector: Inspector,
-        runtime: RuntimeCatalogue,
-        loader: EngineLoader,
-        machine: Machine,
-        gates: GateMaker,
-    ) -> None:
-        self._cache = cache
-        self._inspector = inspector
-        self._runtime = runtime
-        self._loader = loader
-        self._machine = machine
-        self._gates = gates
+    def __init__(self, open_model: OpenModel) -> None:
+        self._open_model = open_model
 
-    def open(self, reference: str, options: RunOptions) -> RunSession:
+    def open(self, reference: str, options: RunOptions, watch: Watch = unwatched) -> RunSession:
         """Everything that can be wrong is found here, before the first token.
 
-        Raises ValidationError, ModelNotFound, AmbiguousMatch, ContextExceeded, NotEnoughMemory, or OperationError with
-        the reason why the model does not run.
+        Raises what `OpenModel.open` raises, ValidationError, ContextExceeded, NotEnoughMemory, or OperationError for a
+        prompt that the chat template refuses.
         """
         _check(options)
-        located = self._locate(reference)
-        summary, subject = self._inspector.judge(located)
-        if subject is None or not summary.health.healthy:
-            raise unhealthy(summary, reference)
-        self._check_runtime(summary, subject, options)
-        snapshot = subject.snapshot
-        plan = self._plan(summary.name, snapshot, options)
-        engine = self._loader.load(
-            self._cache.location(located.repo.folder, snapshot.commit),
-            LoadOptions(
-                options.trust_remote_code,
-                context_length=context_length(snapshot.config),
-                memory_limit=plan.ceiling,
-                max_rows=1,
-            ),
+        opened = self._open_model.open(
+            reference,
+            OpenOptions(options.local, options.trust_remote_code, options.force_load, options.max_tokens),
+            watch,
         )
         try:
-            held = engine.info().weights_bytes or loaded_bytes(snapshot)
-            gate = self._gates(engine, plan.for_requests(held))
-            return RunSession(summary.name, gate, _request(engine, gate, snapshot, options), options.stops)
+            return RunSession(opened, _prepared(opened, options))
         except BaseException:
-            engine.close()
+            opened.close()
             raise
-
-    def _plan(self, name: str, snapshot: Snapshot, options: RunOptions) -> MemoryPlan:
-        """No bounds at all with `force_load`: whoever asks for it takes the risk."""
-        if options.force_load:
-            return MemoryPlan()
-        weights = loaded_bytes(snapshot)
-        plan = plan_memory(self._machine)
-        check_fit(name, plan, weights, _expected_kv(snapshot, options))
-        return plan
-
-    def _locate(self, reference: str) -> Located:
-        parsed = parse_reference(reference)
-        try:
-            return self._inspector.locate(parsed)
-        except ModelNotFound as error:
-            if not parsed.exact and not parsed.revision:
-                error.message += f", or download it with: mlxk2 pull {reference}"
-            raise
-
-    def _check_runtime(self, summary: ModelSummary, subject: Subject, options: RunOptions) -> None:
-        verdict = judge_runtime(
-            subject, summary.classification, self._runtime, trust_remote_code=options.trust_remote_code
-        )
-        if verdict.reason:
-            code = subject.snapshot.config.get("model_file") is not None and not options.trust_remote_code
-            step = "; only if you trust its author, add --trust-remote-code" if code else ""
-            raise incompatible(summary.name, verdict.reason, step)
 
 
 def _check(options: RunOptions) -> None:
+    """What can be told before anything is loaded, in the words of the command line."""
     if not options.prompt.strip():
         raise ValidationError('The prompt is empty; write it after the model: mlxk2 run <model> "your question"')
     if options.max_tokens is not None and options.max_tokens < 1:
@@ -156,55 +91,37 @@ def _check(options: RunOptions) -> None:
     check_stops(options.stops)
 
 
-def _expected_kv(snapshot: Snapshot, options: RunOptions) -> int:
-    """What the answer that was asked for will take at least, in bytes; 0 where nobody can tell before loading."""
-    cost = expected_cost(snapshot.config)
-    if cost is None or options.max_tokens is None:
-        return 0
-    return row_bytes(cost, min(options.max_tokens, context_length(snapshot.config) or options.max_tokens))
+def _prepared(opened: OpenedModel, options: RunOptions) -> Prepared:
+    info = opened.engine.info()
+    try:
+        prepared = prepare(opened, _question(info, options), opened.limits)
+    except ValidationError as error:
+        if error.parameter == "thinking":
+            error.message += "; leave --thinking/--no-thinking out"
+        raise
+    _check_room(info, prepared, options)
+    return prepared
 
 
-def _request(engine: Engine, gate: RequestGate, snapshot: Snapshot, options: RunOptions) -> GenerationRequest:
-    prompt = tuple(_prompt_tokens(engine, options))
-    if not prompt:
-        raise ValidationError("The prompt has no tokens for this model; write some text")
-    check_request(GenerationRequest(prompt, 1), engine.info())
-    limit = engine.info().context_length
-    room = None if limit is None else limit - len(prompt)
-    sampling = decide(options.sampling, snapshot.json_object("generation_config.json"))
-    request = GenerationRequest(prompt, _token_limit(gate, len(prompt), room, options.max_tokens), sampling)
-    gate.check(request)
-    return request
+def _question(info: EngineInfo, options: RunOptions) -> Question:
+    """Without a chat template the prompt goes to the model as it is."""
+    answer = AnswerOptions(options.sampling, options.max_tokens, options.stops, structure=options.structure)
+    if options.use_chat_template and info.has_chat_template:
+        system = () if options.system is None else (Message("system", options.system),)
+        return ChatQuestion((*system, Message("user", options.prompt)), answer, thinking=options.thinking)
+    if options.system is not None or options.thinking is not None:
+        raise ValidationError("--system and --thinking need a chat template; this run does not use one")
+    return TextQuestion(options.prompt, answer)
 
 
-_UNKNOWN_CONTEXT = 4096
-
-
-def _token_limit(gate: RequestGate, prompt_tokens: int, room: int | None, asked: int | None) -> int:
-    """What the user asked for, within the context's `room`; else as much as context and memory have room for.
-
-    Where the config names no context, 4,096 tokens.
-    """
-    if asked is not None and room is not None and asked > room:
+def _check_room(info: EngineInfo, prepared: Prepared, options: RunOptions) -> None:
+    """A limit that the context has no room for is refused: whoever names it should know what they get."""
+    room = None if info.context_length is None else info.context_length - prepared.prompt_tokens
+    if options.max_tokens is not None and room is not None and options.max_tokens > room:
         raise ValidationError(
-            f"--max-tokens {asked} does not fit: beside the prompt this model's context has room for {room} tokens"
+            f"--max-tokens {options.max_tokens} does not fit: beside the prompt this model's context has room for"
+            f" {room} tokens"
         )
-    return asked or max(gate.room(prompt_tokens, room or _UNKNOWN_CONTEXT), 1)
-
-
-def _prompt_tokens(engine: Engine, options: RunOptions) -> list[int]:
-    if options.thinking is not None and not engine.info().has_thinking_switch:
-        raise ValidationError(
-            "This model's chat template has no switch for thinking; leave --thinking/--no-thinking out"
-        )
-    if not options.use_chat_template or not engine.info().has_chat_template:
-        if options.system is not None or options.thinking is not None:
-            raise ValidationError("--system and --thinking need a chat template; this run does not use one")
-        return engine.tokenize(options.prompt)
-    messages = [Message("user", options.prompt)]
-    if options.system is not None:
-        messages.insert(0, Message("system", options.system))
-    return list(engine.render(messages, options=RenderOptions(options.thinking)).tokens)
 
 
 def describe(sampling: Sampling) -> str:

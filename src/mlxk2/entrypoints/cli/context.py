@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlxk2.configuration.reading import Configuration
+    from mlxk2.domain.usecases.chat_model import ChatModel
     from mlxk2.domain.usecases.check_health import CheckHealth
     from mlxk2.domain.usecases.list_models import ListModels
+    from mlxk2.domain.usecases.open_model import OpenModel
     from mlxk2.domain.usecases.pull_model import PullModel
     from mlxk2.domain.usecases.push_model import PushModel
     from mlxk2.domain.usecases.remove_model import RemoveModel
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.show_model import ShowModel
     from mlxk2.domain.usecases.unload_model import UnloadModel
     from mlxk2.domain.usecases.watch_servers import WatchServers
+    from mlxk2.ports.attachment import Attachment
     from mlxk2.ports.servers import Servers
+    from mlxk2.ports.sessions import SessionStore
     from mlxk2.ports.system import Clock, Machine
 
 
@@ -51,11 +55,15 @@ class Services:
     remove_model: "Callable[[], RemoveModel]"
     push_model: "Callable[[], PushModel]"
     search_models: "Callable[[], SearchModels]"
+    open_model: "Callable[[], OpenModel]"
     run_model: "Callable[[], RunModel]"
+    chat_model: "Callable[[], ChatModel]"
     serve_models: "Callable[[ServeLimits], ServeModels]"
     serve: "Callable[[Configuration, Callable[[ServerStarted], None]], None]"
     watch_servers: "Callable[[], WatchServers]"
     unload_model: "Callable[[], UnloadModel]"
     servers: "Callable[[], Servers]"
+    attachment: "Callable[[], Attachment]"
+    sessions: "Callable[[], SessionStore]"
     clock: "Callable[[], Clock]"
     machine: "Callable[[], Machine]"

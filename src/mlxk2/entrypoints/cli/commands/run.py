@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlxk2.domain.sampling import SamplingChoice
+from mlxk2.domain.text.outputs import TextDelta
 from mlxk2.domain.usecases.run_model import RunOptions, RunSession, describe
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
@@ -30,6 +31,8 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
     started = time.perf_counter()
     session = services().run_model().open(args.model, options)
     loaded = time.perf_counter() - started
+    for note in session.opened.passed_over:
+        out.note(f"({note})")
     try:
         _generate(session, _Manner(not args.no_stream and not out.json, args.verbose), out)
     except KeyboardInterrupt:
@@ -83,11 +86,9 @@ def _prompt(args: Namespace) -> str:
 def _generate(session: RunSession, manner: _Manner, out: Output) -> None:
     answer = session.answer
     for event in events(session.start):
-        text = answer.feed(event)
+        text = "".join(output.text for output in session.read(event) if isinstance(output, TextDelta))
         if text and manner.stream:
             out.stream(text)
-        if answer.stopped:
-            session.cancel()
     if manner.stream and not answer.text.endswith("\n"):
         out.stream("\n")
     if answer.error:
