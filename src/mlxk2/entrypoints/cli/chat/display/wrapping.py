@@ -38,7 +38,7 @@ def _pieces(text: Row) -> Iterator[Styled]:
     kind = ""
     for cell in text:
         found = "blank" if cell[0] == " " else "wide" if cells([cell]) > 1 else "word"
-        joined = (found == kind and found != "wide") or cells([cell]) == 0
+        joined = (found == kind and found != "wide") or (kind != "blank" and cells([cell]) == 0)
         if piece and not joined:
             yield piece
             piece = []
