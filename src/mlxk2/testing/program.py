@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlxk2.adapters.memory import (
+    MemoryAttachment,
     MemoryCache,
     MemoryCatalogue,
     MemoryClock,
@@ -11,6 +12,8 @@ from mlxk2.adapters.memory import (
     MemoryEngineLoader,
     MemoryHub,
     MemoryMachine,
+    MemoryServers,
+    MemorySessions,
     MemorySource,
 )
 from mlxk2.adapters.workspace import FolderWorkspace
@@ -34,6 +37,9 @@ def memory_program(
     clock: MemoryClock | None = None,
     hub: MemoryHub | None = None,
     machine: MemoryMachine | None = None,
+    servers: MemoryServers | None = None,
+    attachment: MemoryAttachment | None = None,
+    sessions: MemorySessions | None = None,
 ) -> Callable[[], Services]:
     """The container's services with every adapter replaced by its twin in memory."""
     services = services_on(
@@ -45,5 +51,8 @@ def memory_program(
         clock=clock or MemoryClock(),
         machine=machine or MemoryMachine(),
         loader=MemoryEngineLoader(engine or MemoryEngine(lambda prompt: prompt)),
+        servers=servers,
+        attachment=attachment,
+        sessions=sessions,
     )
     return lambda: services
