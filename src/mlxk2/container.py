@@ -289,12 +289,14 @@ def _unload_model(servers: "Servers", attachment: "Attachment") -> "UnloadModel"
 
 def _serve(
     make_models: "Callable[[ServeLimits], ServeModels]",
+    servers: "Servers",
+    cache: "ModelCache",
     configuration: "Configuration",
     announce: "Callable[[ServerStarted], None]",
 ) -> None:
     from mlxk2.serving import serve
 
-    serve(make_models, configuration, announce)
+    serve(make_models, servers, cache.place(), configuration, announce)
 
 
 class Adapters(containers.DeclarativeContainer):
@@ -342,7 +344,7 @@ class App(containers.DeclarativeContainer):
     )
     watch_servers = providers.Factory(_watch_servers, adapters.servers, adapters.attachment.provider)
     unload_model = providers.Factory(_unload_model, adapters.servers, adapters.attachment)
-    serve = providers.Callable(_serve, serve_models.provider)
+    serve = providers.Callable(_serve, serve_models.provider, adapters.servers, adapters.cache)
 
     services = providers.Singleton(
         Services,

@@ -5,7 +5,9 @@ API keys come from MLXK2_API_KEY and from the key file; a key of either opens th
 
 import logging
 import os
+import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from mlxk2 import __version__
@@ -16,20 +18,27 @@ from mlxk2.domain.usecases.serve_models import ServeLimits, ServeModels
 from mlxk2.entrypoints.cli.context import ServerStarted
 from mlxk2.entrypoints.http.auth import KeyFile, checked_keys, read_key_file, required_keys
 from mlxk2.entrypoints.http.context import HttpOptions, HttpServices
+from mlxk2.entrypoints.http.known import KnownServer
 from mlxk2.entrypoints.http.logs import start_log
 from mlxk2.entrypoints.http.server import Listening, run_server
 from mlxk2.ports.errors import ValidationError
+from mlxk2.ports.servers import Servers
 
 _LOG = logging.getLogger("mlxk2")
+_KEY_BYTES = 32
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses that no client can name
 
 
 def serve(
     make_models: Callable[[ServeLimits], ServeModels],
+    servers: Servers,
+    cache: str,
     configuration: Configuration,
     announce: Callable[[ServerStarted], None],
 ) -> None:
-    """Blocks until the server has ended; `announce` is called once it listens.
+    """Blocks until the server has ended; `announce` is called once it listens, and can be found among `servers`.
+
+    `cache` is the absolute path of the cache that it serves.
 
     Raises what keeps the server from starting, and what keeps a model from being loaded that it was to start with.
     """
@@ -40,14 +49,20 @@ def serve(
         _LOG.warning("Other users can read the key file; run: chmod 600 %s", configuration[options.API_KEY_FILE])
     models = make_models(serve_limits(configuration))
     names = tuple(offer.name for offer in models.offers())
+    key = secrets.token_urlsafe(_KEY_BYTES)
+    known = KnownServer(servers, cache=cache, version=__version__, key=key, log_format=chosen.log_format)
 
     def tell(listening: Listening) -> None:
         started = _started(listening, chosen, names)
         if chosen.log_format == "json":  # whoever reads that log reads nothing else
             _LOG.info("The server listens at %s", started.url)
+        known.begin(started.url, started.port)
         announce(started)
 
-    run_server(HttpServices(models, chosen, __version__), tell)
+    try:
+        run_server(HttpServices(models, replace(chosen, local_key=key), __version__), tell)
+    finally:
+        known.end()
 
 
 def http_options(configuration: Configuration, keys: KeyFile) -> HttpOptions:

@@ -28,20 +28,28 @@ _QUIET = frozenset({"/health", "/ready", "/metrics", "/engine/status", "/engine/
 """Asked every few seconds by machines: their lines are for debugging."""
 _LONGEST = 300
 
+LOGGERS = ("mlxk2", "uvicorn", "asyncio")
+"""Whoever has something to say: the server itself, and its libraries."""
+
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 def start_log(level: LogLevel, form: LogFormat, stream: TextIO | None = None) -> None:
     """Everything the server and its libraries have to say goes to `stream` (stderr) from now on."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_JsonForm() if form == "json" else _TextForm())
+    handler.setFormatter(form_of(form))
     number = logging.getLevelNamesMapping()[level.upper()]
     libraries = number if level == "debug" else max(number, logging.WARNING)
-    for name, lowest in (("mlxk2", number), ("uvicorn", libraries), ("asyncio", libraries)):
+    for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
-        logger.setLevel(lowest)
+        logger.setLevel(number if name == "mlxk2" else libraries)
         logger.propagate = False
+
+
+def form_of(form: LogFormat) -> logging.Formatter:
+    """Writes a log's lines."""
+    return _JsonForm() if form == "json" else _TextForm()
 
 
 def log_request(scope: Scope, visit: Visit, seconds: float) -> None:
