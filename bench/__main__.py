@@ -1,7 +1,7 @@
 """`python -m bench [NAME ...]`: run the benchmarks, print a table each, and write docs/benchmarks.md.
 
-`engine` and `serve` stand for all of the engine's and of the server's; `serve-soak` is run only when it is named. A
-part of the document is written when all of that part ran.
+`engine`, `serve` and `terminal` stand for all of the engine's, the server's and the terminal's; `serve-soak` is run only
+when it is named. A part of the document is written when all of that part ran.
 """
 
 import argparse
@@ -19,9 +19,10 @@ from bench.machine import describe
 from bench.processes import CommandFailed
 from bench.report import Result, as_markdown, as_text
 from bench.server.suite import SERVER, SOAK
+from bench.terminal.suite import TERMINAL
 
 Facts = list[tuple[str, str]]
-_GROUPS = (ENGINE, SERVER, SOAK)
+_GROUPS = (ENGINE, SERVER, TERMINAL, SOAK)
 _TITLES = tuple(group.title for group in _GROUPS)
 
 
