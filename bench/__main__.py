@@ -1,7 +1,7 @@
 """`python -m bench [NAME ...]`: run the benchmarks, print a table each, and write docs/benchmarks.md.
 
-`engine`, `serve` and `terminal` stand for all of the engine's, the server's and the terminal's; `serve-soak` is run only
-when it is named. A part of the document is written when all of that part ran.
+`engine`, `serve` and `terminal` stand for all of the engine's, the server's and the terminal's; `serve-soak` is run
+only when it is named. A part of the document is written when all of that part ran.
 """
 
 import argparse
