@@ -19,7 +19,7 @@ from mlxk2.ports.errors import AccessProblem
 if TYPE_CHECKING:
     from mlxk2.domain.usecases.chat_model import Chat
     from mlxk2.entrypoints.cli.chat.opening import Opening
-    from mlxk2.ports.sessions import SessionStore
+    from mlxk2.ports.sessions import Conversation, SessionStore
 
 _WITHOUT_MOVES = frozenset({"", "dumb", "unknown"})
 
@@ -46,7 +46,10 @@ class Skills:
 
 @dataclass
 class Front:
-    """`file` is the terminal that answers go to. `begin` is called when the model is open."""
+    """`file` is the terminal that answers go to.
+
+    `begin` is called when the model is open. `before` is the conversation that is gone on with.
+    """
 
     file: TextIO
     environ: Mapping[str, str]
@@ -54,9 +57,10 @@ class Front:
     skills: Skills
     manner: Manner = field(default_factory=Manner)
     begin: "Callable[[Session], None]" = lambda _: None
+    before: "Conversation | None" = None
 
-    def hold(self, opening: "Opening") -> "Chat | None":
-        """The whole conversation; what was opened, for the caller to close. Raises what opening raised."""
+    def hold(self, opening: "Opening") -> None:
+        """The whole conversation. Raises what opening raised."""
         terminal = self._terminal()
         busy = Area(terminal)
         prompt, screen = self._prompt_and_screen(terminal, opening)
@@ -79,8 +83,9 @@ class Front:
             question=self.skills.question,
             busy=tell,
         )
+        if self.before is not None:
+            screen.recall(self.before)
         loop.run(hint=lambda: screen.say("(Ctrl-D or /quit leaves)"))
-        return loop.chat
 
     def _terminal(self) -> Terminal:
         moves = self.environ.get("TERM", "") not in _WITHOUT_MOVES and self.file.isatty()

@@ -72,10 +72,6 @@ class Loop:
             elif text.strip() and not self._take(text, command=_is_command(typed)):
                 return
 
-    @property
-    def chat(self) -> "Chat | None":
-        return self._session.chat if self._session else None
-
     def _wait(self) -> bool:
         """For the model; False when the user would rather change the question."""
         if self._session is not None:
@@ -114,7 +110,7 @@ class Loop:
         except Mlxk2Error as error:
             session.screen.say(_sentence(error))
         except KeyboardInterrupt:
-            session.screen.say("(stopped)")
+            session.screen.say("(stopped; the question was not kept)")
         self._tell_of_servers(session)
         self._save(session)
         return goes_on

@@ -50,11 +50,16 @@ class Opening:
         return self._chat
 
     def give_up(self) -> bool:
-        """Nobody waits any more; whether nothing is left that runs."""
+        """Nobody waits for the model any more. Whether nothing is left that runs."""
         self._given_up = True
-        if self._abort is not None:
+        if self._abort is not None and not self.done:
             self._abort()
         return self._thread is None or self.done
+
+    def close(self) -> None:
+        """Close what was opened, if anything was."""
+        if self._chat is not None:
+            self._chat.close()
 
     def _run(self) -> None:
         try:

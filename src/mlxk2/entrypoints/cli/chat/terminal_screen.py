@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mlxk2.domain.text.outputs import TextDelta
+from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.chat.answer_view import AnswerView
 from mlxk2.entrypoints.cli.chat.display.streams import PlainStream
 from mlxk2.entrypoints.cli.chat.display.styled import styled
@@ -13,6 +15,7 @@ from mlxk2.ports.generation import FinishReason
 
 if TYPE_CHECKING:
     from mlxk2.domain.usecases.chat_model import ChatTurn
+    from mlxk2.ports.sessions import Conversation
 
 _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
@@ -70,6 +73,18 @@ class TerminalScreen:
     def clear(self) -> None:
         if self._terminal.moves:
             self._terminal.write(_CLEAR)
+
+    def recall(self, conversation: "Conversation") -> None:
+        """Where a conversation stopped: its last question and answer."""
+        asked = [message for message in conversation.messages if message.role == "user"]
+        self.say(f"Going on with '{conversation.title}': {human.count(len(asked), 'question')} so far")
+        if asked:
+            self.say(f">>> {asked[-1].content}")
+        if conversation.messages and conversation.messages[-1].role == "assistant":
+            view = AnswerView(self._terminal, plain=self.plain, show_reasoning=self.show_reasoning)
+            view.add([TextDelta(conversation.messages[-1].content or " ")])
+            view.end()
+        self._terminal.write("\n")
 
     def switch_reasoning(self) -> None:
         """Reasoning is shown from now on, also that of the last answer; or no more."""
