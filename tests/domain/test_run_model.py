@@ -1,34 +1,21 @@
 """`run` as a use case: everything that can be wrong is found before the first token."""
 
-import threading
 from dataclasses import replace
 
 import pytest
 
-from mlxk2.adapters.memory import (
-    MEMORY_INFO,
-    MemoryAttachment,
-    MemoryCache,
-    MemoryCatalogue,
-    MemoryClock,
-    MemoryEngine,
-    MemoryEngineLoader,
-    MemoryMachine,
-    MemoryServers,
-    StoredModel,
-)
-from mlxk2.domain.inspection import Inspector
+from mlxk2.adapters.memory import MEMORY_INFO, MemoryEngine, MemoryMachine, Script, StoredModel
+from mlxk2.domain.answer import Answer
 from mlxk2.domain.sampling import SamplingChoice
-from mlxk2.domain.usecases.open_model import OpenModel
-from mlxk2.domain.usecases.open_model_places import InServers, InThisProcess
-from mlxk2.domain.usecases.run_model import RunModel, RunOptions
-from mlxk2.domain.usecases.serve_requests import RequestGate, gate_before
-from mlxk2.ports.engine import Engine, EngineInfo, LoadOptions
+from mlxk2.domain.usecases.run_model import RunOptions
+from mlxk2.ports.engine import EngineInfo, LoadOptions, Markers
 from mlxk2.ports.errors import ContextExceeded, Mlxk2Error, NotEnoughMemory, OperationError, ValidationError
+from mlxk2.ports.generation import FinishReason, Structure
+from mlxk2.ports.servers import RunningServer
 from mlxk2.testing import Pathology, gguf_model, healthy_model, sick_model, with_files
-from mlxk2.testing.contracts.engine import collect
 from mlxk2.testing.files import document, safetensors
 from mlxk2.testing.models import CONFIG
+from tests.domain.opening import SERVER, Desk, follow, pinned
 
 NAME = "tiny-4bit"
 GB = 10**9
@@ -43,34 +30,40 @@ class Bench:
         self,
         model: StoredModel,
         *,
+        script: Script = lambda prompt: f"<{prompt}>",
         has_chat_template: bool = True,
         info: EngineInfo = MEMORY_INFO,
         machine: MemoryMachine | None = None,
+        running: tuple[RunningServer, ...] = (),
     ) -> None:
-        cache, catalogue = MemoryCache([model]), MemoryCatalogue()
-        self.engine = MemoryEngine(
-            lambda prompt: f"<{prompt}>", info=replace(info, has_chat_template=has_chat_template)
+        self.served = MemoryEngine(lambda prompt: f"served <{prompt}>", info=replace(info, context_length=10_000))
+        self.desk = Desk(
+            model,
+            script=script,
+            info=replace(info, has_chat_template=has_chat_template),
+            machine=machine,
+            running=running,
+            served={pinned(model): self.served},
         )
-        self.loader = MemoryEngineLoader(self.engine)
-        servers = InServers(MemoryServers(), lambda: MemoryAttachment({}), _gate, cache.place(), "1")
-        process = InThisProcess(self.loader, machine or MemoryMachine(), _gate)
-        self.run = RunModel(OpenModel(cache, Inspector(cache, catalogue), catalogue, servers, process))
+        self.loader = self.desk.loader
+
+    @property
+    def engine(self) -> MemoryEngine:
+        return self.desk.engine
 
     def ask(self, options: RunOptions) -> str:
-        session = self.run.open(NAME, options)
-        for event in collect(session.start):
-            session.read(event)
+        return self.answer(options).text
+
+    def answer(self, options: RunOptions) -> Answer:
+        session = self.desk.run.open(NAME, options)
+        answer = follow(session)
         session.close()
-        return session.answer.text
+        return answer
 
     def refusal(self, options: RunOptions, name: str = NAME) -> Mlxk2Error:
         with pytest.raises(Mlxk2Error) as caught:
-            self.run.open(name, options)
+            self.desk.run.open(name, options)
         return caught.value
-
-
-def _gate(engine: Engine, budget: int | None) -> RequestGate:
-    return gate_before(engine, budget, MemoryClock(), threading.RLock())
 
 
 def test_the_prompt_goes_through_the_chat_template() -> None:
@@ -94,7 +87,7 @@ def test_the_whole_context_is_the_limit_unless_one_is_given() -> None:
     bench = Bench(healthy_model())
     bench.ask(RunOptions("hi", use_chat_template=False))
     bench.ask(RunOptions("hi", use_chat_template=False, max_tokens=5))
-    assert [request.max_tokens for request in bench.engine.requests] == [2046, 5]
+    assert [engine.requests[0].max_tokens for engine in bench.desk.engines] == [2046, 5]
 
 
 def test_a_config_without_a_context_length_gets_a_safe_limit() -> None:
@@ -256,3 +249,62 @@ def test_weights_count_as_the_engine_holds_them() -> None:
     )
     bench.ask(RunOptions("hi", use_chat_template=False))
     assert bench.engine.requests[0].max_tokens == 398
+
+
+THINKER = replace(MEMORY_INFO, has_thinking_switch=True, markers=Markers(think_start="<think>", think_end="</think>"))
+
+
+def test_reasoning_is_told_apart_from_the_answer() -> None:
+    bench = Bench(healthy_model(), info=THINKER)
+    answer = bench.answer(RunOptions("hm</think>well", thinking=True))
+    assert (answer.reasoning, answer.text) == ("<user: hm", "well\n<think>>")
+
+
+@pytest.mark.parametrize("thinking", [True, False])
+def test_thinking_that_a_model_cannot_be_told_is_refused_with_the_option_to_leave_out(thinking: bool) -> None:
+    info = MEMORY_INFO if thinking else replace(THINKER, has_thinking_switch=False)
+    bench = Bench(healthy_model(), info=info)
+    message = bench.refusal(RunOptions("hi", thinking=thinking)).message
+    assert message.startswith("This model")
+    assert message.endswith("; leave --thinking/--no-thinking out")
+    assert bench.engine.closed
+
+
+def test_thinking_without_a_template_is_refused() -> None:
+    message = Bench(healthy_model()).refusal(RunOptions("hi", thinking=True, use_chat_template=False)).message
+    assert message == "--system and --thinking need a chat template; this run does not use one"
+
+
+@pytest.mark.parametrize("use_chat_template", [True, False])
+def test_an_answer_is_held_to_a_structure(use_chat_template: bool) -> None:
+    form = Structure("json_schema", '{"type": "object"}')
+    assert (
+        Bench(healthy_model()).ask(RunOptions("hi", structure=form, use_chat_template=use_chat_template)) == form.text
+    )
+
+
+def test_a_stop_string_ends_the_work_on_an_answer() -> None:
+    config = {key: value for key, value in CONFIG.items() if key != "max_position_embeddings"}
+    model = with_files(healthy_model(), {"config.json": document(config)})
+    bench = Bench(model, script=lambda _: "abcdef" * 100_000)
+    answer = bench.answer(RunOptions("hi", stops=("cd",), max_tokens=500_000))
+    assert (answer.text, answer.finish_reason, answer.completion_tokens) == ("ab", FinishReason.STOP, 4)
+    assert bench.engine.stats().generated_tokens < 500_000
+
+
+def test_a_running_server_answers_with_its_own_limit_and_keeps_the_model() -> None:
+    bench = Bench(healthy_model(), running=(SERVER,))
+    assert bench.ask(RunOptions("hi")) == "served <user: hi\n>"
+    assert bench.served.requests[0].max_tokens == 4096
+    assert not bench.served.closed
+    assert bench.loader.loaded == []
+
+
+def test_a_run_can_refuse_the_server() -> None:
+    bench = Bench(healthy_model(), running=(SERVER,))
+    assert bench.ask(RunOptions("hi", local=True)) == "<user: hi\n>"
+
+
+def test_what_a_server_has_too_little_room_for_is_refused_before_the_first_token() -> None:
+    error = Bench(healthy_model(), running=(SERVER,)).refusal(RunOptions("x" * 6000))
+    assert isinstance(error, NotEnoughMemory)

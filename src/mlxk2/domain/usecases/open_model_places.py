@@ -1,6 +1,7 @@
 """The two places where a model can be opened: a server that runs on this machine, and this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mlxk2.domain.budget import MemoryPlan, check_fit, plan_memory
 from mlxk2.domain.kv import row_bytes
@@ -9,7 +10,7 @@ from mlxk2.domain.metadata import context_length
 from mlxk2.domain.servers import check_version
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.usecases.open_model_records import Chosen, OpenedModel, OpenOptions
-from mlxk2.domain.usecases.serve_requests import GateMaker
+from mlxk2.domain.usecases.serve_requests import GateMaker, RequestGate
 from mlxk2.domain.weights import loaded_bytes
 from mlxk2.ports.attachment import Attachment
 from mlxk2.ports.engine import Engine, EngineLoader, LoadOptions, Watch
@@ -56,7 +57,8 @@ class InServers:
     def _attach(self, server: RunningServer, chosen: Chosen, watch: Watch) -> OpenedModel:
         check_version(server, self._version)
         engine, budget = self._make_attachment().open(server, chosen.pinned, watch)
-        return _opened(chosen, engine, budget, self._gates, server)
+        with _closed_on_failure(engine):
+            return _opened(chosen, engine, self._gates(engine, budget), server)
 
 
 class InThisProcess:
@@ -83,8 +85,9 @@ class InThisProcess:
             ),
             watch,
         )
-        held = engine.info().weights_bytes or loaded_bytes(snapshot)
-        return _opened(chosen, engine, plan.for_requests(held + prefixes), self._gates)
+        with _closed_on_failure(engine):
+            held = engine.info().weights_bytes or loaded_bytes(snapshot)
+            return _opened(chosen, engine, self._gates(engine, plan.for_requests(held + prefixes)))
 
     def _plan(self, chosen: Chosen, options: OpenOptions) -> MemoryPlan:
         """No bounds at all with `force_load`: whoever asks for it takes the risk."""
@@ -103,13 +106,15 @@ def _expected_kv(snapshot: Snapshot, tokens: int | None) -> int:
     return row_bytes(cost, min(tokens, context_length(snapshot.config) or tokens))
 
 
-def _opened(
-    chosen: Chosen, engine: Engine, budget: int | None, gates: GateMaker, server: RunningServer | None = None
-) -> OpenedModel:
+@contextmanager
+def _closed_on_failure(engine: Engine) -> Iterator[None]:
     try:
-        gate = gates(engine, budget)
+        yield
     except BaseException:
         engine.close()
         raise
+
+
+def _opened(chosen: Chosen, engine: Engine, gate: RequestGate, server: RunningServer | None = None) -> OpenedModel:
     config = chosen.snapshot.json_object("generation_config.json")
     return OpenedModel(chosen.name, chosen.commit, engine, gate, config, server)
