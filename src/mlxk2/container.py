@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.inspection import Inspector
     from mlxk2.domain.usecases.chat_model import ChatModel
     from mlxk2.domain.usecases.check_health import CheckHealth
+    from mlxk2.domain.usecases.fit_model import FitModel
     from mlxk2.domain.usecases.list_models import ListModels
     from mlxk2.domain.usecases.open_model import OpenModel
     from mlxk2.domain.usecases.open_model_places import InServers, InThisProcess
@@ -201,6 +202,18 @@ def _search_models(hub: "Hub", inspector: "Inspector", machine: "Machine") -> "S
     return SearchModels(hub, inspector, machine)
 
 
+def _fit_model(
+    inspector: "Inspector",
+    bundled: "ModelSource",
+    hub: "Callable[[], Hub]",
+    runtime: "RuntimeCatalogue",
+    machine: "Machine",
+) -> "FitModel":
+    from mlxk2.domain.usecases.fit_model import FitModel
+
+    return FitModel(inspector, bundled, hub, runtime, machine)
+
+
 def _gates(clock: "Clock") -> "GateMaker":
     import threading
 
@@ -331,6 +344,9 @@ class App(containers.DeclarativeContainer):
     remove_model = providers.Factory(_remove_model, adapters.cache, inspector)
     push_model = providers.Factory(_push_model, adapters.workspace, adapters.hub)
     search_models = providers.Factory(_search_models, adapters.hub, inspector, adapters.machine)
+    fit_model = providers.Factory(
+        _fit_model, inspector, adapters.bundled, adapters.hub.provider, adapters.runtime, adapters.machine
+    )
     gates = providers.Singleton(_gates, adapters.clock)
     in_servers = providers.Factory(_in_servers, adapters.servers, adapters.attachment.provider, gates, adapters.cache)
     in_this_process = providers.Factory(_in_this_process, adapters.loader, adapters.machine, gates)
@@ -355,6 +371,7 @@ class App(containers.DeclarativeContainer):
         remove_model=remove_model.provider,
         push_model=push_model.provider,
         search_models=search_models.provider,
+        fit_model=fit_model.provider,
         open_model=open_model.provider,
         run_model=run_model.provider,
         chat_model=chat_model.provider,

@@ -71,10 +71,10 @@ def plan_memory(machine: Machine) -> MemoryPlan:
 
 def check_fit(name: str, plan: MemoryPlan, weights: int, kv: int) -> None:
     """Raises NotEnoughMemory when the model, with `kv` bytes of keys and values, needs more than it may take."""
-    needed = _needed(weights, kv)
+    needed = needed_bytes(weights, kv)
     if plan.grant is None or needed <= plan.grant:
         return
-    loads = _needed(weights, 0) <= plan.grant
+    loads = needed_bytes(weights, 0) <= plan.grant
     steps = ["ask for less with --max-tokens" if loads else "take a smaller quantization"]
     if plan.ceiling is None or needed <= plan.ceiling:
         steps.append("close other programs")
@@ -86,8 +86,8 @@ def check_fit(name: str, plan: MemoryPlan, weights: int, kv: int) -> None:
     )
 
 
-def _needed(weights: int, kv: int) -> int:
-    """The smallest grant that has room for both."""
+def needed_bytes(weights: int, kv: int) -> int:
+    """The smallest grant that has room for a model and so many bytes of keys and values."""
     return weights + max(round(weights * (OVERHEAD - 1)), round(kv / KV_SHARE))
 
 

@@ -38,13 +38,22 @@ def judge_runtime(
     subject: Subject, classification: Classification, runtime: "RuntimeCatalogue", *, trust_remote_code: bool = False
 ) -> Compatibility:
     """The verdict of the rules below, first problem first."""
+    problem = _loading_problem(subject, runtime, trust_remote_code=trust_remote_code)
+    return Compatibility.of(problem or _tokenizer_problem(subject.snapshot, classification))
+
+
+def judge_described(subject: Subject, runtime: "RuntimeCatalogue") -> Compatibility:
+    """The same of a model that is not here: its config.json and the names of its other files have to do."""
+    return Compatibility.of(_loading_problem(subject, runtime, trust_remote_code=False))
+
+
+def _loading_problem(subject: Subject, runtime: "RuntimeCatalogue", *, trust_remote_code: bool) -> str | None:
     snapshot = subject.snapshot
-    return Compatibility.of(
+    return (
         _format_problem(subject.weights)
         or (None if trust_remote_code else _code_problem(snapshot))
         or (None if _brings_code(snapshot) else _architecture_problem(snapshot, runtime))
         or _quantization_problem(snapshot)
-        or _tokenizer_problem(snapshot, classification)
     )
 
 

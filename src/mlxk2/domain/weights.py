@@ -65,6 +65,17 @@ def loaded_bytes(snapshot: Snapshot) -> int:
     return sum(file.size for name, file in snapshot.files.items() if LOADER_GLOB.fullmatch(name))
 
 
+def expected_bytes(snapshot: Snapshot, weights: WeightSet | None) -> int | None:
+    """The bytes of what mlx-lm will load once all of it is here; None when it would load nothing.
+
+    The commit's listing knows the size of what is missing. Without a listing what is here counts as it is.
+    """
+    listing = snapshot.listing or {}
+    wanted = {name for name in (*snapshot.files, *(weights.expected if weights else ())) if LOADER_GLOB.fullmatch(name)}
+    sizes = [(listing.get(name) or snapshot.files.get(name)) for name in wanted]
+    return sum(entry.size for entry in sizes if entry) if wanted else None
+
+
 def _is_safetensors(name: str) -> bool:
     return bool(_SAFETENSORS.fullmatch(name)) and name not in _LORA
 

@@ -7,13 +7,14 @@ disk has room. What is here already is kept when its hash is right.
 from dataclasses import dataclass, field
 from enum import Enum
 
+from mlxk2.domain.demo import fetch_demo
 from mlxk2.domain.inspection import Inspector, Located, ModelSummary
 from mlxk2.domain.names import DEMO_NAME, MAIN, SHORTEST_HASH, HubReference, folder_of, parse_hub_reference
 from mlxk2.domain.resolution import choose_commit
 from mlxk2.domain.selection import Wanted, choose
 from mlxk2.domain.sizes import size
 from mlxk2.ports.cache import ModelCache, RepoFacts
-from mlxk2.ports.errors import DiskFull, NetworkProblem, OperationError, ValidationError
+from mlxk2.ports.errors import DiskFull, NetworkProblem, OperationError
 from mlxk2.ports.hub import Hub, Notice, Transport
 from mlxk2.ports.sources import ModelSource, SourceFile, SourceModel
 from mlxk2.ports.transfer import Checked, Delivery, Event, Watch
@@ -157,7 +158,7 @@ class PullModel:
     ) -> tuple[HubReference, SourceModel]:
         reference = parse_hub_reference(text, revision)
         if reference.name == DEMO_NAME:
-            return reference._replace(revision=MAIN), self._demo(reference)
+            return reference._replace(revision=MAIN), fetch_demo(self._bundled, reference)
         reference = self._with_full_commit(reference)
         try:
             model = self._hub.model(reference.name, reference.revision, notice)
@@ -176,14 +177,6 @@ class PullModel:
         wanted = reference.revision.lower()
         found = [entry.commit for entry in repo.snapshots if entry.commit.startswith(wanted)] if repo else []
         return reference._replace(revision=found[0]) if len(found) == 1 else reference
-
-    def _demo(self, reference: HubReference) -> SourceModel:
-        model = self._bundled.fetch()
-        if reference.pinned and reference.revision != MAIN and not model.commit.startswith(reference.revision.lower()):
-            raise ValidationError(
-                f"The demo model of this version has revision {model.commit[:12]}, not {reference.revision}"
-            )
-        return model
 
     def _with_what_is_cached(self, error: NetworkProblem, reference: HubReference) -> NetworkProblem:
         """A model that can be used without the Hub is good news worth telling."""

@@ -21,6 +21,7 @@ SUMMARIES = {
     "rm": "delete a model from the cache",
     "push": "upload a folder to the Hub",
     "search": "look for models on the Hub",
+    "fit": "say whether a model will run here, before it is downloaded or loaded",
     "run": "ask a model one question",
     "serve": "answer over HTTP, with the APIs of OpenAI and Anthropic",
     "ps": "show the models that running servers have in memory",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mlxk2.entrypoints.cli.records.answers import RunData
+from mlxk2.entrypoints.cli.records.fitting import FitData
 from mlxk2.entrypoints.cli.records.models import HealthData, ListData, ShowData
 from mlxk2.entrypoints.cli.records.removal import RemoveManyData, RemoveResult
 from mlxk2.entrypoints.cli.records.running import LogsData, PsData, PsEvent, StopData
@@ -19,6 +20,7 @@ DATA_OF_COMMAND: dict[str, Any] = {
     "rm": RemoveResult | RemoveManyData,
     "push": PushData,
     "search": SearchData,
+    "fit": FitData,
     "run": RunData,
     "serve": ServeData,
     "ps": PsData,
