@@ -242,7 +242,7 @@ def _in_servers(
     return InServers(servers, attachment, gates, cache.place(), __version__)
 
 
-def _in_this_process(loader: "EngineLoader", machine: "Machine", gates: "GateMaker") -> "InThisProcess":
+def _in_this_process(loader: "Callable[[], EngineLoader]", machine: "Machine", gates: "GateMaker") -> "InThisProcess":
     from mlxk2.domain.usecases.open_model_places import InThisProcess
 
     return InThisProcess(loader, machine, gates)
@@ -349,7 +349,7 @@ class App(containers.DeclarativeContainer):
     )
     gates = providers.Singleton(_gates, adapters.clock)
     in_servers = providers.Factory(_in_servers, adapters.servers, adapters.attachment.provider, gates, adapters.cache)
-    in_this_process = providers.Factory(_in_this_process, adapters.loader, adapters.machine, gates)
+    in_this_process = providers.Factory(_in_this_process, adapters.loader.provider, adapters.machine, gates)
     open_model = providers.Factory(
         _open_model, adapters.cache, inspector, adapters.runtime, in_servers, in_this_process
     )

@@ -92,7 +92,7 @@ class Desk:
             Inspector(cache, catalogue),
             catalogue,
             InServers(self.servers, lambda: self.attachment, self._gate, cache.place(), VERSION),
-            InThisProcess(self.loader, machine or MemoryMachine(), self._gate),
+            InThisProcess(lambda: self.loader, machine or MemoryMachine(), self._gate),
         )
         self.run = RunModel(self.open)
         self.chat = ChatModel(self.open, self.clock)

@@ -62,10 +62,10 @@ class InServers:
 
 
 class InThisProcess:
-    """The model is loaded for one user, who asks one question at a time."""
+    """The model is loaded for one user, who asks one question at a time. `loader` is made once there is a need."""
 
-    def __init__(self, loader: EngineLoader, machine: Machine, gates: GateMaker) -> None:
-        self._loader = loader
+    def __init__(self, loader: Callable[[], EngineLoader], machine: Machine, gates: GateMaker) -> None:
+        self._make_loader = loader
         self._machine = machine
         self._gates = gates
 
@@ -74,7 +74,7 @@ class InThisProcess:
         snapshot = chosen.snapshot
         plan = self._plan(chosen, options)
         prefixes = plan.for_prefixes(loaded_bytes(snapshot)) if options.prefix_cache else 0
-        engine = self._loader.load(
+        engine = self._make_loader().load(
             chosen.location,
             LoadOptions(
                 options.trust_remote_code,
