@@ -56,7 +56,8 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.fit_model import FitModel
     from mlxk2.domain.usecases.list_models import ListModels
     from mlxk2.domain.usecases.open_model import OpenModel
-    from mlxk2.domain.usecases.open_model_places import InServers, InThisProcess
+    from mlxk2.domain.usecases.open_model_process import InThisProcess
+    from mlxk2.domain.usecases.open_model_servers import InServers
     from mlxk2.domain.usecases.pull_model import PullModel
     from mlxk2.domain.usecases.push_model import PushModel
     from mlxk2.domain.usecases.remove_model import RemoveModel
@@ -227,7 +228,7 @@ def _open_model(
     inspector: "Inspector",
     runtime: "RuntimeCatalogue",
     servers: "InServers",
-    process: "InThisProcess",
+    process: "Callable[[], InThisProcess]",
 ) -> "OpenModel":
     from mlxk2.domain.usecases.open_model import OpenModel
 
@@ -237,13 +238,13 @@ def _open_model(
 def _in_servers(
     servers: "Servers", attachment: "Callable[[], Attachment]", gates: "GateMaker", cache: "ModelCache"
 ) -> "InServers":
-    from mlxk2.domain.usecases.open_model_places import InServers
+    from mlxk2.domain.usecases.open_model_servers import InServers
 
     return InServers(servers, attachment, gates, cache.place(), __version__)
 
 
-def _in_this_process(loader: "Callable[[], EngineLoader]", machine: "Machine", gates: "GateMaker") -> "InThisProcess":
-    from mlxk2.domain.usecases.open_model_places import InThisProcess
+def _in_this_process(loader: "EngineLoader", machine: "Machine", gates: "GateMaker") -> "InThisProcess":
+    from mlxk2.domain.usecases.open_model_process import InThisProcess
 
     return InThisProcess(loader, machine, gates)
 
@@ -349,9 +350,9 @@ class App(containers.DeclarativeContainer):
     )
     gates = providers.Singleton(_gates, adapters.clock)
     in_servers = providers.Factory(_in_servers, adapters.servers, adapters.attachment.provider, gates, adapters.cache)
-    in_this_process = providers.Factory(_in_this_process, adapters.loader.provider, adapters.machine, gates)
+    in_this_process = providers.Factory(_in_this_process, adapters.loader, adapters.machine, gates)
     open_model = providers.Factory(
-        _open_model, adapters.cache, inspector, adapters.runtime, in_servers, in_this_process
+        _open_model, adapters.cache, inspector, adapters.runtime, in_servers, in_this_process.provider
     )
     run_model = providers.Factory(_run_model, open_model)
     chat_model = providers.Factory(_chat_model, open_model, adapters.clock)

@@ -24,7 +24,8 @@ from mlxk2.domain.names import name_of
 from mlxk2.domain.usecases.answer_run import AnswerRun
 from mlxk2.domain.usecases.chat_model import ChatModel
 from mlxk2.domain.usecases.open_model import OpenModel
-from mlxk2.domain.usecases.open_model_places import InServers, InThisProcess
+from mlxk2.domain.usecases.open_model_process import InThisProcess
+from mlxk2.domain.usecases.open_model_servers import InServers
 from mlxk2.domain.usecases.run_model import RunModel
 from mlxk2.domain.usecases.serve_requests import RequestGate, gate_before
 from mlxk2.ports.engine import Engine, EngineInfo
@@ -92,7 +93,7 @@ class Desk:
             Inspector(cache, catalogue),
             catalogue,
             InServers(self.servers, lambda: self.attachment, self._gate, cache.place(), VERSION),
-            InThisProcess(lambda: self.loader, machine or MemoryMachine(), self._gate),
+            lambda: InThisProcess(self.loader, machine or MemoryMachine(), self._gate),
         )
         self.run = RunModel(self.open)
         self.chat = ChatModel(self.open, self.clock)

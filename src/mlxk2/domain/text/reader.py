@@ -9,15 +9,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from mlxk2.domain.stopping import StopMatcher
-from mlxk2.domain.text.calls.schemas import ToolSchemas
-from mlxk2.domain.text.harmony import HarmonySegments
 from mlxk2.domain.text.outputs import CallMade, Output, ReasoningDelta, TextDelta
 from mlxk2.domain.text.segments import Called, MarkedSegments, Reasoned, Segmenter, Visible
 from mlxk2.domain.text.tools import check_tools
 from mlxk2.ports.conversation import Tool
 from mlxk2.ports.engine import Markers
+
+if TYPE_CHECKING:
+    from mlxk2.domain.text.calls.schemas import ToolSchemas
 
 
 def numbered(index: int) -> str:
@@ -141,8 +143,18 @@ class _Space:
         return held
 
 
+def _schemas(tools: Sequence[Tool]) -> "ToolSchemas | None":
+    if not tools:
+        return None
+    from mlxk2.domain.text.calls.schemas import ToolSchemas
+
+    return ToolSchemas(tools)
+
+
 def _segmenter(reading: Reading) -> Segmenter:
-    schemas = ToolSchemas(reading.tools) if reading.tools else None
+    schemas = _schemas(reading.tools)
     if reading.markers.tool_format == "harmony":
+        from mlxk2.domain.text.harmony import HarmonySegments
+
         return HarmonySegments(schemas)
     return MarkedSegments(reading.markers, schemas, opens_reasoning=reading.opens_reasoning)

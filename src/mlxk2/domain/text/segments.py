@@ -12,15 +12,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mlxk2.domain.text.calls import CALL_FORMS
-from mlxk2.domain.text.calls.form import CallForm, Malformed
-from mlxk2.domain.text.calls.quoting import Quoting
-from mlxk2.domain.text.calls.schemas import ToolSchemas
 from mlxk2.domain.text.matching import past_space, unfinished
 from mlxk2.ports.conversation import ToolCall
 from mlxk2.ports.engine import Markers
+
+if TYPE_CHECKING:
+    from mlxk2.domain.text.calls.form import CallForm
+    from mlxk2.domain.text.calls.quoting import Quoting
+    from mlxk2.domain.text.calls.schemas import ToolSchemas
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +66,20 @@ class _Mode(Enum):
     CALL = auto()
 
 
+def _call_form(markers: Markers) -> "CallForm | None":
+    from mlxk2.domain.text.calls import CALL_FORMS  # takes its time, and most answers have no tools
+
+    return CALL_FORMS.get(markers.tool_format or "")
+
+
 class MarkedSegments:
     """The segments of an answer with these markers. `schemas` None: the request has no tools."""
 
-    def __init__(self, markers: Markers, schemas: ToolSchemas | None, *, opens_reasoning: bool) -> None:
+    def __init__(self, markers: Markers, schemas: "ToolSchemas | None", *, opens_reasoning: bool) -> None:
         self._think_start = markers.think_start if markers.think_end else None
         self._think_end = markers.think_end or ""
         self._schemas = schemas
-        self._form = CALL_FORMS.get(markers.tool_format or "") if schemas else None
+        self._form = _call_form(markers) if schemas else None
         self._held = ""
         self._blank = 0
         self._looked = 0
@@ -168,6 +175,9 @@ class MarkedSegments:
 
     def _called(self, inside: int, length: int) -> Segment:
         """The call whose inside ends at `inside`; the whole of it as visible text if it is none."""
+        from mlxk2.domain.text.calls.form import Malformed
+        from mlxk2.domain.text.calls.schemas import ToolSchemas
+
         whole = self._held[:length]
         try:
             read: Segment = Called(self._known_form().read(self._inside(inside), self._schemas or ToolSchemas(())))
@@ -195,7 +205,7 @@ class MarkedSegments:
     def _bare_starts(self) -> tuple[str, ...]:
         return self._form.bare_starts if self._form else ()
 
-    def _known_form(self) -> CallForm:
+    def _known_form(self) -> "CallForm":
         if self._form is None:
             raise AssertionError("a call without a form")
         return self._form

@@ -4,18 +4,23 @@ It is found and judged here, in front of whoever loads it; then a server that ru
 where there is none, it is loaded in this process. Memory is looked at only for that: a server has bounds of its own.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlxk2.domain.compatibility import judge_runtime
 from mlxk2.domain.inspection import Inspector, Located, ModelSummary
 from mlxk2.domain.names import parse_reference
 from mlxk2.domain.runnable import incompatible, unhealthy
 from mlxk2.domain.subject import Subject
-from mlxk2.domain.usecases.open_model_places import InServers, InThisProcess
 from mlxk2.domain.usecases.open_model_records import Chosen, OpenedModel, OpenOptions
+from mlxk2.domain.usecases.open_model_servers import InServers
 from mlxk2.ports.cache import ModelCache
 from mlxk2.ports.engine import RuntimeCatalogue, Watch, unwatched
 from mlxk2.ports.errors import ModelNotFound
+
+if TYPE_CHECKING:
+    from mlxk2.domain.usecases.open_model_process import InThisProcess
 
 __all__ = ["OpenModel", "OpenOptions", "OpenedModel"]
 
@@ -27,13 +32,14 @@ class OpenModel:
         inspector: Inspector,
         runtime: RuntimeCatalogue,
         servers: InServers,
-        process: InThisProcess,
+        process: "Callable[[], InThisProcess]",
     ) -> None:
+        """`process` is made once there is a need."""
         self._cache = cache
         self._inspector = inspector
         self._runtime = runtime
         self._servers = servers
-        self._process = process
+        self._make_process = process
 
     def open(
         self,
@@ -49,7 +55,7 @@ class OpenModel:
         chosen = self._choose(reference, trust_remote_code=options.trust_remote_code)
         opened, passed_over = self._servers.open(chosen, watch) if options.may_attach else (None, ())
         if opened is None:
-            opened = self._process.open(chosen, options, watch)
+            opened = self._make_process().open(chosen, options, watch)
         return replace(opened, passed_over=passed_over)
 
     def _choose(self, reference: str, *, trust_remote_code: bool) -> Chosen:

@@ -1,5 +1,7 @@
-"""What is asked for when a model is opened, and what one is once it is open."""
+"""What is asked for when a model is opened, and what it is once it is open."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlxk2.domain.snapshot import JsonObject, Snapshot
@@ -67,3 +69,18 @@ class OpenedModel:
 
     def close(self) -> None:
         self.gate.close()
+
+
+@contextmanager
+def closed_on_failure(engine: Engine) -> Iterator[None]:
+    """What goes wrong within leaves no engine behind."""
+    try:
+        yield
+    except BaseException:
+        engine.close()
+        raise
+
+
+def opened_model(chosen: Chosen, engine: Engine, gate: RequestGate, server: RunningServer | None = None) -> OpenedModel:
+    config = chosen.snapshot.json_object("generation_config.json")
+    return OpenedModel(chosen.name, chosen.commit, engine, gate, config, server)

@@ -1,28 +1,30 @@
 """From what a client asks to what an engine is asked: prompts, limits, structures, and how the answer is to be read.
 
 No words of any API here. Everything that is wrong with a question is found before the first token, and the error names
-the parameter in the engine's own words.
+the parameter in the engine's own words. Grammars and budgets are imported once a question needs them: the command line
+answers sooner without.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mlxk2.domain.answer import Answer
 from mlxk2.domain.sampling import SamplingChoice, decide
 from mlxk2.domain.snapshot import JsonObject
 from mlxk2.domain.stopping import check_stops
-from mlxk2.domain.text.grammar.choice import ToolChoice, tool_structure
-from mlxk2.domain.text.grammar.reasoning import after_reasoning
 from mlxk2.domain.text.outputs import Output
 from mlxk2.domain.text.reader import Reading, numbered
-from mlxk2.domain.thinking_budget import BudgetedAnswer, ThinkingBudget, thinking_budget, without_reasoning
+from mlxk2.domain.text.tool_choice import ToolChoice
 from mlxk2.domain.usecases.serve_requests import RequestGate
 from mlxk2.ports.checking import check_request
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
 from mlxk2.ports.engine import Engine, EngineInfo, Markers
 from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import Event, GenerationRequest, Sampling, Structure
+
+if TYPE_CHECKING:
+    from mlxk2.domain.thinking_budget import ThinkingBudget
 
 MOST_ANSWERS = 32
 """Answers that one request may ask for."""
@@ -136,7 +138,7 @@ class Prepared:
     requests: tuple[GenerationRequest, ...]
     stops: tuple[str, ...]
     reading: Reading
-    budget: ThinkingBudget | None = None
+    budget: "ThinkingBudget | None" = None
 
     @property
     def prompt_tokens(self) -> int:
@@ -147,7 +149,11 @@ class Prepared:
 
     def reader(self, request: GenerationRequest, answer: Answer) -> Reader:
         """What the engine's events on this request are read by, into the answer."""
-        return BudgetedAnswer(self.budget, request, answer) if self.budget else UnboundedAnswer(answer)
+        if self.budget is None:
+            return UnboundedAnswer(answer)
+        from mlxk2.domain.thinking_budget import BudgetedAnswer
+
+        return BudgetedAnswer(self.budget, request, answer)
 
 
 def prepare(model: AskedModel, question: Question, limits: AnswerLimits) -> Prepared:
@@ -250,9 +256,11 @@ def _always_thinks(info: EngineInfo) -> bool:
     return info.markers.think_end is not None or info.markers.tool_format == "harmony"
 
 
-def _budget(engine: Engine, info: EngineInfo, question: ChatQuestion) -> ThinkingBudget | None:
+def _budget(engine: Engine, info: EngineInfo, question: ChatQuestion) -> "ThinkingBudget | None":
     if question.thinking_budget is None:
         return None
+    from mlxk2.domain.thinking_budget import thinking_budget, without_reasoning
+
     following = _structure(without_reasoning(info.markers), question, opens_reasoning=False)
     return thinking_budget(question.thinking_budget, info, following, engine.tokenize)
 
@@ -266,8 +274,14 @@ def _structure(markers: Markers, question: ChatQuestion, *, opens_reasoning: boo
             parameter="structure",
         )
     if question.tools or question.choice.required or question.choice.name is not None:
+        from mlxk2.domain.text.grammar.choice import tool_structure
+
         return tool_structure(markers, question.tools, question.choice, opens_reasoning=opens_reasoning)
-    return None if wanted is None else after_reasoning(wanted, markers, opens_reasoning=opens_reasoning)
+    if wanted is None:
+        return None
+    from mlxk2.domain.text.grammar.reasoning import after_reasoning
+
+    return after_reasoning(wanted, markers, opens_reasoning=opens_reasoning)
 
 
 def _plain(engine: Engine, prompt: str | Sequence[int]) -> RenderedPrompt:

@@ -8,7 +8,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mlxk2.domain.text.grammar.lark import GAP, Grammar, one_of, quoted
 from mlxk2.domain.text.grammar.parameters import root_schema
@@ -22,23 +21,14 @@ from mlxk2.domain.text.grammar.spellings import (
     json_call,
     json_head,
 )
+from mlxk2.domain.text.tool_choice import ToolChoice
 from mlxk2.domain.text.tools import check_tools
 from mlxk2.ports.conversation import Tool
 from mlxk2.ports.engine import Markers
 from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import Structure
 
-
-@dataclass(frozen=True, slots=True)
-class ToolChoice:
-    """Whether the model has to call a tool, and which: `name` asks for exactly one call of that tool.
-
-    `parallel` allows several calls in one answer. A request that forbids calls is one without tools.
-    """
-
-    required: bool = False
-    name: str | None = None
-    parallel: bool = True
+__all__ = ["ToolChoice", "tool_structure"]
 
 
 def tool_structure(
