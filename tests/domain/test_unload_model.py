@@ -8,6 +8,7 @@ from mlxk2.ports.errors import AmbiguousMatch, Conflict, ModelNotFound, ServerGo
 from tests.running import COMMIT, ListedModels, ListedServers, a_model, a_server, holding
 
 DEMO, OTHER = "mlxk2/demo", "org/other"
+BUSY = "The server on port {} is using '{}'; wait, or end its requests with --force"
 OLDER, NEWER = a_server(8000), a_server(8001)
 
 
@@ -50,19 +51,25 @@ def test_a_name_that_no_server_knows_is_not_loaded() -> None:
 
 
 def test_a_refusal_is_raised_as_it_is() -> None:
-    for error in (Conflict("it is busy"), AmbiguousMatch("two", matches=("a/b", "c/d"))):
-        models = ListedModels({8000: holding(a_model(DEMO))}, {(8000, DEMO): error})
-        with pytest.raises(type(error)) as raised:
-            unloading(models)(DEMO)
-        assert raised.value is error
-        assert error.message in ("it is busy", "two")
+    error = AmbiguousMatch("two", matches=("a/b", "c/d"))
+    with pytest.raises(AmbiguousMatch) as raised:
+        unloading(ListedModels({8000: holding(a_model(DEMO))}, {(8000, DEMO): error}))(DEMO)
+    assert raised.value is error
+    assert error.message == "two"
+
+
+def test_a_busy_model_is_refused_with_the_option_that_takes_it_all_the_same() -> None:
+    models = ListedModels({8000: holding(a_model(DEMO))}, {(8000, DEMO): Conflict("it is busy")})
+    with pytest.raises(Conflict) as raised:
+        unloading(models)(DEMO)
+    assert raised.value.message == BUSY.format(8000, DEMO)
 
 
 def test_a_refusal_after_a_success_says_both() -> None:
     held = {8000: holding(a_model(DEMO)), 8001: holding(a_model(DEMO))}
     with pytest.raises(Conflict) as raised:
         unloading(ListedModels(held, {(8001, DEMO): Conflict("it is busy")}))(DEMO)
-    assert raised.value.message == "Unloaded mlxk2/demo, but not everything: it is busy"
+    assert raised.value.message == "Unloaded mlxk2/demo, but not everything: " + BUSY.format(8001, DEMO)
 
 
 def test_without_a_server_the_next_step_is_told() -> None:
@@ -95,7 +102,9 @@ def test_all_tries_everything_before_it_tells_of_a_refusal() -> None:
     models = ListedModels(held, {(8001, f"{DEMO}@{COMMIT}"): Conflict("it is busy")})
     with pytest.raises(Conflict) as raised:
         unloading(models).all()
-    assert raised.value.message == "Unloaded org/other, mlxk2/demo, but not everything: it is busy"
+    assert raised.value.message == (
+        "Unloaded org/other, mlxk2/demo, but not everything: " + BUSY.format(8001, f"{DEMO}@{COMMIT}")
+    )
     assert len(models.unloaded) == 3
 
 

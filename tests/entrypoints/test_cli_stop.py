@@ -75,11 +75,14 @@ def test_without_a_server_there_is_nothing_to_stop(cli: CommandLine) -> None:
     assert told["message"] == "No server of yours is running, so no model is loaded; start one with: mlxk2 serve"
 
 
-def test_a_busy_model_is_refused_in_the_servers_own_words(cli: CommandLine) -> None:
-    busy = ListedModels({8000: holding(a_model(busy=1))}, {(8000, DEMO): Conflict("mlxk2/demo is answering")})
+def test_a_busy_model_is_refused_with_the_way_to_take_it_all_the_same(cli: CommandLine) -> None:
+    busy = ListedModels({8000: holding(a_model(busy=1))}, {(8000, DEMO): Conflict("it is busy")})
     assert error(cli, DEMO, services=program(busy)) == (
         1,
-        {"type": "OperationError", "message": "mlxk2/demo is answering"},
+        {
+            "type": "OperationError",
+            "message": "The server on port 8000 is using 'mlxk2/demo'; wait, or end its requests with --force",
+        },
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mlxk2.domain.near import did_you_mean
 from mlxk2.domain.servers import check_version, chosen_servers
 from mlxk2.ports.attachment import Attachment, HeldModel
-from mlxk2.ports.errors import Mlxk2Error, ModelNotFound, ServerGone
+from mlxk2.ports.errors import Conflict, Mlxk2Error, ModelNotFound, ServerGone
 from mlxk2.ports.servers import RunningServer, Servers
 
 _START = "start one with: mlxk2 serve"
@@ -84,6 +84,8 @@ class UnloadModel:
                 names = self._attachment.unload(server, reference, force=force)
             except ModelNotFound:
                 continue
+            except Conflict:
+                refusals.append(_busy(server, reference))
             except Mlxk2Error as error:
                 refusals.append(error)
             else:
@@ -107,6 +109,10 @@ class UnloadModel:
 def _unloaded(name: str, server: RunningServer) -> Unloaded:
     model, _, revision = name.rpartition("@")
     return Unloaded(model, revision, server)
+
+
+def _busy(server: RunningServer, reference: str) -> Conflict:
+    return Conflict(f"The server on port {server.port} is using '{reference}'; wait, or end its requests with --force")
 
 
 def _told(error: Mlxk2Error, gone: list[Unloaded]) -> Mlxk2Error:
