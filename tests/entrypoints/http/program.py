@@ -25,11 +25,12 @@ _PATIENCE = 60.0
 
 @dataclass(slots=True)
 class Client:
-    """Speaks to the server as bytes; every method opens a connection of its own."""
+    """Speaks to the server as bytes; every method opens a connection of its own. `headers` are whole lines."""
 
     port: int
     services: HttpServices
     engine: MemoryEngine
+    headers: str = ""
     open_writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def send(self, path: str, body: dict[str, Any]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -38,7 +39,7 @@ class Client:
         data = json.dumps(body).encode()
         writer.write(
             f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(data)}\r\nConnection: close\r\n\r\n".encode()
+            f"{self.headers}Content-Length: {len(data)}\r\nConnection: close\r\n\r\n".encode()
             + data
         )
         await writer.drain()

@@ -20,7 +20,7 @@ from mlxk2.entrypoints.http.errors import ENGINE, failed_line, is_own_failure, p
 from mlxk2.entrypoints.http.guard import forbidden
 from mlxk2.entrypoints.http.identity import values_of, visit_of
 from mlxk2.entrypoints.http.leasing import on_model
-from mlxk2.entrypoints.http.logs import log_failure
+from mlxk2.entrypoints.http.logs import log_failure, printable
 from mlxk2.entrypoints.http.operating.keeping import unload
 from mlxk2.entrypoints.http.operating.looking import in_thread
 from mlxk2.ports.attachment import ToCount, ToDetokenize, ToGenerate, ToOpen, ToRender, ToTokenize, ToUnload
@@ -103,6 +103,7 @@ class _Door:
         gone = await unload(self._services, body.model, force=body.force)
         if not gone:
             raise _not_loaded(body.model)
+        visit_of(request.scope).model = gone[0].name
         return Response(wire.encoded([f"{offer.name}@{offer.commit}" for offer in gone]), media_type=_JSON)
 
     async def _read(self, request: Request, kind: type[T]) -> T:
@@ -136,4 +137,4 @@ def _told(handler: Handler) -> Handler:
 
 
 def _not_loaded(model: str) -> ModelNotFound:
-    return ModelNotFound(f"The server has not loaded '{model}'; see what it holds with: mlxk2 ps")
+    return ModelNotFound(f"The server has not loaded '{printable(model)}'; see what it holds with: mlxk2 ps")
