@@ -4,6 +4,7 @@ It goes on where an earlier server on the same port stopped, begins anew by itse
 one older file. Only the user may read it.
 """
 
+import contextlib
 import logging
 import os
 from io import TextIOWrapper
@@ -32,7 +33,8 @@ class LogFile:
     def close(self) -> None:
         for name in LOGGERS:
             logging.getLogger(name).removeHandler(self._handler)
-        self._handler.close()
+        with contextlib.suppress(OSError):  # the disk is full, and has not taken the last lines
+            self._handler.close()
 
 
 class _Handler(RotatingFileHandler):
