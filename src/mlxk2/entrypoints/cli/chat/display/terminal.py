@@ -62,6 +62,7 @@ class Terminal:
         during = list(before)
         during[0] &= ~termios.ICRNL
         during[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
+        during[3] |= termios.NOFLSH  # Ctrl-C stops the answer, and takes away nothing that was typed
         termios.tcsetattr(sys.stdin, termios.TCSANOW, during)
         try:
             yield
