@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/mlxk2
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_mlxk2_subparsers=(list show health pull rm push search fit run serve server ps stop logs config version)
+_shtab_mlxk2_subparsers=(list show health pull rm push search fit run serve server ps stop logs doctor config version)
 
 _shtab_mlxk2_list_option_strings=(-h --help --json --json-spec --all --health --verbose)
 _shtab_mlxk2_show_option_strings=(-h --help --json --json-spec --files --config)
@@ -21,6 +21,7 @@ _shtab_mlxk2_server_option_strings=(-h --help --json --json-spec --config --host
 _shtab_mlxk2_ps_option_strings=(-h --help --json --json-spec --port --watch --jsonl)
 _shtab_mlxk2_stop_option_strings=(-h --help --json --json-spec --all --force --port)
 _shtab_mlxk2_logs_option_strings=(-h --help --json --json-spec -f --follow -n --lines --port)
+_shtab_mlxk2_doctor_option_strings=(-h --help --json --json-spec)
 _shtab_mlxk2_config_option_strings=(-h --help --json --json-spec --config)
 _shtab_mlxk2_version_option_strings=(-h --help --json --json-spec)
 _shtab_mlxk2_option_strings=(-h --help --json --json-spec --version)
@@ -64,9 +65,10 @@ _shtab_mlxk2_server___log_level_choices=(error warning info debug)
 _shtab_mlxk2_ps___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_stop___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_logs___json_spec_choices=(0.2.3 0.1.3)
+_shtab_mlxk2_doctor___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_config___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_version___json_spec_choices=(0.2.3 0.1.3)
-_shtab_mlxk2_pos_0_choices=(list show health pull rm push search fit run serve server ps stop logs config version)
+_shtab_mlxk2_pos_0_choices=(list show health pull rm push search fit run serve server ps stop logs doctor config version)
 _shtab_mlxk2___json_spec_choices=(0.2.3 0.1.3)
 
 _shtab_mlxk2_list__h_nargs=0
@@ -157,6 +159,9 @@ _shtab_mlxk2_logs___help_nargs=0
 _shtab_mlxk2_logs___json_nargs=0
 _shtab_mlxk2_logs__f_nargs=0
 _shtab_mlxk2_logs___follow_nargs=0
+_shtab_mlxk2_doctor__h_nargs=0
+_shtab_mlxk2_doctor___help_nargs=0
+_shtab_mlxk2_doctor___json_nargs=0
 _shtab_mlxk2_config__h_nargs=0
 _shtab_mlxk2_config___help_nargs=0
 _shtab_mlxk2_config___json_nargs=0

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.inspection import Inspector
     from mlxk2.domain.usecases.chat_model import ChatModel
     from mlxk2.domain.usecases.check_health import CheckHealth
+    from mlxk2.domain.usecases.examine import Examine
     from mlxk2.domain.usecases.fit_model import FitModel
     from mlxk2.domain.usecases.list_models import ListModels
     from mlxk2.domain.usecases.open_model import OpenModel
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from mlxk2.ports.attachment import Attachment
     from mlxk2.ports.cache import ModelCache
     from mlxk2.ports.engine import Engine, EngineLoader, RuntimeCatalogue
+    from mlxk2.ports.examination import HubAccess, Setup
     from mlxk2.ports.hub import Hub
     from mlxk2.ports.servers import Servers
     from mlxk2.ports.sessions import SessionStore
@@ -99,6 +101,29 @@ def _hub(endpoint: str, offline: bool) -> "Hub":  # noqa: FBT001 - from the conf
     from mlxk2.adapters.hub import HuggingFaceHub
 
     return HuggingFaceHub(endpoint, is_offline=offline)
+
+
+def _hub_access(endpoint: str, offline: bool) -> "HubAccess":  # noqa: FBT001 - from the configuration
+    from mlxk2.settings import check_hub
+
+    check_hub(endpoint)
+    from mlxk2.adapters.hub.access import HuggingFaceAccess
+
+    return HuggingFaceAccess(endpoint, is_offline=offline)
+
+
+def _setup() -> "Setup":
+    from mlxk2.adapters.system.setup import SystemSetup
+
+    return SystemSetup()
+
+
+def _trial_loader() -> "EngineLoader":
+    """A user waits for it in front of a screen."""
+    from mlxk2.adapters.worker.engine import WorkerLoader
+    from mlxk2.adapters.worker.watchdog import Patience
+
+    return WorkerLoader(patience=Patience(hang=60.0, load=120.0))
 
 
 def _workspace() -> "Workspace":
@@ -215,6 +240,24 @@ def _fit_model(
     return FitModel(inspector, bundled, hub, runtime, machine)
 
 
+def _examine(
+    setup: "Setup",
+    machine: "Machine",
+    cache: "ModelCache",
+    inspector: "Inspector",
+    access: "Callable[[], HubAccess]",
+    watch: "WatchServers",
+    loader: "EngineLoader",
+    bundled: "ModelSource",
+    clock: "Clock",
+) -> "Examine":
+    from mlxk2.domain.examination.running import Trial
+    from mlxk2.domain.usecases.examine import Examine
+    from mlxk2.entrypoints.cli.streaming import events
+
+    return Examine(setup, machine, cache, inspector, access, watch, Trial(loader, bundled, clock, events))
+
+
 def _gates(clock: "Clock") -> "GateMaker":
     import threading
 
@@ -321,6 +364,9 @@ class Adapters(containers.DeclarativeContainer):
     cache = providers.Singleton(_cache, config.cache_root)
     bundled = providers.Singleton(_bundled)
     hub = providers.Singleton(_hub, config.hub, config.offline)
+    hub_access = providers.Singleton(_hub_access, config.hub, config.offline)
+    setup = providers.Singleton(_setup)
+    trial_loader = providers.Singleton(_trial_loader)
     workspace = providers.Singleton(_workspace)
     runtime = providers.Singleton(_runtime)
     clock = providers.Singleton(_clock)
@@ -360,6 +406,18 @@ class App(containers.DeclarativeContainer):
         _serve_models, adapters.cache, inspector, adapters.worker_loader, adapters.machine, adapters.clock
     )
     watch_servers = providers.Factory(_watch_servers, adapters.servers, adapters.attachment.provider)
+    examine = providers.Factory(
+        _examine,
+        adapters.setup,
+        adapters.machine,
+        adapters.cache,
+        inspector,
+        adapters.hub_access.provider,
+        watch_servers,
+        adapters.trial_loader,
+        adapters.bundled,
+        adapters.clock,
+    )
     unload_model = providers.Factory(_unload_model, adapters.servers, adapters.attachment)
     serve = providers.Callable(_serve, serve_models.provider, adapters.servers, adapters.cache)
 
@@ -373,6 +431,7 @@ class App(containers.DeclarativeContainer):
         push_model=push_model.provider,
         search_models=search_models.provider,
         fit_model=fit_model.provider,
+        examine=examine.provider,
         open_model=open_model.provider,
         run_model=run_model.provider,
         chat_model=chat_model.provider,
@@ -409,12 +468,14 @@ def services_on(
     servers: "Servers | None" = None,
     attachment: "Attachment | None" = None,
     sessions: "SessionStore | None" = None,
+    setup: "Setup | None" = None,
+    hub_access: "HubAccess | None" = None,
 ) -> Services:
     """The program on the given adapters: fakes, or the real ones of another program.
 
     `worker_loader` loads what a server serves; without it, `loader` does that too. Without `servers` none is running.
     """
-    from mlxk2.adapters.memory import MemoryAttachment, MemoryServers, MemorySessions
+    from mlxk2.adapters.memory import MemoryAttachment, MemoryHubAccess, MemoryServers, MemorySessions, MemorySetup
 
     adapters = containers.DynamicContainer()
     chosen = {
@@ -430,6 +491,9 @@ def services_on(
         "servers": servers or MemoryServers(),
         "attachment": attachment or MemoryAttachment({}),
         "sessions": sessions or MemorySessions(),
+        "setup": setup or MemorySetup(),
+        "hub_access": hub_access or MemoryHubAccess(),
+        "trial_loader": worker_loader or loader,
     }
     for name, adapter in chosen.items():
         adapters.set_provider(name, providers.Object(adapter))

@@ -26,7 +26,20 @@ TEXT = SPECIFICATION.read_text(encoding="utf-8")
 EXAMPLES: dict[str, str] = dict(re.findall(r"```sh\nmlxk2 ([^\n]+)\n```\n\n```json\n(.+?)```", TEXT, re.DOTALL))
 DOCUMENTS: list[str] = re.findall(r"```json\n(.+?)```", TEXT, re.DOTALL)
 
-DEPENDS_ON_THE_MACHINE = ("version", "pull", "push", "search", "fit", "run", "serve", "ps", "stop", "logs", "config")
+DEPENDS_ON_THE_MACHINE = (
+    "version",
+    "pull",
+    "push",
+    "search",
+    "fit",
+    "run",
+    "serve",
+    "ps",
+    "stop",
+    "logs",
+    "doctor",
+    "config",
+)
 REPEATABLE = {line: text for line, text in EXAMPLES.items() if shlex.split(line)[0] not in DEPENDS_ON_THE_MACHINE}
 LOCKED = healthy_model("mlx-community/Llama-3.2-3B-Instruct-4bit")
 ETAG = "c0ffee" + 58 * "0"

@@ -122,6 +122,7 @@ def test_tools_for_tests_are_not_required_by_users(wheel: Path) -> None:
         "mlx",
         "mlx-lm",
         "msgspec",
+        "packaging",
         "pathspec",
         "prometheus-client",
         "prompt_toolkit",

@@ -49,3 +49,6 @@ class ModelSource(Protocol):
 
     def fetch(self) -> SourceModel:
         """The model as shipped. Raises `errors.OperationError` when its files are missing from the installation."""
+
+    def location(self) -> str:
+        """Where an engine finds its files on this machine, without a cache."""

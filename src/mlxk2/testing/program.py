@@ -11,9 +11,11 @@ from mlxk2.adapters.memory import (
     MemoryEngine,
     MemoryEngineLoader,
     MemoryHub,
+    MemoryHubAccess,
     MemoryMachine,
     MemoryServers,
     MemorySessions,
+    MemorySetup,
     MemorySource,
 )
 from mlxk2.adapters.workspace import FolderWorkspace
@@ -40,6 +42,8 @@ def memory_program(
     servers: MemoryServers | None = None,
     attachment: MemoryAttachment | None = None,
     sessions: MemorySessions | None = None,
+    setup: MemorySetup | None = None,
+    hub_access: MemoryHubAccess | None = None,
 ) -> Callable[[], Services]:
     """The container's services with every adapter replaced by its twin in memory."""
     services = services_on(
@@ -54,5 +58,7 @@ def memory_program(
         servers=servers,
         attachment=attachment,
         sessions=sessions,
+        setup=setup,
+        hub_access=hub_access,
     )
     return lambda: services

@@ -36,6 +36,9 @@ class BundledDemo:
         commit = hashlib.sha1(manifest.encode(), usedforsecurity=False).hexdigest()
         return SourceModel(DEMO_NAME, commit, found, _PackageContent(self._folder))
 
+    def location(self) -> str:
+        return str(self._folder)
+
 
 class _PackageContent:
     """The `Content` port over files of the package, which are small."""

@@ -29,7 +29,7 @@ class HuggingFaceHub:
 
     def __init__(self, endpoint: str, *, is_offline: bool = False, retries: Retries | None = None) -> None:
         self._endpoint = endpoint
-        self._shown = _without_login(endpoint)
+        self._shown = without_login(endpoint)
         self._is_offline = is_offline
         self._retries = retries or Retries()
         self._api = HfApi(endpoint=endpoint, library_name="mlxk2", library_version=__version__)
@@ -109,7 +109,7 @@ def prepare_session() -> None:
         session.event_hooks = {**hooks, "response": [*hooks["response"], refuse_long_waits]}
 
 
-def _without_login(endpoint: str) -> str:
+def without_login(endpoint: str) -> str:
     """The address as people may see it."""
     scheme, separator, rest = endpoint.rpartition("://")
     host, slash, path = rest.partition("/")

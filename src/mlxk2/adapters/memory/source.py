@@ -40,3 +40,6 @@ class MemorySource:
         manifest = "".join(f"{file.blob_id} {file.path}\n" for file in found)
         commit = hashlib.sha1(manifest.encode(), usedforsecurity=False).hexdigest()
         return SourceModel(self._name, commit, found, MemoryContent(self._files))
+
+    def location(self) -> str:
+        return f"memory://{self._name}"

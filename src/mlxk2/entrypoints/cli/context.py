@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mlxk2.configuration.reading import Configuration
     from mlxk2.domain.usecases.chat_model import ChatModel
     from mlxk2.domain.usecases.check_health import CheckHealth
+    from mlxk2.domain.usecases.examine import Examine
     from mlxk2.domain.usecases.fit_model import FitModel
     from mlxk2.domain.usecases.list_models import ListModels
     from mlxk2.domain.usecases.open_model import OpenModel
@@ -57,6 +58,7 @@ class Services:
     push_model: "Callable[[], PushModel]"
     search_models: "Callable[[], SearchModels]"
     fit_model: "Callable[[], FitModel]"
+    examine: "Callable[[], Examine]"
     open_model: "Callable[[], OpenModel]"
     run_model: "Callable[[], RunModel]"
     chat_model: "Callable[[], ChatModel]"

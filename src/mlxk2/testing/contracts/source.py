@@ -31,6 +31,10 @@ class SourceContract:
         assert kinds["model.safetensors"]
         assert not kinds["config.json"]
 
+    def test_an_engine_finds_it_at_one_place(self, source: ModelSource) -> None:
+        assert source.location()
+        assert source.location() == source.location()
+
     def test_the_commit_depends_on_the_files_alone(self, source: ModelSource) -> None:
         first, second = source.fetch(), source.fetch()
         assert first.commit == second.commit
