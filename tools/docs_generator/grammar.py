@@ -74,13 +74,15 @@ def _option_words(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def _option_word(action: argparse.Action) -> str:
-    return action.option_strings[0] + ("" if action.nargs == 0 else f" {_value(action)}")
+    values = {"0": "", "?": f" [{_value(action)}]"}
+    return action.option_strings[0] + values.get(str(action.nargs), f" {_value(action)}")
 
 
 def _positional_word(action: argparse.Action) -> str:
     if isinstance(action, argparse._SubParsersAction):
         return f"{action.metavar} ..."
-    return f"[{_value(action)}]" if action.nargs == "?" else _value(action)
+    optional = {"?": f"[{_value(action)}]", "*": f"[{_value(action)} ...]"}
+    return optional.get(str(action.nargs), _value(action))
 
 
 def _subparsers(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":

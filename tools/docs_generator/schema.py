@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mlxk2.entrypoints.cli import records
 from mlxk2.entrypoints.cli.parser import JSON_SPECS
+from mlxk2.entrypoints.cli.records.answers import RunData
 from mlxk2.entrypoints.cli.records.catalogue import DATA_OF_COMMAND, EVENT_OF_COMMAND
 from mlxk2.entrypoints.cli.records.failures import ErrorObject
 from mlxk2.entrypoints.cli.records.removal import LocksData
@@ -67,10 +68,11 @@ def _failure() -> Schema:
         {
             "status": {"const": "error"},
             "command": {"type": "string"},
-            "data": _of_type(LocksData | PullData | None),
+            "data": _of_type(LocksData | PullData | RunData | None),
             "error": _of_type(ErrorObject),
         },
-        description="Any failure; `data` is null except for `locks_present` and for failures of `pull`.",
+        description="Any failure; `data` is null except for `locks_present`, for failures of `pull`, and for an answer "
+        "of `run` that ended before its JSON was complete.",
     )
 
 

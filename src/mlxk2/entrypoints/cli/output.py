@@ -18,11 +18,14 @@ _STYLES = {"good": "32", "bad": "31", "dim": "2", "bold": "1"}
 _NARROWEST = 40
 _USUAL = 80, 24
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Of what a model writes: control characters but tab and line end, and what turns the direction of writing."""
 
 
 def _spelled_out(match: re.Match[str]) -> str:
     """What a repo's names hold must not steer the terminal."""
-    return f"\\x{ord(match[0]):02x}"
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 @contextlib.contextmanager
@@ -48,6 +51,7 @@ class Output:
         self._environ = environ
         self._out = out
         self._err = err
+        self._line_is_open = False
         self._colour = out.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
     def result(self, text: str) -> None:
@@ -73,10 +77,34 @@ class Output:
         with writing():
             self._out.write(text)
             self._out.flush()
+        self._line_is_open = not text.endswith("\n")
+
+    def answer(self, text: str, style: str | None = None) -> None:
+        """A piece of what a model writes: nothing in it steers a terminal. Programs get it as it is."""
+        if not self.on_terminal:
+            self.stream(text)
+            return
+        shown = _STEERING.sub(_spelled_out, text.replace("\r", ""))
+        self.stream(self.styled(shown, style) if style else shown)
+        self._line_is_open = not text.endswith("\n")
+
+    def aside(self, text: str) -> None:
+        """A piece of a text that grows beside the result, on standard error."""
+        with contextlib.suppress(OSError):
+            self._err.write(_STEERING.sub(_spelled_out, text.replace("\r", "")))
+            self._err.flush()
+
+    def end_line(self) -> None:
+        """End the line that a result has grown on, if it is open."""
+        if self._line_is_open:
+            self.stream("\n")
 
     def note(self, text: str) -> None:
         """A sentence beside the result: warnings, progress, statistics."""
         with contextlib.suppress(OSError):
+            if self._line_is_open and self.on_terminal:
+                self._out.write("\n")
+                self._line_is_open = False
             self._out.flush()
         with contextlib.suppress(OSError):
             self._err.write(f"{_CONTROL.sub(_spelled_out, text)}\n")
@@ -93,6 +121,16 @@ class Output:
         """Nothing more can be written: keep the interpreter from complaining when it flushes at exit."""
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+
+    @property
+    def on_terminal(self) -> bool:
+        """The result goes to a terminal."""
+        return self._out.isatty()
+
+    @property
+    def has_styles(self) -> bool:
+        """`styled` makes a difference."""
+        return self._colour
 
     @property
     def width(self) -> int | None:

@@ -22,12 +22,11 @@ SUMMARIES = {
     "push": "upload a folder to the Hub",
     "search": "look for models on the Hub",
     "fit": "say whether a model will run here, before it is downloaded or loaded",
-    "run": "ask a model one question",
+    "run": "ask a model a question, or chat with it",
     "serve": "answer over HTTP, with the APIs of OpenAI and Anthropic",
     "ps": "show the models that running servers have in memory",
     "stop": "unload a model from running servers",
     "logs": "show what a server has logged",
-    "doctor": "check what the program stands on, from Python to an answer of the demo model",
     "config": "show the options of the server and where each comes from",
     "version": "print versions",
 }
@@ -95,7 +94,9 @@ class _Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """What a command does not know is told with that command's usage, and with the option that may be meant."""
         parsed, strange = self.parse_known_args(args, namespace)
-        if strange:
+        if _are_words(strange) and hasattr(parsed, "words"):
+            parsed.words += strange[1:] if strange[0] == "--" else strange
+        elif strange:
             commands = next(action for action in self._actions if isinstance(action, argparse._SubParsersAction))
             parser: _Parser = commands.choices.get(parsed.command, self)
             parser.error(f"unrecognized arguments: {' '.join(strange)}{parser._hint(strange)}")
@@ -103,9 +104,7 @@ class _Parser(argparse.ArgumentParser):
 
     def _hint(self, strange: list[str]) -> str:
         options = [word.partition("=")[0] for word in strange if word.startswith("-")]
-        if not options:
-            return "; put a prompt of several words in quotes" if self.prog.endswith(" run") else ""
-        near = near_name(options[0], list(self._option_string_actions))
+        near = near_name(options[0], list(self._option_string_actions)) if options else None
         return f"; did you mean {near}?" if near else ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -114,6 +113,12 @@ class _Parser(argparse.ArgumentParser):
             mean = f"did you mean '{near}'? It" if near else "it"
             self.error(f"this version has no command '{value}'; {mean} has {', '.join(COMMANDS)}")
         super()._check_value(action, value)
+
+
+def _are_words(strange: list[str]) -> bool:
+    """Whether argparse has left over arguments only because options stand before them, and knows all options."""
+    options = (word.startswith("-") and word != "-" for word in strange)
+    return bool(strange) and (strange[0] == "--" or not any(options))
 
 
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:

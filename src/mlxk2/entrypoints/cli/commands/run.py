@@ -1,111 +1,120 @@
-"""`mlxk2 run`: one prompt, one answer, printed as it is made."""
+"""`mlxk2 run`: one prompt and its answer, printed as it is made; without a prompt, a chat."""
 
-import sys
+import json
+import re
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from mlxk2.domain.sampling import SamplingChoice
-from mlxk2.domain.text.outputs import TextDelta
 from mlxk2.domain.usecases.run_model import RunOptions, RunSession, describe
+from mlxk2.entrypoints.cli.answering import View, answering_server, view_of
+from mlxk2.entrypoints.cli.asking import asked, is_chat
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
+from mlxk2.entrypoints.cli.errors import fail
+from mlxk2.entrypoints.cli.files import unusable_schema
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records.answers import PromptTokensObject, RunData, TimingsObject, UsageObject
+from mlxk2.entrypoints.cli.records.answers import (
+    PromptTokensObject,
+    RunData,
+    RunDoneEvent,
+    TimingsObject,
+    UsageObject,
+)
 from mlxk2.entrypoints.cli.streaming import events
-from mlxk2.ports.errors import UsageError, ValidationError
+from mlxk2.ports.errors import OperationError, ValidationError
 from mlxk2.ports.generation import FinishReason
 
-
-@dataclass(frozen=True, slots=True)
-class _Manner:
-    """How the answer is shown."""
-
-    stream: bool
-    verbose: bool
+_ALREADY_SAID = re.compile(r"^The [\w ]+ cannot be used: ")
 
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
-    options = _options(args)
-    started = time.perf_counter()
-    session = services().run_model().open(args.model, options)
-    loaded = time.perf_counter() - started
-    for note in session.opened.passed_over:
-        out.note(f"({note})")
+    if is_chat(args, out):
+        from mlxk2.entrypoints.cli.chat import converse
+
+        return converse(args, services, out)
+    options = asked(args)
     try:
-        _generate(session, _Manner(not args.no_stream and not out.json, args.verbose), out)
+        return _answer(args, options, services(), out)
+    except ValidationError as error:
+        if error.parameter == "structure" and args.schema is not None:
+            raise unusable_schema(args.schema, _ALREADY_SAID.sub("", error.message)) from error
+        raise
+
+
+def _answer(args: Namespace, options: RunOptions, services: Services, out: Output) -> int:
+    started = time.perf_counter()
+    session = services.run_model().open(args.model, options)
+    loaded = time.perf_counter() - started
+    try:
+        _tell_of_opening(session, args, out)
+        _follow(session, view_of(args, out))
     except KeyboardInterrupt:
         raise  # the process ends now; closing would wait for the step that the model is in
     except BaseException:
         session.close()
         raise
     session.close()
-    if out.json:
-        out.document(success("run", _data(session, options, loaded)))
-    elif args.verbose:
-        _statistics(session, loaded, out)
+    return _conclude(session, _data(session, options, loaded), args, out)
+
+
+def _tell_of_opening(session: RunSession, args: Namespace, out: Output) -> None:
+    for note in session.opened.passed_over:
+        out.note(f"({note})")
+    if args.seed is not None and session.request.sampling.temperature == 0:
+        out.note("(--seed changes nothing here: without --temperature this model takes the most probable token)")
+
+
+def _follow(session: RunSession, view: View) -> None:
+    view.begin(session)
+    for event in events(session.start):
+        for piece in session.read(event):
+            view.add(piece)
+    view.end()
+    if session.answer.error:
+        raise session.answer.error
+
+
+def _conclude(session: RunSession, data: RunData, args: Namespace, out: Output) -> int:
+    if args.schema is not None and not _is_json(data.response):
+        return fail("run", _incomplete(session), out, data)
+    if out.jsonl:
+        out.event(RunDoneEvent(data))
+    elif out.json:
+        out.document(success("run", data))
+    elif session.answer.finish_reason is FinishReason.LENGTH and not args.verbose:
+        out.note(f"(ended after {session.answer.completion_tokens} tokens, the limit of this run)")
+    if args.verbose:
+        _statistics(session, data, out)
     return 0
 
 
-def _options(args: Namespace) -> RunOptions:
-    return RunOptions(
-        prompt=_prompt(args),
-        system=args.system,
-        max_tokens=args.max_tokens,
-        sampling=SamplingChoice(
-            temperature=args.temperature,
-            top_p=args.top_p,
-            top_k=args.top_k,
-            min_p=args.min_p,
-            repetition_penalty=args.repetition_penalty,
-            seed=args.seed,
-        ),
-        stops=tuple(args.stop),
-        use_chat_template=not args.no_chat_template,
-        thinking=args.thinking,
-        trust_remote_code=args.trust_remote_code,
-        force_load=args.force_load,
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _incomplete(session: RunSession) -> OperationError:
+    tokens = session.answer.completion_tokens
+    if session.answer.stop_matched is not None:
+        return OperationError(f"A --stop text ended the answer after {tokens} tokens, before its JSON was complete")
+    return OperationError(
+        f"The answer ended after {tokens} tokens, before its JSON was complete; allow more with --max-tokens, or let"
+        " the schema bound its texts and lists (maxLength, maxItems)"
     )
 
 
-def _prompt(args: Namespace) -> str:
-    if args.prompt is not None and args.prompt_option is not None:
-        raise UsageError("the prompt was given twice: as an argument and with -p/--prompt; give it once")
-    given: str | None = args.prompt if args.prompt is not None else args.prompt_option
-    if given is not None and given != "-":
-        return given
-    if given is None and sys.stdin.isatty():
-        raise UsageError('no prompt: write it after the model (mlxk2 run <model> "your question"), or pipe it in')
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValidationError("Standard input is not UTF-8 text; convert it first, for example with iconv") from error
-
-
-def _generate(session: RunSession, manner: _Manner, out: Output) -> None:
-    answer = session.answer
-    for event in events(session.start):
-        text = "".join(output.text for output in session.read(event) if isinstance(output, TextDelta))
-        if text and manner.stream:
-            out.stream(text)
-    if manner.stream and not answer.text.endswith("\n"):
-        out.stream("\n")
-    if answer.error:
-        raise answer.error
-    if not out.json:
-        if not manner.stream:
-            out.result(answer.text)
-        if answer.finish_reason is FinishReason.LENGTH and not manner.verbose:
-            out.note(f"(ended after {answer.completion_tokens} tokens, the limit of this run)")
-
-
-def _statistics(session: RunSession, loaded: float, out: Output) -> None:
-    answer = session.answer
+def _statistics(session: RunSession, data: RunData, out: Output) -> None:
+    answer, server = session.answer, session.opened.server
+    place = "model loaded for this run" if server is None else f"answered by the running server at {server.url}, ready"
     out.note(
-        f"{session.name}: {answer.prompt_tokens} prompt + {answer.completion_tokens} generated tokens,"
+        f"{session.name}: {data.usage.prompt_tokens} prompt + {data.usage.completion_tokens} generated tokens,"
         f" {answer.tokens_per_second:.1f} tokens/s, first token after {answer.first_token_seconds:.2f} s,"
-        f" model loaded in {loaded:.2f} s, ended by {answer.finish_reason.value}, {describe(session.request.sampling)}"
+        f" {place} in {data.timings.load_seconds:.2f} s, ended by {answer.finish_reason.value},"
+        f" {describe(session.request.sampling)}"
     )
 
 
@@ -128,4 +137,6 @@ def _data(session: RunSession, options: RunOptions, loaded: float) -> RunData:
             total_seconds=round(answer.total_seconds, 4),
             tokens_per_second=round(answer.tokens_per_second, 2),
         ),
+        reasoning=answer.reasoning or None,
+        server=answering_server(session),
     )

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from mlxk2.entrypoints.cli.records.answers import RunData
-from mlxk2.entrypoints.cli.records.examination import DoctorData
+from mlxk2.entrypoints.cli.records.answers import RunData, RunEvent
 from mlxk2.entrypoints.cli.records.fitting import FitData
 from mlxk2.entrypoints.cli.records.models import HealthData, ListData, ShowData
 from mlxk2.entrypoints.cli.records.removal import RemoveManyData, RemoveResult
@@ -27,11 +26,10 @@ DATA_OF_COMMAND: dict[str, Any] = {
     "ps": PsData,
     "stop": StopData,
     "logs": LogsData,
-    "doctor": DoctorData,
     "config": ConfigData,
     "version": VersionData,
 }
 """Every command's `data` on success; `rm` may carry LocksData beside an error."""
 
-EVENT_OF_COMMAND: dict[str, Any] = {"pull": PullEvent, "ps": PsEvent}
+EVENT_OF_COMMAND: dict[str, Any] = {"pull": PullEvent, "run": RunEvent, "ps": PsEvent}
 """What every line of `--jsonl` holds, for the commands that have it."""
