@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ class Beside:
         return models[0] if models else None
 
 
+def known_server(cache: Path, places: dict[str, str]) -> AbstractContextManager[RunningServer]:
+    runtime, state = places["XDG_RUNTIME_DIR"], places["XDG_STATE_HOME"]
+    return running_server(cache, XDG_RUNTIME_DIR=runtime, XDG_STATE_HOME=state)
+
+
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Where the servers of this module are made known, and where they log."""
@@ -44,7 +50,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server(demo_cache: Path, places: dict[str, str]) -> Iterator[RunningServer]:
-    with running_server(demo_cache, **places) as server:
+    with known_server(demo_cache, places) as server:
         yield server
 
 
@@ -107,9 +113,10 @@ def test_all_are_stopped_whatever_they_are_called(beside: Beside) -> None:
 
 def test_logs_show_what_the_server_has_done(beside: Beside) -> None:
     beside.server.chat("hello")
-    run = beside.program("logs", "--port", str(beside.server.port), "-n", "1")
-    assert run.returncode == 0
-    assert "POST /v1/chat/completions 200" in run.stdout
+    logs = ("logs", "--port", str(beside.server.port))
+    assert eventually(lambda: "POST /v1/chat/completions 200" in beside.program(*logs).stdout)
+    run = beside.program(*logs, "-n", "1")
+    assert (run.returncode, run.stdout.count("\n")) == (0, 1)
     assert run.stderr.startswith(f"The log of the server on port {beside.server.port}, process {beside.server.pid}: ")
 
 
@@ -133,7 +140,7 @@ class TestAServerThatHasEnded:
     def test_it_is_seen_no_more_but_its_log_is(
         self, program: Program, demo_cache: Path, places: dict[str, str]
     ) -> None:
-        with running_server(demo_cache, **places) as server:
+        with known_server(demo_cache, places) as server:
             assert json.loads(program("ps", "--json", **places).stdout)["data"]["servers"][0]["pid"] == server.pid
         run = program("ps", **places)
         assert (run.returncode, run.stderr) == (0, "No server of yours is running; start one with: mlxk2 serve\n")
@@ -143,7 +150,7 @@ class TestAServerThatHasEnded:
         assert any(server.url in line for line in data["lines"])
 
     def test_killed_it_is_not_seen_either(self, program: Program, demo_cache: Path, places: dict[str, str]) -> None:
-        with running_server(demo_cache, **places) as server:
+        with known_server(demo_cache, places) as server:
             server.signal(signal.SIGKILL)
             server.wait()
             assert json.loads(program("ps", "--json", **places).stdout)["data"]["servers"] == []
