@@ -27,6 +27,7 @@ SUMMARIES = {
     "ps": "show the models that running servers have in memory",
     "stop": "unload a model from running servers",
     "logs": "show what a server has logged",
+    "doctor": "check what the program stands on, from Python to an answer of the demo model",
     "config": "show the options of the server and where each comes from",
     "version": "print versions",
 }

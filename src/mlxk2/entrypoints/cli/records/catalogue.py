@@ -3,6 +3,7 @@
 from typing import Any
 
 from mlxk2.entrypoints.cli.records.answers import RunData, RunEvent
+from mlxk2.entrypoints.cli.records.examination import DoctorData
 from mlxk2.entrypoints.cli.records.fitting import FitData
 from mlxk2.entrypoints.cli.records.models import HealthData, ListData, ShowData
 from mlxk2.entrypoints.cli.records.removal import RemoveManyData, RemoveResult
@@ -26,6 +27,7 @@ DATA_OF_COMMAND: dict[str, Any] = {
     "ps": PsData,
     "stop": StopData,
     "logs": LogsData,
+    "doctor": DoctorData,
     "config": ConfigData,
     "version": VersionData,
 }
