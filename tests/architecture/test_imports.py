@@ -65,11 +65,18 @@ def test_the_version_and_the_help_need_the_parser_and_little_else(argv: list[str
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["list", "--json"], ["list"], ["health"], ["show", "tiny-4bit"], ["rm", "tiny-4bit", "--dry-run"]]
+    "argv",
+    [[], ["list", "--json"], ["list"], ["health"], ["show", "tiny-4bit"], ["rm", "tiny-4bit", "--dry-run"], ["ps"]],
 )
 def test_reading_the_cache_loads_no_heavy_library(argv: list[str], cache: Path) -> None:
     tops = {module.partition(".")[0] for module in loaded_after(argv, cache)}
     assert not tops & set(HEAVY)
+
+
+def test_ps_without_a_server_does_not_load_what_speaks_to_one(cache: Path) -> None:
+    modules = loaded_after(["ps"], cache)
+    assert not [name for name in modules if name.startswith(("mlxk2.adapters.remote", "mlxk2.domain.inspection"))]
+    assert "msgspec" not in modules
 
 
 @pytest.mark.parametrize("module", MODULES)
