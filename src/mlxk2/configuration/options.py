@@ -59,7 +59,7 @@ GROUPS = {
     "models": "Which models there are, and the memory they take. A model is loaded when it is first asked for.",
     "answers": "How long they may be.",
     "requests": "What one request may cost, and how many may wait.",
-    "log": "One line a request, on standard error; what is asked and answered is never in it.",
+    "log": "One line a request, on standard error and in a file (mlxk2 logs); never what is asked and answered.",
 }
 """Headings, and what is said below them."""
 
