@@ -1,88 +1,149 @@
-"""Runs and chats on a server that runs on the same machine, each a process of its own."""
+"""Attaching to a server as a user starts it, with the demo model: the contract, and how servers end."""
 
-import os
 import signal
-from contextlib import closing
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
-from mlxk2.container import build_services
-from mlxk2.domain.usecases.chat_model import Chat, ChatOptions
-from mlxk2.settings import read_settings
-from tests.domain.opening import follow
-from tests.e2e.conftest import Program, environment
-from tests.e2e.serving import eventually, running_server, two_models
+import pytest
 
-QUESTION = "How do I list my models?"
+from mlxk2 import __version__
+from mlxk2.adapters.bundled import BundledDemo
+from mlxk2.adapters.mlx.engine import MlxEngineLoader
+from mlxk2.adapters.remote.attachment import HttpAttachment
+from mlxk2.adapters.servers import RecordedServers
+from mlxk2.adapters.system import SystemMachine
+from mlxk2.ports.conversation import Message
+from mlxk2.ports.engine import LoadOptions
+from mlxk2.ports.errors import ServerGone
+from mlxk2.ports.generation import Delta, Finished, FinishReason, GenerationRequest, Sampling
+from mlxk2.ports.servers import RunningServer
+from mlxk2.testing.contracts import AttachmentContract
+from mlxk2.testing.contracts.engine.listening import Listener, answered, eventually
+from tests.e2e.conftest import MLXK2, environment
+from tests.e2e.serving import RunningServer as Process
+from tests.e2e.serving import running_server
 
-
-def chat_on(cache: Path) -> Chat:
-    """A chat in this process, which finds servers as the program does."""
-    return build_services(read_settings(environment(cache))).chat_model().open("demo", ChatOptions())
-
-
-def holder(chat: Chat) -> int | None:
-    """The process of the server that holds the chat's model, None when that is in this process."""
-    return chat.server.pid if chat.server else None
-
-
-def said(chat: Chat, question: str) -> str:
-    turn = chat.ask(question)
-    answer = follow(turn)
-    assert answer.error is None
-    turn.keep()
-    return answer.text
+MODEL = f"mlxk2/demo@{BundledDemo().fetch().commit}"
+ENDLESS = GenerationRequest((3, 4, 5), 10**6, Sampling(logit_bias=((0, -100.0), (2, -100.0))))
 
 
-def test_a_run_is_answered_by_the_server_word_for_word(program: Program, demo_cache: Path) -> None:
-    with running_server(demo_cache) as server:
-        assert not server.workers()
-        attached = program("run", "demo", QUESTION)
-        assert (attached.returncode, attached.stderr) == (0, "")
-        assert server.workers(), "it has loaded the model"
-        made = server.number("engine_tokens_total")
-        assert made > 0
-        local = program("run", "demo", QUESTION, "--local")
-        assert attached.stdout == local.stdout
-        assert server.number("engine_tokens_total") == made
+RAMBLING = ("run", "demo", "Once", "--no-chat-template", "--temperature", "9", "--seed", "1", "--max-tokens", "2000")
 
 
-def test_a_stop_string_ends_the_work_of_the_server(program: Program, demo_cache: Path) -> None:
-    with running_server(demo_cache) as server:
-        run = program("run", "demo", QUESTION, "--stop", "mlxk2 list")
-        assert run.returncode == 0
-        assert "mlxk2 list" not in run.stdout
-        assert eventually(server.is_at_rest)
+@contextmanager
+def found_server(cache: Path, folder: Path) -> Iterator[tuple[Process, RunningServer]]:
+    """A server, and what another program of this user finds of it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    servers = RecordedServers(str(folder), str(folder))
+    assert servers.running() == ()
+    with running_server(cache, XDG_RUNTIME_DIR=str(folder), XDG_STATE_HOME=str(folder)) as process:
+        (server,) = servers.running()
+        yield process, server
+    assert servers.running() == ()
 
 
-def test_a_server_that_does_not_offer_the_model_says_so_and_how_to_do_without_it(
-    program: Program, demo_cache: Path, tmp_path: Path
+class TestAttachedDemo(AttachmentContract):
+    """One server for all, which has nothing loaded when a test begins."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def running(cls, demo_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+        with found_server(demo_cache, tmp_path_factory.mktemp("found")) as (_, server):
+            yield server
+
+    @pytest.fixture
+    def attachment(self) -> HttpAttachment:
+        return HttpAttachment()
+
+    @pytest.fixture
+    def server(self, running: RunningServer, attachment: HttpAttachment) -> Iterator[RunningServer]:
+        yield running
+        if attachment.held(running).models:
+            attachment.unload(running, MODEL, force=True)
+        assert eventually(lambda: attachment.held(running).models == ())
+
+    @pytest.fixture
+    def gone(self, running: RunningServer) -> RunningServer:
+        return replace(running, url="http://127.0.0.1:9")
+
+    @pytest.fixture
+    def model(self) -> str:
+        return MODEL
+
+    @pytest.fixture
+    def endless(self) -> GenerationRequest:
+        return ENDLESS
+
+    def test_what_was_announced_is_what_runs(self, server: RunningServer, demo_cache: Path) -> None:
+        assert (server.version, server.cache) == (__version__, str(demo_cache))
+        assert Path(server.log).read_text().count(server.url) == 1
+
+    def test_the_answer_is_that_of_an_engine_in_this_process(
+        self, attachment: HttpAttachment, server: RunningServer
+    ) -> None:
+        location = str(files("mlxk2") / "assets" / "demo")
+        messages = [Message("user", "How do I list my models?")]
+        with (
+            closing(attachment.open(server, MODEL)[0]) as attached,
+            closing(MlxEngineLoader(SystemMachine()).load(location, LoadOptions())) as local,
+        ):
+            assert attached.render(messages) == local.render(messages)
+            request = GenerationRequest(local.render(messages).tokens, 60, logprobs=2)
+            ours, theirs = answered(local, request), answered(attached, request)
+        assert (theirs.text, theirs.tokens) == (ours.text, ours.tokens)
+        assert [entry.chosen.token for entry in theirs.logprobs] == ours.tokens
+        assert theirs.finished().reason is ours.finished().reason is FinishReason.STOP
+
+    def test_with_another_key_nobody_is_let_in(
+        self, attachment: HttpAttachment, server: RunningServer, model: str
+    ) -> None:
+        stranger = replace(server, key="guessed")
+        with pytest.raises(ServerGone):
+            attachment.open(stranger, model)
+        with pytest.raises(ServerGone):
+            attachment.held(stranger)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_server_that_ends_in_the_middle_is_gone_and_no_longer_found(
+    demo_cache: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    cache = two_models(demo_cache, tmp_path / "hub")
-    with running_server(cache, "--allow", "other/demo"):
-        refused = program("run", "demo", QUESTION, cache=cache)
-        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
-        assert refused.stderr.endswith(" To load it in this process, add --local\n")
-        assert program("run", "demo", QUESTION, "--local", cache=cache).returncode == 0
+    with found_server(demo_cache, tmp_path / "found") as (process, server):
+        engine, _ = HttpAttachment().open(server, MODEL)
+        running = Listener(engine, ENDLESS)
+        running.wait_for(Delta)
+        process.signal(number)
+        if number is signal.SIGTERM:
+            engine.close()  # it lets those end whom it answers
+        end = running.end()
+        process.wait()
+        if number is signal.SIGKILL:
+            assert isinstance(running.failure(), ServerGone)
+            assert isinstance(Listener(engine, ENDLESS).failure(), ServerGone)
+        else:
+            assert isinstance(end, Finished)
+        with pytest.raises(ServerGone):
+            HttpAttachment().held(server)
+        engine.close()
 
 
-def test_a_server_of_another_cache_is_left_alone(program: Program, demo_cache: Path, tmp_path: Path) -> None:
-    with running_server(two_models(demo_cache, tmp_path / "hub")) as server:
-        run = program("run", "demo", QUESTION)
-        assert (run.returncode, run.stderr) == (0, "")
-        assert not server.workers()
-
-
-def test_a_chat_pays_only_for_what_is_new_and_outlives_its_server(demo_cache: Path) -> None:
-    with running_server(demo_cache) as server, closing(chat_on(demo_cache)) as chat:
-        assert holder(chat) == server.pid
-        assert "mlxk2 list" in said(chat, QUESTION)
-        turn = chat.ask("And how do I remove one?")
-        answer = follow(turn)
-        turn.keep()
-        assert answer.cached_tokens > answer.prompt_tokens / 2
-
-        os.kill(server.pid, signal.SIGKILL)
-        server.process.wait()
-        assert said(chat, "what is 2 + 3?")
-        assert (holder(chat), chat.passed_over) == (None, ())
-        assert len(chat.messages) == 6
+def test_ctrl_c_ends_an_attached_run_at_once_and_its_answer_with_the_server(demo_cache: Path, tmp_path: Path) -> None:
+    folder = str(tmp_path / "found")
+    places = environment(demo_cache, XDG_RUNTIME_DIR=folder, XDG_STATE_HOME=folder)
+    with found_server(demo_cache, tmp_path / "found") as (process, server):
+        with subprocess.Popen([MLXK2, *RAMBLING], env=places, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+            try:
+                assert run.stdout is not None
+                assert run.stdout.read(1)
+                (model,) = HttpAttachment().held(server).models
+                assert model.busy == 1
+                run.send_signal(signal.SIGINT)
+                assert run.wait(60) == 130
+            finally:
+                run.kill()
+        assert eventually(lambda: [model.busy for model in HttpAttachment().held(server).models] == [0])
+        assert process.process.poll() is None
