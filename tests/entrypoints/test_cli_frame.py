@@ -74,8 +74,7 @@ def test_a_usage_error_for_people_shows_the_usage_and_one_sentence(cli: CommandL
 
 def test_typical_mistakes_are_met_with_the_next_step(cli: CommandLine) -> None:
     assert cli("chat").err.splitlines()[-1] == (
-        "mlxk2: this version has no command 'chat'; "
-        "did you mean 'run'? It has list, show, health, pull, rm, push, search, run, serve, ps, stop, logs, config, version"
+        f"mlxk2: this version has no command 'chat'; did you mean 'run'? It has {', '.join(COMMANDS)}"
     )
     assert cli("run", "demo", "how", "are", "you").err.splitlines()[-1] == (
         "mlxk2: unrecognized arguments: are you; put a prompt of several words in quotes"
