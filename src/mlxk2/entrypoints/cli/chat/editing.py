@@ -2,19 +2,20 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import TextIO
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.data_structures import Size
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import create_input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.output import create_output
 from prompt_toolkit.output.color_depth import ColorDepth
+from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
 from mlxk2.entrypoints.cli.chat.completion import ChatCompleter
+from mlxk2.entrypoints.cli.chat.display.terminal import Terminal
 from mlxk2.entrypoints.cli.chat.opening import Opening
 from mlxk2.entrypoints.cli.chat.prompts import CONTINUED, PROMPT, is_open
 
@@ -42,12 +43,11 @@ class EditedPrompt:
 
     def __init__(
         self,
-        file: TextIO,
+        terminal: Terminal,
         opening: Opening,
         *,
         history: str | None,
         commands: Mapping[str, str],
-        colour: bool,
         on_reasoning: Callable[[], None],
     ) -> None:
         self._opening = opening
@@ -63,10 +63,9 @@ class EditedPrompt:
             placeholder=self._placeholder,
             enable_suspend=True,
             enable_open_in_editor=True,
-            color_depth=None if colour else ColorDepth.MONOCHROME,
             style=_STYLE,
             input=create_input(always_prefer_tty=True),
-            output=create_output(file),
+            output=_output(terminal),
         )
         self._line: PromptSession[str] = PromptSession(input=self._session.input, output=self._session.output)
         opening.changed = self._on_change
@@ -124,6 +123,20 @@ class EditedPrompt:
                 self._opening.chat()
             except BaseException as error:  # noqa: BLE001 - it is raised where the prompt was asked for
                 app.exit(exception=error)
+
+
+def _output(terminal: Terminal) -> Vt100_Output:
+    """Not asked where the cursor stands: the prompt then takes the rows that it needs, and not all below it.
+
+    Whoever makes the window smaller would else see the conversation pushed out of it.
+    """
+
+    def size() -> Size:
+        found = terminal.size()
+        return Size(rows=found.lines, columns=found.columns)
+
+    depth = ColorDepth.DEPTH_4_BIT if terminal.colour else ColorDepth.MONOCHROME
+    return Vt100_Output(terminal.file, size, default_color_depth=depth, enable_cpr=False)
 
 
 def _continuation(_width: int, _line: int, wrapped: int) -> str:

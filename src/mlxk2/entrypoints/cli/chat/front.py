@@ -105,11 +105,10 @@ class Front:
             from mlxk2.entrypoints.cli.chat.editing import EditedPrompt
 
             prompt = EditedPrompt(
-                self.file,
+                terminal,
                 opening,
                 history=self._history(),
                 commands=self.skills.commands,
-                colour=terminal.colour,
                 on_reasoning=screen.switch_reasoning,
             )
         elif isinstance(sys.stdin, TextIOWrapper):

@@ -24,7 +24,7 @@ class Terminal:
     """`moves`: the cursor can be moved, rows drawn again. `colour` and `styles` tell what text may look like."""
 
     def __init__(self, file: TextIO, *, moves: bool, colour: bool) -> None:
-        self._file = file
+        self.file = file
         self.moves = moves
         self.colour = colour
         self.encoding = file.encoding or "ascii"
@@ -33,7 +33,7 @@ class Terminal:
     def size(self) -> os.terminal_size:
         """As it is now: COLUMNS and LINES speak of how it was at the start."""
         try:
-            found = os.get_terminal_size(self._file.fileno())
+            found = os.get_terminal_size(self.file.fileno())
         except (OSError, ValueError):
             return shutil.get_terminal_size()
         return found if found.columns and found.lines else os.terminal_size((80, 24))
@@ -41,8 +41,8 @@ class Terminal:
     def write(self, text: str) -> None:
         """Shown at once. Raises BrokenPipeError or AccessProblem when the terminal is gone."""
         with writing():
-            self._file.write(text)
-            self._file.flush()
+            self.file.write(text)
+            self.file.flush()
 
     def ansi(self, row: Row) -> str:
         return ansi(row, colour=self.colour) if self.moves else plain(row)
