@@ -1,0 +1,92 @@
+"""From the command line to a running chat."""
+
+import gc
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mlxk2.domain.chat_settings import changed, written
+from mlxk2.domain.sampling import SamplingChoice
+from mlxk2.domain.usecases.chat_model import ChatOptions, ChatSettings
+from mlxk2.domain.usecases.open_model import OpenOptions
+from mlxk2.entrypoints.cli.chat.commands import COMMANDS, run_command
+from mlxk2.entrypoints.cli.chat.editor import edit
+from mlxk2.entrypoints.cli.chat.front import Front, Manner, Skills
+from mlxk2.entrypoints.cli.chat.opening import Opening
+from mlxk2.entrypoints.cli.chat.resuming import resume
+from mlxk2.entrypoints.cli.chat.session import Session
+from mlxk2.entrypoints.cli.files import attached, schema_file, text_file
+
+if TYPE_CHECKING:
+    from mlxk2.entrypoints.cli.context import Services
+    from mlxk2.entrypoints.cli.output import Output
+    from mlxk2.ports.sessions import Conversation
+
+
+def converse(args: Namespace, services: "Callable[[], Services]", out: "Output") -> int:
+    """As `chat.converse`."""
+    gc.enable()  # the program starts without; a chat is long
+    for path in args.attach:
+        text_file(path)  # what is wrong with it is said now, and not with the first question
+    store = services().sessions()
+    before = resume(store, args.resume) if args.resume is not None else None
+    chat_model = services().chat_model()
+    options = _options(args)
+    reference = args.model or (before.model if before else "")
+    opening = Opening(lambda watch: chat_model.open(reference, options, watch))
+    front = Front(
+        out.destination,
+        args.environ,
+        store,
+        Skills(COMMANDS, run_command, lambda text: edit(text, args.environ), attached),
+        Manner(args.plain, not args.hide_reasoning, args.verbose, tuple(args.attach)),
+        before=before,
+        begin=lambda session: _restore(session, before, options),
+    )
+    try:
+        front.hold(opening)
+    finally:
+        _close(opening, out)
+    return 0
+
+
+def _options(args: Namespace) -> ChatOptions:
+    sampling = SamplingChoice(
+        temperature=args.temperature,
+        top_p=args.top_p,
+        top_k=args.top_k,
+        min_p=args.min_p,
+        repetition_penalty=args.repetition_penalty,
+        seed=args.seed,
+    )
+    structure = schema_file(args.schema) if args.schema is not None else None
+    settings = ChatSettings(sampling, args.max_tokens, tuple(args.stop), args.thinking, structure)
+    return ChatOptions(
+        args.system,
+        settings,
+        OpenOptions(
+            args.local, args.trust_remote_code, args.force_load, least_tokens=args.max_tokens, prefix_cache=True
+        ),
+    )
+
+
+def _restore(session: Session, before: "Conversation | None", options: ChatOptions) -> None:
+    """The conversation of before; what the command line says counts more than what was set then."""
+    if before is None:
+        return
+    chat = session.chat
+    chat.restore(before)
+    if options.system is not None:
+        chat.system = options.system
+    for name, value in written(options.settings):
+        chat.settings = changed(chat.settings, name, value)
+
+
+def _close(opening: Opening, out: "Output") -> None:
+    """Let go of the model. Nobody waits for one that is still being loaded: the process ends at once."""
+    if opening.give_up():
+        opening.close()
+        return
+    out.flush()
+    os._exit(0)
