@@ -34,7 +34,7 @@ def is_chat(args: Namespace, out: Output) -> bool:
     for name in ("no_stream", "no_chat_template"):
         if getattr(args, name):
             raise UsageError(
-                f"--{name.replace('_', '-')} is for one prompt; write it after the model, or leave this out"
+                f"--{name.replace('_', '-')} is for one prompt: write that after the model, or leave the option out"
             )
     return True
 

@@ -25,7 +25,8 @@ from mlxk2.entrypoints.cli.streaming import events
 from mlxk2.ports.errors import OperationError, ValidationError
 from mlxk2.ports.generation import FinishReason
 
-_ALREADY_SAID = re.compile(r"^The [\w ]+ cannot be used: ")
+_ALREADY_SAID = re.compile(r"^The [\w ]+ cannot be used: (at \d+\(\d+\): )?(failed to compile JSON schema: )?")
+"""What an engine says before it says what is wrong; a place is one in the grammar that it makes of the schema."""
 
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
