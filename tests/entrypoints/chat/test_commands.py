@@ -1,6 +1,7 @@
 """The commands of a chat, but for those of settings and of saved conversations."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from mlxk2.adapters.memory import MEMORY_INFO
 from mlxk2.entrypoints.cli.chat.commands import COMMANDS, run_command
 from mlxk2.entrypoints.cli.chat.editor import edit
+from mlxk2.entrypoints.cli.chat.setting import MAY_BE
 from mlxk2.ports.errors import ModelNotFound, ValidationError
 from mlxk2.testing import healthy_model, with_files
 from mlxk2.testing.models import CONFIG
@@ -242,3 +244,10 @@ def test_copy_takes_the_last_answer(talk: Talk, tmp_path: Path, monkeypatch: pyt
     talk.ask("one", "two")
     assert talk.do("/copy") == "The last answer is on the clipboard (wl-copy)."
     assert (tmp_path / "copied").read_text() == "3 user: two"
+
+
+def test_the_documents_name_every_command_and_setting() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (Path(__file__).parents[3] / "docs" / "chat.md").read_text(), re.MULTILINE)
+    named = re.findall(r"`(/?)(\w+)", "\n".join(rows))
+    assert {name for slash, name in named if slash} == {*COMMANDS, "exit", "bye"}
+    assert {name.replace("_", "-") for slash, name in named if not slash} == {*MAY_BE}
