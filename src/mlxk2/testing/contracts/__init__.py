@@ -3,6 +3,7 @@
 from mlxk2.testing.contracts.attachment import AttachmentContract
 from mlxk2.testing.contracts.cache import CacheContract
 from mlxk2.testing.contracts.engine import EngineContract
+from mlxk2.testing.contracts.examination import HubAccessContract, SetupContract
 from mlxk2.testing.contracts.hub import HubContract
 from mlxk2.testing.contracts.runtime import RuntimeContract
 from mlxk2.testing.contracts.servers import ServersContract
@@ -16,11 +17,13 @@ __all__ = [
     "CacheContract",
     "ClockContract",
     "EngineContract",
+    "HubAccessContract",
     "HubContract",
     "MachineContract",
     "RuntimeContract",
     "ServersContract",
     "SessionsContract",
+    "SetupContract",
     "SourceContract",
     "WorkspaceContract",
 ]
