@@ -27,11 +27,11 @@ def is_open(text: str) -> bool:
 
 
 def meant(text: str) -> str:
-    """What was typed, without the quotes around several lines."""
+    """What was typed, without the quotes around several lines, and the line ends that pasted text ends with."""
     stripped = text.strip()
     if stripped.startswith(QUOTES) and not is_open(text):
         return stripped[len(QUOTES) : -len(QUOTES)].strip("\n")
-    return text
+    return text.rstrip("\n")
 
 
 class LinePrompt:
