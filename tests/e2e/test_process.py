@@ -132,6 +132,8 @@ def test_colour_is_for_terminals_that_want_it(tmp_path: Path) -> None:
     assert "\x1b[" not in on_a_terminal(["health", "--json"], cache)[1]
 
 
-def test_run_without_a_prompt_on_a_terminal_says_how(demo_cache: Path) -> None:
-    code, screen = on_a_terminal(["run", "demo"], demo_cache)
-    assert (code, "no prompt" in screen) == (2, True)
+def test_what_a_chat_has_no_use_for_is_refused_where_one_would_begin(demo_cache: Path) -> None:
+    code, screen = on_a_terminal(["run", "demo", "--no-stream"], demo_cache)
+    assert (code, "--no-stream is for an answer to one prompt" in screen) == (2, True)
+    code, screen = on_a_terminal(["run"], demo_cache)
+    assert (code, "no model: write its name" in screen) == (2, True)
