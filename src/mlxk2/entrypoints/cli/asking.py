@@ -33,8 +33,9 @@ def is_chat(args: Namespace, out: Output) -> bool:
         return False
     for name in ("no_stream", "no_chat_template"):
         if getattr(args, name):
+            flag = name.replace("_", "-")
             raise UsageError(
-                f"--{name.replace('_', '-')} is for one prompt: write that after the model, or leave the option out"
+                f"--{flag} is for an answer to one prompt: write it after the model, or leave the option out"
             )
     return True
 
