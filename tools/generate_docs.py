@@ -1,6 +1,6 @@
 """Write the files that are made from the code, or with --check say which of them are stale.
 
-python tools/generate_docs.py            writes docs/cli.md, docs/server-options.md, the schemas and completions/
+python tools/generate_docs.py            writes docs/cli.md, docs/server-options.md, the schemas, assets/completions/
 python tools/generate_docs.py --check    exits 1 when one of them is not what the code says
 """
 
@@ -27,7 +27,7 @@ def generated_files() -> dict[str, str]:
         "docs/server-options.md": options_page(),
         "docs/json-api-schema.json": _as_text(json_schema()),
         "docs/config-schema.json": _as_text(config_schema()),
-        **{f"completions/{name}": text for name, text in completions(build_parser()).items()},
+        **{f"src/mlxk2/assets/completions/{name}": text for name, text in completions(build_parser()).items()},
     }
 
 

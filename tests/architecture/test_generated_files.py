@@ -23,8 +23,8 @@ GENERATED = (
     "docs/server-options.md",
     "docs/json-api-schema.json",
     "docs/config-schema.json",
-    "completions/mlxk2.bash",
-    "completions/_mlxk2",
+    "src/mlxk2/assets/completions/mlxk2.bash",
+    "src/mlxk2/assets/completions/_mlxk2",
 )
 
 
@@ -81,13 +81,13 @@ def test_a_stale_file_is_named_in_one_line_and_can_be_written_again(copy: Path, 
 
 
 def test_a_missing_file_is_stale(copy: Path) -> None:
-    shutil.rmtree(copy / "completions")
+    shutil.rmtree(copy / "src/mlxk2/assets/completions")
     checked = generate(copy, "--check")
     assert checked.returncode == 1
     assert [line.split()[0] for line in checked.stderr.splitlines()] == [
-        "completions/mlxk2.bash",
-        "completions/mlxk-json.bash",
-        "completions/_mlxk2",
+        "src/mlxk2/assets/completions/mlxk2.bash",
+        "src/mlxk2/assets/completions/mlxk-json.bash",
+        "src/mlxk2/assets/completions/_mlxk2",
     ]
 
 
@@ -217,7 +217,7 @@ def test_bash_completes_the_revisions_of_a_cached_model(tmp_path: Path) -> None:
 def bash_offers(cache: Path, line: str) -> list[str]:
     words = line.split(" ")
     script = (
-        '. completions/mlxk-json.bash; complete -p "$1" >/dev/null || exit 9;'
+        '. src/mlxk2/assets/completions/mlxk-json.bash; complete -p "$1" >/dev/null || exit 9;'
         ' COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_mlxk2; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     child = subprocess.run(
@@ -232,7 +232,7 @@ def bash_offers(cache: Path, line: str) -> list[str]:
 
 
 def test_zsh_registers_both_names_and_completes_models() -> None:
-    script = (ROOT / "completions" / "_mlxk2").read_text()
+    script = (ROOT / "src/mlxk2/assets/completions/_mlxk2").read_text()
     assert script.startswith("#compdef mlxk2 mlxk-json\n")
     assert "or \\'demo\\':_mlxk2_models" in script
     assert [name for name in COMMANDS if f"\n    {name}:'" in script] == list(COMMANDS)

@@ -15,7 +15,7 @@ import pytest
 
 from mlxk2 import __version__
 from mlxk2.entrypoints.cli.errors import EXIT_CODES
-from mlxk2.entrypoints.cli.parser import COMMANDS
+from mlxk2.entrypoints.cli.parser import COMMANDS, SUMMARIES
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "mlxk2"
@@ -87,6 +87,7 @@ def test_the_files_outside_the_package_go_where_systems_look_for_them(wheel: Pat
     assert files_below(wheel / DATA) == {
         "man/man1/mlxk2.1",
         "man/man1/mlxk-json.1",
+        *(f"man/man1/mlxk2-{command}.1" for command in COMMANDS),
         "bash-completion/completions/mlxk2.bash",
         "bash-completion/completions/mlxk-json.bash",
         "zsh/site-functions/_mlxk2",
@@ -173,6 +174,17 @@ def test_no_line_of_the_manual_page_is_taken_for_an_unknown_request(page: str) -
     known = r"\.(TH|SH|SS|TP|PP|B|BR|I|RS|RE|EX|EE)\b"
     lost = [line for line in page.splitlines() if line.startswith(("'", ".")) and not re.match(known, line)]
     assert lost == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_manual_page_of_its_own(wheel: Path, command: str) -> None:
+    page = (wheel / DATA / f"man/man1/mlxk2-{command}.1").read_text().replace(r"\-", "-")
+    assert page.startswith(f".TH MLXK2-{command.upper()} ")
+    found = sections(page)
+    assert found["NAME"] == f"\nmlxk2-{command} - {SUMMARIES[command]}\n"
+    assert f"{command} [-h]" in found["SYNOPSIS"]
+    assert r"\fB--json\fR" in found["OPTIONS"]
+    assert ".BR mlxk2 (1)" in found["SEE ALSO"]
 
 
 def test_the_second_name_has_the_same_manual_page(wheel: Path) -> None:

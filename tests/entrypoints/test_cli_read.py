@@ -237,6 +237,11 @@ def test_the_human_list(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None
         "bad-4bit   a69fc1e  604 B  3h ago    chat\n"
         "good-4bit  041f893  481 B  3h ago    chat\n"
     )
+    assert cli("list", services=program).err == (
+        "1 model of other frameworks or without weights not shown; see them with: mlxk2 list --all\n"
+        "1 model is not healthy; see which and why with: mlxk2 list --verbose\n"
+    )
+    assert "not healthy" not in cli("list", "--health", services=program).err
     assert cli("list", "--health", "--all", services=program).out == (
         "NAME                 HASH      SIZE  MODIFIED  TYPE     FRAMEWORK  HEALTH\n"
         "bartowski/tiny-GGUF  8bf6502   56 B  3h ago    unknown  GGUF       healthy\n"

@@ -1,4 +1,4 @@
-"""completions/: what the shells offer after Tab, for both names of the program.
+"""assets/completions/: what the shells offer after Tab, for both names of the program.
 
 shtab derives the scripts from the parser. Names of models come from the cache folder's own listing, in shell, so that
 Tab answers at once.
@@ -19,6 +19,7 @@ _MODEL_ARGUMENTS = {
     "health": "pattern",
     "rm": "model",
     "run": "model",
+    "fit": "model",
     "stop": "model",
 }
 _COMPLETE = "complete"
@@ -39,21 +40,22 @@ COMP_WORDBREAKS=${{COMP_WORDBREAKS//@/}}
 # than a word
 _mlxk2_models() {{
   {_CACHE}
-  local folder name repo plain='^[A-Za-z0-9._/-]+$' commit='^[0-9a-f]{{40}}$'
+  local folder name repo found plain='^[A-Za-z0-9._/-]+$' commit='^[0-9a-f]{{40}}$'
   if [[ $1 == *@* ]]; then
     name="${{1%%@*}}"
     [[ $name =~ $plain ]] || return
     repo="${{name//\\//--}}"
     [[ $name == demo ]] && repo=mlxk2--demo
     for folder in "$cache/models--$repo"/snapshots/* "$cache/models--"*"--$repo"/snapshots/*; do
-      [[ ${{folder##*/}} =~ $commit && ${{folder##*/}} == "${{1#*@}}"* ]] && printf '%s@%.12s\\n' "$name" "${{folder##*/}}"
+      found="${{folder##*/}}"
+      [[ $found =~ $commit && $found == "${{1#*@}}"* ]] && printf '%s@%.12s\\n' "$name" "$found"
     done
     return
   fi
-  for folder in demo "$cache"/models--*; do
-    name="${{folder##*/models--}}"
-    name="${{name//--//}}"
-    [[ $name == "$1"* && $name =~ $plain ]] && printf '%s\\n' "$name"
+  local names=("$cache"/models--"${{1//\\//--}}"*)
+  names=(demo "${{names[@]##*/models--}}")
+  for name in "${{names[@]//--//}}"; do
+    [[ $name == "$1"* && $name != *[!A-Za-z0-9._/-]* ]] && printf '%s\\n' "$name"
   done
 }}
 """

@@ -1,4 +1,6 @@
-"""The parser as argparse-manpage reads it for the manual page; the wheel's build calls `page_parser`.
+"""The parsers as argparse-manpage reads them for the manual pages; the wheel's build calls the functions named here.
+
+`page_parser` is for mlxk2(1), and `<command>_parser`, which is there for every command, for mlxk2-<command>(1).
 
 It runs before the package is installed, so the parser is loaded from the sources; it imports nothing of weight.
 Three things of the command line's help read badly in a manual page and are changed here, in the page only: usages
@@ -9,6 +11,7 @@ to the typesetter, which would swallow it.
 import argparse
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 _SOURCES = Path(__file__).resolve().parents[2] / "src"
@@ -27,29 +30,45 @@ class PageParser(argparse.ArgumentParser):
 
 
 def page_parser() -> argparse.ArgumentParser:
-    sys.path.insert(0, str(_SOURCES))
-    from mlxk2.entrypoints.cli.parser import build_parser
-
-    parser = build_parser()
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for command in action.choices.values():
-                _prepare_command(command)
+    parser = _parser()
+    for command in _commands(parser).values():
+        _prepare_command(command)
+        for action in command._actions:
+            if action.dest in _COMMON_OPTIONS:
+                action.help = argparse.SUPPRESS
+        for group in command._action_groups:
+            if group.title and group.description:
+                group.title = f"{group.title}:"
     _prepare(parser)
     parser._optionals.description = _COMMON_NOTE
     parser.epilog = None
     return parser
 
 
+def _command_parser(name: str) -> argparse.ArgumentParser:
+    command = _commands(_parser())[name]
+    _prepare_command(command)
+    usage = command.format_usage()
+    command.prog, command.usage = command.prog.replace(" ", "-"), usage.replace("%", "%%")
+    return command
+
+
+def _parser() -> argparse.ArgumentParser:
+    if str(_SOURCES) not in sys.path:
+        sys.path.insert(0, str(_SOURCES))
+    from mlxk2.entrypoints.cli.parser import build_parser
+
+    return build_parser()
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    actions = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(next(actions).choices)
+
+
 def _prepare_command(command: argparse.ArgumentParser) -> None:
     command.__class__ = PageParser
     _prepare(command)
-    for action in command._actions:
-        if action.dest in _COMMON_OPTIONS:
-            action.help = argparse.SUPPRESS
-    for group in command._action_groups:
-        if group.title and group.description:
-            group.title = f"{group.title}:"
 
 
 def _prepare(parser: argparse.ArgumentParser) -> None:
@@ -61,3 +80,6 @@ def _prepare(parser: argparse.ArgumentParser) -> None:
 
 def _double_quotes(text: str | None) -> str | None:
     return text if text in (None, argparse.SUPPRESS) else _QUOTED.sub(r'"\1"', text)
+
+
+globals().update({f"{name}_parser": partial(_command_parser, name) for name in _commands(_parser())})

@@ -28,6 +28,7 @@ SUMMARIES = {
     "stop": "unload a model from running servers",
     "logs": "show what a server has logged",
     "doctor": "check what the program stands on, from Python to an answer of the demo model",
+    "completion": "print the script that lets a shell complete commands and models",
     "config": "show the options of the server and where each comes from",
     "version": "print versions",
 }

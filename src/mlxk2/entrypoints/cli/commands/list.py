@@ -24,6 +24,8 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
         for line in _table(shown, args, services().clock().now(), out):
             out.result(line)
     _notes(args, len(summaries), len(summaries) - len(shown), list_models.place(), out)
+    if not (args.health or args.verbose):
+        _warn(shown, out)
     return 0
 
 
@@ -70,6 +72,14 @@ def _notes(args: Namespace, total: int, hidden: int, place: str, out: Output) ->
     elif hidden:
         what = human.count(hidden, "model")
         out.note(f"{what} of other frameworks or without weights not shown; see them with: mlxk2 list --all")
+
+
+def _warn(shown: list[ModelSummary], out: Output) -> None:
+    """The table itself says which ones are unfinished."""
+    ill = [summary for summary in shown if not summary.health.healthy and not summary.is_unfinished]
+    if ill:
+        which = f"{human.count(len(ill), 'model')} {'is' if len(ill) == 1 else 'are'} not healthy"
+        out.note(f"{which}; see which and why with: mlxk2 list --verbose")
 
 
 def _type(summary: ModelSummary) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from mlxk2.entrypoints.cli.records.answers import RunData, RunEvent
+from mlxk2.entrypoints.cli.records.completion import CompletionData
 from mlxk2.entrypoints.cli.records.examination import DoctorData
 from mlxk2.entrypoints.cli.records.fitting import FitData
 from mlxk2.entrypoints.cli.records.models import HealthData, ListData, ShowData
@@ -28,6 +29,7 @@ DATA_OF_COMMAND: dict[str, Any] = {
     "stop": StopData,
     "logs": LogsData,
     "doctor": DoctorData,
+    "completion": CompletionData,
     "config": ConfigData,
     "version": VersionData,
 }

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/mlxk2
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_mlxk2_subparsers=(list show health pull rm push search fit run serve server ps stop logs doctor config version)
+_shtab_mlxk2_subparsers=(list show health pull rm push search fit run serve server ps stop logs doctor completion config version)
 
 _shtab_mlxk2_list_option_strings=(-h --help --json --json-spec --all --health --verbose)
 _shtab_mlxk2_show_option_strings=(-h --help --json --json-spec --files --config)
@@ -22,6 +22,7 @@ _shtab_mlxk2_ps_option_strings=(-h --help --json --json-spec --port --watch --js
 _shtab_mlxk2_stop_option_strings=(-h --help --json --json-spec --all --force --port)
 _shtab_mlxk2_logs_option_strings=(-h --help --json --json-spec -f --follow -n --lines --port)
 _shtab_mlxk2_doctor_option_strings=(-h --help --json --json-spec)
+_shtab_mlxk2_completion_option_strings=(-h --help --json --json-spec)
 _shtab_mlxk2_config_option_strings=(-h --help --json --json-spec --config)
 _shtab_mlxk2_version_option_strings=(-h --help --json --json-spec)
 _shtab_mlxk2_option_strings=(-h --help --json --json-spec --version)
@@ -30,6 +31,7 @@ _shtab_mlxk2_list_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_show_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_health_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_rm_pos_0_COMPGEN=_mlxk2_models
+_shtab_mlxk2_fit_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_run_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_run___attach_COMPGEN=_shtab_compgen_files
 _shtab_mlxk2_run___schema_COMPGEN=_shtab_compgen_files
@@ -66,9 +68,11 @@ _shtab_mlxk2_ps___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_stop___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_logs___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_doctor___json_spec_choices=(0.2.3 0.1.3)
+_shtab_mlxk2_completion_pos_0_choices=(bash zsh)
+_shtab_mlxk2_completion___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_config___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_version___json_spec_choices=(0.2.3 0.1.3)
-_shtab_mlxk2_pos_0_choices=(list show health pull rm push search fit run serve server ps stop logs doctor config version)
+_shtab_mlxk2_pos_0_choices=(list show health pull rm push search fit run serve server ps stop logs doctor completion config version)
 _shtab_mlxk2___json_spec_choices=(0.2.3 0.1.3)
 
 _shtab_mlxk2_list__h_nargs=0
@@ -162,6 +166,9 @@ _shtab_mlxk2_logs___follow_nargs=0
 _shtab_mlxk2_doctor__h_nargs=0
 _shtab_mlxk2_doctor___help_nargs=0
 _shtab_mlxk2_doctor___json_nargs=0
+_shtab_mlxk2_completion__h_nargs=0
+_shtab_mlxk2_completion___help_nargs=0
+_shtab_mlxk2_completion___json_nargs=0
 _shtab_mlxk2_config__h_nargs=0
 _shtab_mlxk2_config___help_nargs=0
 _shtab_mlxk2_config___json_nargs=0
@@ -183,21 +190,22 @@ COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}
 # than a word
 _mlxk2_models() {
   local cache="${HF_HUB_CACHE:-${HUGGINGFACE_HUB_CACHE:-${HF_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/huggingface}/hub}}"
-  local folder name repo plain='^[A-Za-z0-9._/-]+$' commit='^[0-9a-f]{40}$'
+  local folder name repo found plain='^[A-Za-z0-9._/-]+$' commit='^[0-9a-f]{40}$'
   if [[ $1 == *@* ]]; then
     name="${1%%@*}"
     [[ $name =~ $plain ]] || return
     repo="${name//\//--}"
     [[ $name == demo ]] && repo=mlxk2--demo
     for folder in "$cache/models--$repo"/snapshots/* "$cache/models--"*"--$repo"/snapshots/*; do
-      [[ ${folder##*/} =~ $commit && ${folder##*/} == "${1#*@}"* ]] && printf '%s@%.12s\n' "$name" "${folder##*/}"
+      found="${folder##*/}"
+      [[ $found =~ $commit && $found == "${1#*@}"* ]] && printf '%s@%.12s\n' "$name" "$found"
     done
     return
   fi
-  for folder in demo "$cache"/models--*; do
-    name="${folder##*/models--}"
-    name="${name//--//}"
-    [[ $name == "$1"* && $name =~ $plain ]] && printf '%s\n' "$name"
+  local names=("$cache"/models--"${1//\//--}"*)
+  names=(demo "${names[@]##*/models--}")
+  for name in "${names[@]//--//}"; do
+    [[ $name == "$1"* && $name != *[!A-Za-z0-9._/-]* ]] && printf '%s\n' "$name"
   done
 }
 
