@@ -5,7 +5,6 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 
 from mlxk2.domain.attachments import TextFile, with_files
-from mlxk2.domain.text.json_schema import UnreadableSchema, read_schema
 from mlxk2.ports.checking import LONGEST_STRUCTURE
 from mlxk2.ports.errors import AccessProblem, ValidationError
 from mlxk2.ports.generation import Structure
@@ -30,6 +29,8 @@ def text_file(path: str) -> TextFile:
 
 def schema_file(path: str) -> Structure:
     """The JSON schema in a file, as far as it can be judged without a model. Raises as `text_file`."""
+    from mlxk2.domain.text.json_schema import UnreadableSchema, read_schema
+
     text = text_file(path).text
     try:
         schema = read_schema(text)
