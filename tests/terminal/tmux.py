@@ -63,6 +63,9 @@ class Tmux:
         text = self._tmux("capture-pane", "-p", *options)
         return "\n".join(line.rstrip() for line in text.splitlines()).rstrip("\n")
 
+    def title(self) -> str:
+        return self._tmux("display-message", "-p", "#{pane_title}").strip()
+
     def wait(self, condition: "str | Callable[[str], bool]", *, scrollback: bool = False) -> str:
         """Until the screen has this text, or fulfils the condition; the screen then."""
         holds = (lambda screen: condition in screen) if isinstance(condition, str) else condition

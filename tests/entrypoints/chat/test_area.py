@@ -61,14 +61,33 @@ def test_a_row_that_is_wider_than_the_window_counts_as_often_as_it_is_broken(
     assert file.rows() == ["before", "short"]
 
 
-def test_after_the_window_became_narrower_the_rows_count_as_they_stand_now(
+def test_in_a_window_of_another_width_a_text_goes_on_where_it_stopped(
     file: MemoryTerminalFile, area: Area, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    area.draw(rows("x" * 18, "y"))
-    monkeypatch.setenv("COLUMNS", "10")
-    file.truncate(0)
-    file.seek(0)
-    file.columns = 10
-    file.write("before\n" + "x" * 18 + "\ny")  # as the terminal breaks it anew
-    area.draw(rows("new"))
-    assert file.rows() == ["before", "new"]
+    area.draw(rows("│ one two three", "│ four fi"), flows=True)
+    monkeypatch.setenv("COLUMNS", "30")
+    area.draw(rows("│ one two three four fi"), flows=True)
+    assert file.rows() == ["before", "│ one two three", "│ four fi"]
+    area.draw(rows("│ one two three four five six"), flows=True)
+    area.draw(rows("│ one two three four five six", "│ seven"), flows=True)
+    area.draw(rows("│ one two three four five six", "│ 7"), flows=True)
+    assert file.rows() == ["before", "│ one two three", "│ four fi", "ve six", "│ 7"]
+
+
+def test_in_a_window_of_another_width_other_rows_are_shown_again(
+    file: MemoryTerminalFile, area: Area, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area.draw(rows("a | b", "c | d"))
+    monkeypatch.setenv("COLUMNS", "30")
+    area.draw(rows("a | b", "c | d", "e | f"))
+    area.draw(rows("a | b", "c | d", "e | 6"))
+    assert file.rows() == ["before", "a | b", "c | d", "a | b", "c | d", "e | 6"]
+
+
+def test_a_row_alone_is_replaced_in_a_window_of_any_width(
+    file: MemoryTerminalFile, area: Area, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area.draw(rows("Waiting"))
+    monkeypatch.setenv("COLUMNS", "30")
+    area.draw(rows("Reading"))
+    assert file.rows() == ["before", "Reading"]

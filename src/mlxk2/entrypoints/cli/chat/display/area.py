@@ -1,8 +1,10 @@
 """The last rows of the screen, which can be drawn again; what stands above them never is.
 
 Only rows that have changed are written, all of them in one piece, and rows that merely grew get what is new: nothing
-flickers, and the terminal's scrollback holds every row once. When the window's width changes, terminals break the
-rows anew; they are counted as they stand now before they are replaced.
+flickers, and the terminal's scrollback holds every row once.
+
+When the window's width changes, a terminal may break the rows anew, cut them off, or move them out of sight, and does
+not say which. So nothing that was drawn before is touched then: what follows begins on a row of its own.
 """
 
 import os
@@ -13,59 +15,79 @@ from mlxk2.entrypoints.cli.chat.display.styled import Row, cells
 if TYPE_CHECKING:
     from mlxk2.entrypoints.cli.chat.display.terminal import Terminal
 
+_BARS = frozenset("│|")
+
 
 class Area:
     """After each call the cursor stands at the end of its last row; when it is empty, at the start of a line."""
 
     def __init__(self, terminal: "Terminal") -> None:
         self._terminal = terminal
-        self._rows: list[Row] = []
         self._columns = 0
-        self._gone = 0
+        self._forget()
 
-    def draw(self, rows: list[Row]) -> None:
-        """Show these rows, and these only."""
+    def draw(self, rows: list[Row], *, flows: bool = False) -> None:
+        """Show these rows, and these only.
+
+        `flows`: they are one text, broken into rows, that grows at its end. In a window of another width it goes on
+        where it stopped; other rows are shown again below the old ones, unless there was one alone.
+        """
         if rows == self._rows:
             return
         size = self._terminal.size()
-        self._note_what_is_gone(size)
-        if self._rows and size.columns != self._columns:
-            self._draw_anew(rows, size)
-        else:
+        if not self._rows or not rows or size.columns == self._columns:
             self._draw_changed(rows, size)
+        elif flows:
+            if not self._go_on(rows):
+                return
+        else:
+            self._draw_again(rows, size)
         self._rows, self._columns = list(rows), size.columns
 
     def keep(self) -> None:
         """What is shown stays; the area begins anew below it."""
         if self._rows:
             self._terminal.write("\n")
-        self._rows, self._gone = [], 0
+        self._forget()
 
-    def _note_what_is_gone(self, size: os.terminal_size) -> None:
-        """How many rows can no more be reached: they have left the screen."""
-        self._gone = min(self._gone, len(self._rows))
-        while self._gone < len(self._rows) and self._height(self._gone, size.columns) > size.lines:
-            self._gone += 1
-
-    def _draw_anew(self, rows: list[Row], size: os.terminal_size) -> None:
-        """The rows hold other words than before: go on where the text of those that are gone ends."""
-        text = sum(_letters(row) for row in self._rows[: self._gone])
-        start = self._back_to(self._gone, size.columns)
-        self._gone = 0
-        while self._gone < len(rows) and text >= (letters := _letters(rows[self._gone])) and text:
-            text -= letters
-            self._gone += 1
-        self._terminal.write(start + self._text(rows[self._gone :]))
+    def _forget(self) -> None:
+        """Rows before `_gone` cannot be reached, nor can the first `_cut` characters of that row."""
+        self._rows: list[Row] = []
+        self._gone = self._cut = 0
 
     def _draw_changed(self, rows: list[Row], size: os.terminal_size) -> None:
+        self._note_what_has_left(size)
         same = self._unchanged(rows)
         if same == len(self._rows) - 1 and rows[same : same + 1] and _begins_with(rows[same], self._rows[same]):
             added: list[Row] = [rows[same][len(self._rows[same]) :], *rows[same + 1 :]]
-            self._terminal.write(self._text(added))
+            self._terminal.write("\n".join(map(self._terminal.ansi, added)))
         elif same == len(self._rows) and self._rows:
-            self._terminal.write("\n" + self._text(rows[same:]))
+            self._terminal.write("\n" + self._text(rows, same))
         else:
-            self._terminal.write(self._back_to(same, size.columns) + self._text(rows[same:]))
+            self._terminal.write(self._back_to(same, size.columns) + self._text(rows, same))
+
+    def _go_on(self, rows: list[Row]) -> bool:
+        """From where the text ended that is shown; False when it has not grown."""
+        letters = sum(map(_letters, self._rows))
+        row = 0
+        while row < len(rows) and letters >= _letters(rows[row]):
+            letters -= _letters(rows[row])
+            row += 1
+        if row == len(rows):
+            return False
+        self._gone, self._cut = row, _place(rows[row], letters)
+        self._terminal.write("\n" + self._text(rows, row))
+        return True
+
+    def _draw_again(self, rows: list[Row], size: os.terminal_size) -> None:
+        start = self._back_to(0, size.columns) if len(self._rows) == 1 else "\n"
+        self._gone = self._cut = 0
+        self._terminal.write(start + self._text(rows, 0))
+
+    def _note_what_has_left(self, size: os.terminal_size) -> None:
+        """Rows that the screen is too small for."""
+        while self._gone < len(self._rows) and self._height(self._gone, size.columns) > size.lines:
+            self._gone, self._cut = self._gone + 1, 0
 
     def _unchanged(self, rows: list[Row]) -> int:
         """How many rows at the top need not be touched, or cannot be."""
@@ -76,7 +98,8 @@ class Area:
         return max(len(rows) - 1, 0) if same >= len(rows) < len(self._rows) else same
 
     def _height(self, start: int, columns: int) -> int:
-        return sum(max(-(-cells(row) // columns), 1) for row in self._rows[start:])
+        shown = (self._reachable(self._rows, i) for i in range(start, len(self._rows)))
+        return sum(max(-(-cells(row) // columns), 1) for row in shown)
 
     def _back_to(self, row: int, columns: int) -> str:
         """To the start of that row, with nothing from there on."""
@@ -87,8 +110,11 @@ class Area:
         up = self._height(row, columns) - 1
         return (f"\x1b[{up}A" if up else "") + "\r\x1b[J"
 
-    def _text(self, rows: list[Row]) -> str:
-        return "\n".join(self._terminal.ansi(row) for row in rows)
+    def _text(self, rows: list[Row], start: int) -> str:
+        return "\n".join(self._terminal.ansi(self._reachable(rows, i)) for i in range(start, len(rows)))
+
+    def _reachable(self, rows: list[Row], index: int) -> Row:
+        return rows[index][self._cut :] if index == self._gone else rows[index]
 
 
 def _begins_with(row: Row, start: Row) -> bool:
@@ -96,4 +122,16 @@ def _begins_with(row: Row, start: Row) -> bool:
 
 
 def _letters(row: Row) -> int:
-    return sum(not char.isspace() for char, _ in row)
+    """Those of the text itself, however it is broken into rows: no blanks, no bars before its rows."""
+    return sum(not char.isspace() and char not in _BARS for char, _ in row)
+
+
+def _place(row: Row, letters: int) -> int:
+    """Where the text goes on after so many letters."""
+    if not letters:
+        return 0
+    for place, cell in enumerate(row, 1):
+        letters -= _letters([cell])
+        if letters == 0:
+            return place
+    return len(row)

@@ -91,7 +91,7 @@ class MarkdownStream:
         self._end_table()
         self._begin()
         rows: list[Row] = list(self._blocks.rows(line, page, growing=growing))
-        self._area.draw(rows)
+        self._area.draw(rows, flows=True)
 
     def _begin(self) -> None:
         """The blank lines that came before, now that something follows: one between paragraphs, all within code."""

@@ -29,7 +29,7 @@ def wrap(text: Row, width: int, first: Row = (), following: Row = ()) -> list[St
                 rows.append(row)
                 row, start = list(following), len(following)
             row.append(cell)
-    return [*rows, row]
+    return [*rows, _without_trailing_blanks(row, start)]
 
 
 def _pieces(text: Row) -> Iterator[Styled]:
