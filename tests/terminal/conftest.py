@@ -46,7 +46,7 @@ def chat(demo_cache: Path, folder: Path) -> Iterator[Chat]:
             place = folder / str(len(list(folder.iterdir())))
             place.mkdir()
             environ = terminal_environment(HF_HUB_CACHE=str(demo_cache), XDG_STATE_HOME=str(folder / "state"), **more)
-            words = [MLXK2, "run", *([model] if model else []), *options]
+            words: list[str | Path] = [MLXK2, "run", *([model] if model else []), *options]
             return terminals.enter_context(Tmux(place, words, environ, columns, rows))
 
         yield begin

@@ -117,7 +117,8 @@ def test_a_table_that_the_window_is_too_narrow_for_is_shown_as_it_was_written(mo
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 30), min_size=1))
 def test_however_it_is_cut_into_pieces_the_screen_is_the_same(sizes: list[int]) -> None:
-    pieces, at = [], 0
+    pieces: list[str] = []
+    at = 0
     while at < len(SAMPLE):
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(SAMPLE[at : at + size])

@@ -14,7 +14,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
-from mlxk2.entrypoints.cli.chat.completion import ChatCompleter
+from mlxk2.entrypoints.cli.chat.completion import ChatCompleter, Words
 from mlxk2.entrypoints.cli.chat.display.terminal import Terminal
 from mlxk2.entrypoints.cli.chat.opening import Opening
 from mlxk2.entrypoints.cli.chat.prompts import CONTINUED, PROMPT, is_open
@@ -48,13 +48,14 @@ class EditedPrompt:
         *,
         history: str | None,
         commands: Mapping[str, str],
+        words: Words,
         on_reasoning: Callable[[], None],
     ) -> None:
         self._opening = opening
         self._session: PromptSession[str] = PromptSession(
             history=_history(history),
             multiline=True,
-            completer=ChatCompleter(commands),
+            completer=ChatCompleter(commands, words),
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,
             reserve_space_for_menu=0,

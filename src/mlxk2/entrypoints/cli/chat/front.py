@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
@@ -36,12 +36,16 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Skills:
-    """What the chat can do beside asking: its commands, the user's editor, and files that go with a question."""
+    """What the chat can do beside asking: its commands, the user's editor, and files that go with a question.
+
+    `words` may follow a command, by its name.
+    """
 
     commands: Mapping[str, str]
     run_command: Callable[[str, Session], bool]
     edit: Callable[[str], str | None]
     question: Callable[[str, list[str]], str]
+    words: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
 
 
 @dataclass
@@ -109,6 +113,7 @@ class Front:
                 opening,
                 history=self._history(),
                 commands=self.skills.commands,
+                words=self.skills.words,
                 on_reasoning=screen.switch_reasoning,
             )
         elif isinstance(sys.stdin, TextIOWrapper):

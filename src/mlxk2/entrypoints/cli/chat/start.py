@@ -16,6 +16,7 @@ from mlxk2.entrypoints.cli.chat.front import Front, Manner, Skills
 from mlxk2.entrypoints.cli.chat.opening import Opening
 from mlxk2.entrypoints.cli.chat.resuming import resume
 from mlxk2.entrypoints.cli.chat.session import Session
+from mlxk2.entrypoints.cli.chat.setting import MAY_BE
 from mlxk2.entrypoints.cli.files import attached, schema_file, text_file
 
 if TYPE_CHECKING:
@@ -33,13 +34,14 @@ def converse(args: Namespace, services: "Callable[[], Services]", out: "Output")
     before = resume(store, args.resume) if args.resume is not None else None
     chat_model = services().chat_model()
     options = _options(args)
+    words = {"set": lambda: MAY_BE, "load": store.titles, "save": store.titles, "help": lambda: COMMANDS}
     reference = args.model or (before.model if before else "")
     opening = Opening(lambda watch: chat_model.open(reference, options, watch))
     front = Front(
         out.destination,
         args.environ,
         store,
-        Skills(COMMANDS, run_command, lambda text: edit(text, args.environ), attached),
+        Skills(COMMANDS, run_command, lambda text: edit(text, args.environ), attached, words),
         Manner(args.plain, not args.hide_reasoning, args.verbose, tuple(args.attach)),
         before=before,
         begin=lambda session: _restore(session, before, options),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.chat_model import ChatTurn
     from mlxk2.ports.sessions import Conversation
 
-_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+_CLEAR = "\x1b[H\x1b[2J"
 
 
 class TerminalScreen:

@@ -19,12 +19,17 @@ _BARS = frozenset("│|")
 
 
 class Area:
-    """After each call the cursor stands at the end of its last row; when it is empty, at the start of a line."""
+    """After each call the cursor stands at the end of its last row; when it is empty, at the start of a line.
+
+    Rows before `_gone` cannot be reached, nor can the first `_cut` characters of that row.
+    """
 
     def __init__(self, terminal: "Terminal") -> None:
         self._terminal = terminal
+        self._rows: list[Row] = []
         self._columns = 0
-        self._forget()
+        self._gone = 0
+        self._cut = 0
 
     def draw(self, rows: list[Row], *, flows: bool = False) -> None:
         """Show these rows, and these only.
@@ -48,11 +53,7 @@ class Area:
         """What is shown stays; the area begins anew below it."""
         if self._rows:
             self._terminal.write("\n")
-        self._forget()
-
-    def _forget(self) -> None:
-        """Rows before `_gone` cannot be reached, nor can the first `_cut` characters of that row."""
-        self._rows: list[Row] = []
+        self._rows = []
         self._gone = self._cut = 0
 
     def _draw_changed(self, rows: list[Row], size: os.terminal_size) -> None:
