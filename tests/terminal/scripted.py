@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mlxk2.adapters.memory import MEMORY_INFO, MemoryCache, MemoryEngine
 from mlxk2.entrypoints.cli.app import run
-from mlxk2.ports.engine import Markers, RequestId
+from mlxk2.ports.engine import Loading, LoadOptions, Markers, RequestId, Watch, unwatched
 from mlxk2.ports.generation import Delta, Event, GenerationRequest, Sink
 from mlxk2.testing import healthy_model, memory_program
 
@@ -45,7 +45,16 @@ _PACE = 0.03
 
 
 class PacedEngine(MemoryEngine):
-    """Whole words, one after the other, as a reader of the screen would see them come."""
+    """Whole words, one after the other, as a reader of the screen would see them come.
+
+    While the file that LOADS_WHILE names is there, it goes on loading.
+    """
+
+    def load(self, options: LoadOptions, watch: Watch = unwatched) -> None:
+        watch(Loading("weights"))
+        while os.path.exists(os.environ.get("LOADS_WHILE", "")):
+            time.sleep(_PACE)
+        super().load(options, watch)
 
     def start(self, request: GenerationRequest, sink: Sink) -> RequestId:
         held = ""

@@ -144,3 +144,47 @@ def test_an_answer_that_is_longer_than_the_window_is_in_the_scrollback_once(begi
     text = terminal.screen(scrollback=True)
     assert [int(number) for number in re.findall(r"word(\d+)", text)] == list(range(WORDS))
     assert max(map(len, text.splitlines())) < 60
+
+
+@pytest.fixture
+def loading(folder: Path) -> Path:
+    """A file: as long as it is there, the model is being loaded."""
+    file = folder / "loading"
+    file.touch()
+    return file
+
+
+def test_a_question_can_be_typed_and_taken_back_while_the_model_loads(begin: Begin, loading: Path) -> None:
+    terminal = begin(LOADS_WHILE=str(loading))
+    terminal.wait(">>> Loading the model (weights); you can type already")
+    terminal.say("a question")
+    terminal.wait(">>> a question\nLoading the model, weights … 1 s")
+    terminal.press("C-c")
+    terminal.wait(lambda screen: screen.endswith(">>> a question") and "Loading" not in screen)
+    terminal.say(" or two")
+    terminal.wait("Loading the model")
+    loading.unlink()
+    terminal.wait("You asked: a question or two\n\n>>> Ask something  (/help for help)")
+
+
+def test_the_prompt_says_when_the_model_is_there(begin: Begin, loading: Path) -> None:
+    terminal = begin(columns=30, LOADS_WHILE=str(loading))
+    terminal.wait("Loading the model")
+    loading.unlink()
+    assert terminal.wait(">>> /help for help") == "$ chat\n>>> /help for help"
+
+
+@pytest.mark.parametrize("typed", ["", "/quit", "a question"])
+def test_who_leaves_while_the_model_loads_waits_for_nothing(begin: Begin, loading: Path, typed: str) -> None:
+    terminal = begin(LOADS_WHILE=str(loading))
+    terminal.wait("Loading the model")
+    if typed:
+        terminal.say(typed)
+    if typed == "a question":
+        terminal.wait("weights … 1 s")
+        terminal.press("C-c")
+        terminal.wait(lambda screen: screen.endswith(">>> a question"))
+        terminal.press("C-c")
+    if typed != "/quit":
+        terminal.press("C-d")
+    assert terminal.exit_code() == 0

@@ -21,6 +21,7 @@ from mlxk2.entrypoints.cli.chat.prompts import CONTINUED, PROMPT, is_open
 
 _HINTS = ("Ask something  (/help for help)", "/help for help")
 """In an empty line, the first that fits."""
+_SHORT = ("Loading the model", "Loading")
 _STYLE = Style.from_dict({"placeholder": "ansibrightblack", "prompt": "bold"})
 
 
@@ -102,7 +103,7 @@ class EditedPrompt:
         texts: tuple[str, ...] = _HINTS
         if not self._opening.done:
             stage = f" ({self._opening.stage})" if self._opening.stage else ""
-            texts = (f"Loading the model{stage}; you can type already", f"Loading the model{stage}", "Loading")
+            texts = (f"Loading the model{stage}; you can type already", f"Loading the model{stage}", *_SHORT)
         fitting = next((text for text in texts if len(text) <= room), "")
         return FormattedText([("class:placeholder", fitting)])
 

@@ -67,12 +67,16 @@ class Front:
         """The whole conversation. Raises what opening raised."""
         terminal = self._terminal()
         busy = Area(terminal)
+        told: list[str] = []
         prompt, screen = self._prompt_and_screen(terminal, opening)
 
         def tell(text: str) -> None:
             if terminal.moves:
                 shown = terminal.harmless(text)[: max(terminal.size().columns - 1, 1)]
                 busy.draw([styled(shown, "dim")] if shown else [])
+            elif text and not told:
+                told.append(text)
+                screen.say("Loading the model ...")
 
         def session(chat: "Chat") -> Session:
             made = Session(chat, screen, self.store, [*self.manner.attachments])
@@ -89,6 +93,8 @@ class Front:
         )
         if self.before is not None:
             screen.recall(self.before)
+        if isinstance(prompt, LinePrompt):
+            loop.open()  # a line that is being read cannot be told that the model is not there
         loop.run(hint=lambda: screen.say("(Ctrl-D or /quit leaves)"))
 
     def _terminal(self) -> Terminal:

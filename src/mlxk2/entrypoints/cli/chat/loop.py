@@ -67,27 +67,29 @@ class Loop:
             text = meant(typed)
             if text.strip() in _LEAVE:
                 return
-            if text.strip() and not self._wait():
+            if not text.strip():
+                continue
+            try:
+                self.open()
+            except KeyboardInterrupt:  # the question is to be changed, or it takes too long
                 default = typed
-            elif text.strip() and not self._take(text, command=_is_command(typed)):
+                continue
+            if not self._take(text, command=_is_command(typed)):
                 return
 
-    def _wait(self) -> bool:
-        """For the model; False when the user would rather change the question."""
+    def open(self) -> None:
+        """Wait for the model. Raises what opening it raised, and KeyboardInterrupt."""
         if self._session is not None:
-            return True
+            return
         self._opening.start()
         try:
             self._wait_for_opening()
-        except KeyboardInterrupt:
-            return False
         finally:
             self._busy("")
         chat = self._opening.chat()
         self._session = self._make_session(chat)
         self._saved = chat.messages
         self._tell_of_servers(self._session)
-        return True
 
     def _wait_for_opening(self) -> None:
         since = time.monotonic()

@@ -1,0 +1,192 @@
+"""The chat in this process, on memory adapters and a terminal that cannot move its cursor."""
+
+import io
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from mlxk2.adapters.memory import MEMORY_INFO, MemoryCache, MemoryEngine, MemorySessions
+from mlxk2.entrypoints.cli.chat import converse
+from mlxk2.entrypoints.cli.context import Services
+from mlxk2.entrypoints.cli.output import Output
+from mlxk2.entrypoints.cli.parser import build_parser
+from mlxk2.ports.conversation import Message
+from mlxk2.ports.engine import Loading, LoadOptions, Markers, Watch, unwatched
+from mlxk2.ports.errors import AccessProblem, EngineFailure, ModelNotFound, ValidationError
+from mlxk2.ports.sessions import Conversation
+from mlxk2.testing import healthy_model, memory_program
+from tests.entrypoints.chat.screens import MemoryTerminalFile
+
+Chat = Callable[..., str]
+THINKING = replace(MEMORY_INFO, markers=Markers(think_start="<think>", think_end="</think>"))
+
+
+def echo(prompt: str) -> str:
+    return f"[{prompt}]"
+
+
+def program(
+    script: Callable[[str], str] = echo, *, engine: MemoryEngine | None = None, sessions: MemorySessions | None = None
+) -> Callable[[], Services]:
+    return memory_program(MemoryCache([healthy_model()]), engine or MemoryEngine(script), sessions=sessions)
+
+
+def chatted(
+    monkeypatch: pytest.MonkeyPatch, typed: str, services: Callable[[], Services], *options: str, model: str = "tiny"
+) -> str:
+    """What the screen of a dumb terminal holds after these lines were typed."""
+    file = MemoryTerminalFile()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    args = build_parser("run").parse_args(["run", *([model] if model else []), *options])
+    args.environ = {"TERM": "dumb"}
+    assert converse(args, services, Output(json=False, jsonl=False, environ=args.environ, out=file, err=file)) == 0
+    return file.getvalue()
+
+
+@pytest.fixture
+def chat(monkeypatch: pytest.MonkeyPatch) -> Chat:
+    return lambda typed, services, *options, **more: chatted(monkeypatch, typed, services, *options, **more)
+
+
+def test_every_question_is_asked_with_those_before(chat: Chat) -> None:
+    assert chat("one\n\ntwo\n", program()) == (
+        ">>> [user: one\n]\n\n>>> >>> [user: one\nassistant: [user: one\n]\nuser: two\n]\n\n>>> "
+    )
+
+
+def test_commands_leave_and_a_path_is_a_question(chat: Chat) -> None:
+    assert chat("/usr/bin is what?\n/quit\nnever asked\n", program(lambda _: "A folder.")) == (">>> A folder.\n\n>>> ")
+    assert "There is no command '/hlep'; did you mean /help?\n>>> " in chat("/hlep\n", program())
+
+
+def test_quotes_make_several_lines_one_question(chat: Chat) -> None:
+    sessions = MemorySessions()
+    shown = chat('"""one\ntwo"""\n"""/help"""\n', program(lambda _: "Yes.", sessions=sessions))
+    assert shown == ">>> ... Yes.\n\n>>> Yes.\n\n>>> "
+    assert [m.content for m in sessions.load("last").messages] == ["one\ntwo", "Yes.", "/help", "Yes."]
+
+
+def test_the_conversation_is_kept_and_gone_on_with(chat: Chat) -> None:
+    sessions = MemorySessions()
+    chat("one\n", program(lambda _: "First.", sessions=sessions), "--system", "Be kind", "--seed", "7")
+    kept = sessions.load("last")
+    assert (kept.system, kept.settings) == ("Be kind", (("seed", "7"),))
+    shown = chat("two\n", program(echo, sessions=sessions), "--continue", "--seed", "8", model="")
+    assert shown.startswith(
+        "Going on with 'last': 1 question so far\n>>> one\nFirst.\n\n>>> [system: Be kind\nuser: one"
+    )
+    assert [m.content for m in sessions.load("last").messages][:3] == ["one", "First.", "two"]
+    assert sessions.load("last").settings == (("seed", "8"),)
+
+
+def test_what_cannot_be_gone_on_with_is_said_before_anything_is_loaded(chat: Chat) -> None:
+    with pytest.raises(ValidationError, match="no chat to go on with"):
+        chat("", program(), "--continue", model="")
+
+
+def test_a_chat_that_cannot_be_kept_goes_on_and_says_so_once(chat: Chat) -> None:
+    class Full(MemorySessions):
+        def save(self, _: Conversation) -> NoReturn:
+            raise AccessProblem("The disk is full")
+
+    shown = chat("one\ntwo\n", program(lambda _: "Yes.", sessions=Full()))
+    assert shown.count("The disk is full; this conversation will not be there for --continue\n") == 1
+    assert shown.count("Yes.") == 2
+
+
+def test_an_answer_that_fails_is_told_and_not_kept(chat: Chat) -> None:
+    def fail(_: str) -> str:
+        raise EngineFailure("The engine broke")
+
+    sessions = MemorySessions()
+    assert chat("one\n", program(fail, sessions=sessions)) == (">>> The engine broke (the question was not kept)\n>>> ")
+    assert sessions.titles() == ()
+
+
+def test_an_empty_answer_is_told_and_not_kept(chat: Chat) -> None:
+    assert "(the model gave no answer; the question was not kept)" in chat("one\n", program(lambda _: " "))
+
+
+def test_a_limit_is_told(chat: Chat) -> None:
+    shown = chat("one\n", program(lambda _: "Hello"), "--max-tokens", "3")
+    assert shown == ">>> Hel\n(ended after 3 tokens, the limit of this answer)\n\n>>> "
+
+
+def test_a_conversation_that_fills_the_context_is_told_with_the_way_on(chat: Chat) -> None:
+    shown = chat(f"{'x' * 3000}\nshort\n", program(lambda _: "Yes."))
+    assert "2048" in shown
+    assert "; /undo takes back the last turn, /clear begins anew\n>>> Yes." in shown
+
+
+def test_a_model_that_is_not_there_is_raised(chat: Chat) -> None:
+    with pytest.raises(ModelNotFound):
+        chat("one\n", program(), model="nobody")
+
+
+def test_reasoning_is_told_apart(chat: Chat) -> None:
+    engine = MemoryEngine(lambda _: "<think>Hm.\n</think>\nYes.", info=THINKING)
+    assert chat("one\n", program(engine=engine)) == (">>> Thinking ...\nHm.\n... done thinking.\n\nYes.\n\n>>> ")
+    assert chat("one\n", program(engine=engine), "--hide-reasoning") == ">>> Yes.\n\n>>> "
+
+
+def test_files_go_with_the_first_question(chat: Chat, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("buy milk\n")
+    shown = chat("what?\nand?\n", program(), "--attach", str(file))
+    assert shown.split(">>> ")[1].startswith(f"[user: {file}:\n```\nbuy milk\n```\n\nwhat?")
+    assert shown.split(">>> ")[2].count("buy milk") == 2  # echoed question and answer of before, not attached again
+    with pytest.raises(ValidationError, match="no file"):
+        chat("what?\n", program(), "--attach", str(tmp_path / "none"))
+
+
+def test_statistics_are_shown_when_asked_for(chat: Chat) -> None:
+    shown = chat("one\n", program(lambda _: "Yes."), "--verbose")
+    assert "(10 prompt tokens, 0 of them from the cache, 5 generated, 16.0 tokens/s" in shown
+
+
+class Interrupted(io.StringIO):
+    """Ctrl-C, then the end of input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._times = 1
+
+    def readline(self, _: int = -1) -> str:
+        self._times -= 1
+        if self._times == 0:
+            raise KeyboardInterrupt
+        return ""
+
+
+def test_ctrl_c_at_the_prompt_says_how_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = MemoryTerminalFile()
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+    args = build_parser("run").parse_args(["run", "tiny"])
+    args.environ = {}
+    assert converse(args, program(), Output(json=False, jsonl=False, environ={}, out=file, err=file)) == 0
+    assert file.getvalue() == ">>> (Ctrl-D or /quit leaves)\n>>> "
+
+
+def test_a_model_that_takes_its_time_is_told_once(chat: Chat) -> None:
+    class Slow(MemoryEngine):
+        def load(self, options: LoadOptions, watch: Watch = unwatched) -> None:
+            watch(Loading("weights"))
+            time.sleep(1.2)
+            super().load(options, watch)
+
+    assert chat("", program(engine=Slow(echo))) == "Loading the model ...\n>>> "
+
+
+def test_an_old_answer_is_recalled_with_its_question_only(chat: Chat) -> None:
+    sessions = MemorySessions()
+    sessions.save(
+        Conversation("pets", "tiny", None, (Message("user", "a cat?"), Message("assistant", "Yes.")), (), 1.0)
+    )
+    assert chat("", program(sessions=sessions), "--continue", "pets", model="") == (
+        "Going on with 'pets': 1 question so far\n>>> a cat?\nYes.\n\n>>> "
+    )
