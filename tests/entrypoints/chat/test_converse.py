@@ -149,23 +149,18 @@ def test_statistics_are_shown_when_asked_for(chat: Chat) -> None:
     assert "(10 prompt tokens, 0 of them from the cache, 5 generated, 16.0 tokens/s" in shown
 
 
-class Interrupted(io.StringIO):
-    """Ctrl-C, then the end of input."""
+def test_ctrl_c_at_the_prompt_says_how_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyboard = io.StringIO()
+    left = [KeyboardInterrupt, None]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._times = 1
-
-    def readline(self, _: int = -1) -> str:
-        self._times -= 1
-        if self._times == 0:
-            raise KeyboardInterrupt
+    def readline(_: int = -1) -> str:
+        if error := left.pop(0):
+            raise error
         return ""
 
-
-def test_ctrl_c_at_the_prompt_says_how_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     file = MemoryTerminalFile()
-    monkeypatch.setattr(sys, "stdin", Interrupted())
+    monkeypatch.setattr(keyboard, "readline", readline)
+    monkeypatch.setattr(sys, "stdin", keyboard)
     args = build_parser("run").parse_args(["run", "tiny"])
     args.environ = {}
     assert converse(args, program(), Output(json=False, jsonl=False, environ={}, out=file, err=file)) == 0
