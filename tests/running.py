@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlxk2 import __version__
-from mlxk2.ports.attachment import Held, HeldModel
 from mlxk2.ports.engine import Engine, Watch, unwatched
 from mlxk2.ports.errors import Mlxk2Error, ServerGone
+from mlxk2.ports.held import Held, HeldModel
 from mlxk2.ports.servers import RunningServer
 
 COMMIT = "c0ffee" + 34 * "0"

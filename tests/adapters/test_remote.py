@@ -11,10 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from mlxk2.adapters.remote import calls
+from mlxk2.adapters.remote import streams
 from mlxk2.adapters.remote.attachment import HttpAttachment
 from mlxk2.adapters.remote.engine import RemoteEngine
-from mlxk2.ports.attachment import Held
 from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import EngineInfo, unwatched
 from mlxk2.ports.errors import (
@@ -27,6 +26,7 @@ from mlxk2.ports.errors import (
     ValidationError,
 )
 from mlxk2.ports.generation import Delta, Failed, FinishReason, GenerationRequest
+from mlxk2.ports.held import Held
 from mlxk2.ports.servers import RunningServer
 from mlxk2.testing.contracts.engine.listening import Listener, eventually
 from tests.adapters.scripted_server import (
@@ -205,7 +205,7 @@ def test_a_server_that_dies_in_the_middle_fails_the_request_after_what_it_has_sa
 
 
 def test_a_server_that_has_hung_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "STREAM_SECONDS", 0.1)
+    monkeypatch.setattr(streams, "STREAM_SECONDS", 0.1)
     with scripted(STREAM, DELTA, HOLD) as scripted_one:
         listener = Listener(engine_at(scripted_one.server), REQUEST)
         error = listener.failure()
@@ -329,7 +329,7 @@ def test_numbers_are_the_last_that_were_told() -> None:
 
 
 def test_attaching_imports_neither_a_server_nor_what_the_standard_library_has_for_http() -> None:
-    code = "import sys, mlxk2.adapters.remote.attachment; print(*sys.modules)"
+    code = "import sys, mlxk2.adapters.remote.attachment, mlxk2.adapters.remote.opening; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = {name.partition(".")[0] for name in said.split()}
     assert not loaded & {
@@ -350,3 +350,9 @@ def test_a_request_to_a_server_is_of_no_proxy(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     with scripted(HELD) as scripted_one:
         assert held_at(scripted_one.server).waiting == 0
+
+
+def test_looking_at_what_a_server_holds_needs_no_engine() -> None:
+    code = "import sys, mlxk2.adapters.remote.attachment; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"mlxk2.ports.engine", "mlxk2.ports.generation", "mlxk2.ports.conversation"} & set(loaded)

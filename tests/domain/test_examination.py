@@ -13,10 +13,10 @@ from mlxk2.domain.examination.storage import check_cache, check_disk, check_memo
 from mlxk2.domain.inspection import Inspector
 from mlxk2.domain.usecases.watch_servers import WatchServers
 from mlxk2.entrypoints.cli.streaming import events
-from mlxk2.ports.attachment import Held
 from mlxk2.ports.engine import LoadOptions, Watch, unwatched
 from mlxk2.ports.errors import AccessProblem, EngineFailure, NetworkProblem, OperationError, ValidationError
 from mlxk2.ports.examination import Device, HubAccess, Interpreter, Package
+from mlxk2.ports.held import Held
 from mlxk2.testing import (
     MemoryCache,
     MemoryCatalogue,

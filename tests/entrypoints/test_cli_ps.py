@@ -11,7 +11,7 @@ from mlxk2 import __version__
 from mlxk2.adapters.memory import MemoryCache, MemoryClock
 from mlxk2.domain.usecases.watch_servers import WatchServers
 from mlxk2.entrypoints.cli.context import Services
-from mlxk2.ports.attachment import Held
+from mlxk2.ports.held import Held
 from mlxk2.testing import Run, memory_program
 from mlxk2.testing.plugin import CommandLine
 from tests.running import COMMIT, NOW, ListedModels, ListedServers, a_model, a_server, holding

@@ -11,8 +11,8 @@ from mlxk2 import __version__
 from mlxk2.adapters.memory import MemoryCache
 from mlxk2.domain.usecases.unload_model import UnloadModel
 from mlxk2.entrypoints.cli.context import Services
-from mlxk2.ports.attachment import Held
 from mlxk2.ports.errors import Conflict
+from mlxk2.ports.held import Held
 from mlxk2.testing import memory_program
 from mlxk2.testing.plugin import CommandLine
 from tests.running import COMMIT, ListedModels, ListedServers, a_model, a_server, holding

@@ -1,7 +1,8 @@
 """What a running server and another program of the same user say to one another about a model that the server holds.
 
 The bodies of the server's `/engine` paths, as JSON; a stream has one `Line` a line. They are no public API: both sides
-are of the same version, or do not talk (`ports.servers.RunningServer.version`).
+are of the same version, or do not talk (`ports.servers.RunningServer.version`). Those that ask what a server holds are
+in `ports/held.py`: for them nothing needs to be known of engines.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Protocol
 from mlxk2.ports.conversation import Message, RenderOptions, Tool
 from mlxk2.ports.engine import Engine, EngineInfo, Watch, unwatched
 from mlxk2.ports.generation import Delta, Finished, GenerationRequest, PromptProgress, Queued
+from mlxk2.ports.held import Held
 from mlxk2.ports.servers import RunningServer
 from mlxk2.ports.troubles import Trouble
 
@@ -78,51 +80,6 @@ class Line:
     delta: Delta | None = None
     finished: Finished | None = None
     failed: Trouble | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HeldModel:
-    """A model in a server's memory, as `mlxk2 ps` shows it.
-
-    `state`: loading, loaded or unloading; `stage` what goes on while it loads. `bytes` is what it may take,
-    `resident_bytes` what its process takes now. `busy` requests are being answered, `waiting` ones have not begun.
-    `tokens_per_second` over the last few seconds. `expires_in`: seconds until it is unloaded if nobody asks for it,
-    None when it stays or is busy.
-    """
-
-    model: str
-    revision: str
-    state: str
-    stage: str
-    bytes: int
-    resident_bytes: int
-    busy: int
-    waiting: int
-    tokens_per_second: float
-    generated_tokens: int
-    idle_seconds: float | None
-    expires_in: float | None
-    pinned: bool
-    restarts: int
-    context_length: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """`/engine/status`: all that a server holds. `memory_limit` None: no bound. `waiting` wait for a model's place."""
-
-    models: tuple[HeldModel, ...]
-    memory_limit: int | None
-    memory_taken: int
-    waiting: int
-
-
-@dataclass(frozen=True, slots=True)
-class ToUnload:
-    """`/engine/unload`: `force` also takes a model that is answering. The reply lists the `name@commit` that went."""
-
-    model: str
-    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)

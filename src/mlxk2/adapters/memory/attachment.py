@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from mlxk2.adapters.memory.engine import MemoryEngine
-from mlxk2.ports.attachment import Held, HeldModel
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
 from mlxk2.ports.engine import Engine, EngineInfo, EngineStats, LoadOptions, RequestId, Watch, unwatched
 from mlxk2.ports.errors import Conflict, EngineFailure, ModelNotFound, ServerGone
 from mlxk2.ports.generation import Failed, GenerationRequest, Sink
+from mlxk2.ports.held import Held, HeldModel
 from mlxk2.ports.servers import RunningServer
 
 

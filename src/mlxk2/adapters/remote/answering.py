@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 
-from mlxk2.adapters.remote.calls import stream
 from mlxk2.adapters.remote.connection import Connection
+from mlxk2.adapters.remote.streams import stream
 from mlxk2.ports.attachment import Line, ToGenerate
 from mlxk2.ports.checking import check_request
 from mlxk2.ports.engine import EngineInfo

@@ -1,20 +1,18 @@
 """What is said as JSON: bodies of `ports/attachment.py`, and the refusals of the layers that stand before them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
 import msgspec
 
-from mlxk2.ports.attachment import Line
 from mlxk2.ports.errors import EngineFailure, Mlxk2Error, Overloaded, ServerGone, ValidationError
 from mlxk2.ports.servers import RunningServer
-from mlxk2.ports.troubles import error_of
+from mlxk2.ports.troubles import Trouble, error_of
 
 T = TypeVar("T")
 
 _ENCODER = msgspec.json.Encoder()
-_LINES = msgspec.json.Decoder(Line)
 
 
 class _Problem(msgspec.Struct):
@@ -22,9 +20,10 @@ class _Problem(msgspec.Struct):
 
 
 class _Refusal(msgspec.Struct):
-    """An error as the server's public APIs say it."""
+    """An error as the `/engine` paths say it, or as the server's public APIs do."""
 
-    error: _Problem
+    failed: Trouble | None = None
+    error: _Problem | None = None
 
 
 def encoded(body: object) -> bytes:
@@ -37,30 +36,18 @@ def encoded(body: object) -> bytes:
 
 def decoded(content: bytes, kind: type[T], server: RunningServer) -> T:
     """Raises ServerGone for what is no such value: whatever said it is no server of this version."""
-    return _read(partial(msgspec.json.Decoder(kind).decode, content), server)
-
-
-def lines(pieces: Iterable[bytes], server: RunningServer) -> Iterator[list[Line]]:
-    """The lines of each piece, as far as they are complete. Raises as `decoded` does."""
-    rest = b""
-    for piece in pieces:
-        whole, _, rest = (rest + piece).rpartition(b"\n")
-        yield _read(partial(_LINES.decode_lines, whole), server)
-
-
-def failure_of(line: Line, server: RunningServer) -> Mlxk2Error | None:
-    """The error that the line tells of."""
-    failed = line.failed
-    return None if failed is None else _read(partial(error_of, failed), server)
+    return said(partial(msgspec.json.Decoder(kind).decode, content), server)
 
 
 def refusal_of(status: int, content: bytes, server: RunningServer) -> Mlxk2Error:
     """Why the server did not do what it was asked to."""
     try:
-        told = failure_of(_LINES.decode(content), server)
-        return told or _by_status(status, msgspec.json.decode(content, type=_Refusal).error.message, server)
-    except (ValueError, RecursionError, ServerGone):
-        return _by_status(status, f"HTTP status {status}", server)
+        refused = msgspec.json.decode(content, type=_Refusal)
+        if refused.failed is not None:
+            return error_of(refused.failed)
+    except (ValueError, TypeError, RecursionError):
+        refused = _Refusal()
+    return _by_status(status, refused.error.message if refused.error else f"HTTP status {status}", server)
 
 
 def _by_status(status: int, message: str, server: RunningServer) -> Mlxk2Error:
@@ -73,7 +60,8 @@ def _by_status(status: int, message: str, server: RunningServer) -> Mlxk2Error:
     return ServerGone(f"The server at {server.url} does not let this program in: {message}")
 
 
-def _read(read: Callable[[], T], server: RunningServer) -> T:
+def said(read: Callable[[], T], server: RunningServer) -> T:
+    """What `read` makes of it. Raises as `decoded` does."""
     try:
         return read()
     except (ValueError, TypeError, RecursionError) as error:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from mlxk2.domain.near import did_you_mean
 from mlxk2.domain.servers import check_version, chosen_servers
-from mlxk2.ports.attachment import Attachment, HeldModel
+from mlxk2.ports.attachment import Attachment
 from mlxk2.ports.errors import Conflict, Mlxk2Error, ModelNotFound, ServerGone
+from mlxk2.ports.held import HeldModel
 from mlxk2.ports.servers import RunningServer, Servers
 
 _START = "start one with: mlxk2 serve"

@@ -8,7 +8,8 @@ from mlxk2.domain.servers import check_version, chosen_servers
 from mlxk2.ports.errors import Mlxk2Error
 
 if TYPE_CHECKING:
-    from mlxk2.ports.attachment import Attachment, Held
+    from mlxk2.ports.attachment import Attachment
+    from mlxk2.ports.held import Held
     from mlxk2.ports.servers import RunningServer, Servers
 
 

@@ -6,7 +6,7 @@ from typing import Literal, cast
 from mlxk2.domain.usecases.watch_servers import ServerView
 from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.records.running import HeldObject, PsData, ServerObject
-from mlxk2.ports.attachment import HeldModel
+from mlxk2.ports.held import HeldModel
 
 
 def ps_data(views: Sequence[ServerView]) -> PsData:

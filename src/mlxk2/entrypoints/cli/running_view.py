@@ -9,7 +9,7 @@ from mlxk2.entrypoints.cli import human
 
 if TYPE_CHECKING:
     from mlxk2.domain.usecases.watch_servers import ServerView
-    from mlxk2.ports.attachment import Held, HeldModel
+    from mlxk2.ports.held import Held, HeldModel
 
 _HEADER = ("NAME", "MEMORY", "RUNNING", "WAITING", "TOKENS/S", "EXPIRES")
 _RIGHT = frozenset({"MEMORY", "RUNNING", "WAITING", "TOKENS/S", "PORT"})

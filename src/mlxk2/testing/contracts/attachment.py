@@ -2,11 +2,12 @@
 
 import pytest
 
-from mlxk2.ports.attachment import Attachment, Held, HeldModel
+from mlxk2.ports.attachment import Attachment
 from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import Engine, Loading, Stepped
 from mlxk2.ports.errors import Conflict, ModelNotFound, ServerGone
 from mlxk2.ports.generation import Delta, Failed, Finished, FinishReason, GenerationRequest
+from mlxk2.ports.held import Held, HeldModel
 from mlxk2.ports.servers import RunningServer
 from mlxk2.testing.contracts.engine.listening import Listener, answered, eventually
 

@@ -10,10 +10,11 @@ import pytest
 
 from mlxk2.adapters.memory import MemoryEngine
 from mlxk2.domain.usecases.serve_models import ServeLimits
-from mlxk2.ports.attachment import Held, ToRender
+from mlxk2.ports.attachment import ToRender
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool, ToolCall
 from mlxk2.ports.engine import EngineStats
 from mlxk2.ports.errors import InternalError, ModelNotFound, OperationError, ValidationError
+from mlxk2.ports.held import Held
 from tests.entrypoints.http.attached.asking import (
     Attached,
     a_request,

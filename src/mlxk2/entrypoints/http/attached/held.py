@@ -2,8 +2,8 @@
 
 from mlxk2.domain.usecases.serve_models import ModelStatus, PoolStatus
 from mlxk2.entrypoints.http.speed import Speeds
-from mlxk2.ports.attachment import Held, HeldModel
 from mlxk2.ports.engine import EngineStats
+from mlxk2.ports.held import Held, HeldModel
 
 
 def held(status: PoolStatus, speeds: Speeds) -> Held:
