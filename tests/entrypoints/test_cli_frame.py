@@ -79,6 +79,22 @@ def test_typical_mistakes_are_met_with_the_next_step(cli: CommandLine) -> None:
     assert cli("run", "demo", "how", "are", "you").err.splitlines()[-1] == (
         "mlxk2: unrecognized arguments: are you; put a prompt of several words in quotes"
     )
+    assert (
+        cli("help", "run")
+        .err.splitlines()[-1]
+        .startswith(
+            "mlxk2: this version has no command 'help'; write mlxk2 --help, or mlxk2 <command> --help. It has list, "
+        )
+    )
+
+
+def test_a_question_in_the_place_of_the_model_is_no_name_to_download(cli: CommandLine) -> None:
+    run = cli("run", "What can you do?", "hi", services=memory_program(MemoryCache([healthy_model("org/tiny-a")])))
+    assert run.code == 1
+    assert run.err == (
+        "mlxk2: No model in the cache matches 'What can you do?'; see what is there with: mlxk2 list --all,"
+        " and write a model before the question\n"
+    )
 
 
 def test_what_may_be_meant_is_named(cli: CommandLine) -> None:
@@ -87,6 +103,9 @@ def test_what_may_be_meant_is_named(cli: CommandLine) -> None:
     assert cli("list", "--verbos").err.splitlines()[-1] == (
         "mlxk2: unrecognized arguments: --verbos; did you mean --verbose?"
     )
+    assert cli("-v").err.endswith("unrecognized arguments: -v; did you mean --version?\n")
+    assert cli("run", "demo", "hi", "-m", "5").err.endswith("unrecognized arguments: -m 5\n")  # --min-p, --max-tokens
+    assert cli("run", "demo", "hi", "--temp", "1").err.endswith("--temp 1; did you mean --temperature?\n")
     assert cli("list", "--nothing-like-it=5").err.splitlines()[-1] == (
         "mlxk2: unrecognized arguments: --nothing-like-it=5"
     )
@@ -189,6 +208,7 @@ def test_without_a_command_and_a_model_the_demo_is_offered(cli: CommandLine) -> 
         "mlxk2 search qwen3 4bit",
     ]
     assert lines[-1] == "All commands: mlxk2 --help"
+    assert all(len(line) < 80 for line in lines[3:])
 
 
 def test_without_a_command_the_newest_model_that_answers_is_offered(cli: CommandLine) -> None:

@@ -74,7 +74,8 @@ class OpenModel:
             return self._inspector.locate(parsed)
         except ModelNotFound as error:
             if not parsed.exact and not parsed.revision:
-                error.message += f", or download it with: mlxk2 pull {reference}"
+                step = f"or download it with: mlxk2 pull {reference}"
+                error.message += ", and write a model before the question" if " " in reference else f", {step}"
             raise
 
     def _check_runtime(self, summary: ModelSummary, subject: Subject, *, trust_remote_code: bool) -> None:

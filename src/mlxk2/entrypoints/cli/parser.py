@@ -106,15 +106,26 @@ class _Parser(argparse.ArgumentParser):
 
     def _hint(self, strange: list[str]) -> str:
         options = [word.partition("=")[0] for word in strange if word.startswith("-")]
-        near = near_name(options[0], list(self._option_string_actions)) if options else None
+        known = list(self._option_string_actions)
+        near = _meant(options[0], known) if options else None
         return f"; did you mean {near}?" if near else ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.dest == "command" and value not in (*COMMANDS, *ALIASES):
             near = _ELSEWHERE.get(value) or near_name(value, (*COMMANDS, *ALIASES), similar=0.65)
             mean = f"did you mean '{near}'? It" if near else "it"
+            if value == "help":
+                mean = f"write {PROG} --help, or {PROG} <command> --help. It"
             self.error(f"this version has no command '{value}'; {mean} has {', '.join(COMMANDS)}")
         super()._check_value(action, value)
+
+
+def _meant(written: str, known: list[str]) -> str | None:
+    """The option that is most like this one; for a single letter, the only long one that begins with it."""
+    if len(written) > 2:
+        return near_name(written, known)
+    long = [option for option in known if option.startswith(f"-{written.lower()}")]
+    return long[0] if len(long) == 1 else None
 
 
 def _are_words(strange: list[str]) -> bool:

@@ -13,7 +13,7 @@ from mlxk2.entrypoints.cli.parser import PROG
 
 _WHAT = f"{PROG} {__version__}: find, check, download, run and serve MLX language models"
 _QUESTION = '"How do I list my models?"'
-_FIND = (f"{PROG} search qwen3 4bit", "look for a model on the Hub that fits this machine")
+_FIND = (f"{PROG} search qwen3 4bit", "look for a model that fits here")
 Step = tuple[str, str]
 """A command, and what it is good for."""
 
@@ -31,7 +31,7 @@ def _advice(summaries: Sequence[ModelSummary], place: str) -> tuple[str, Sequenc
     """The state in a sentence, and what to do next."""
     if not summaries:
         return f"There is no model in the cache yet ({place}).", (
-            (f"{PROG} pull demo", "install the demo model, which needs no network"),
+            (f"{PROG} pull demo", "install the demo, without network"),
             (f"{PROG} run demo {_QUESTION}", "ask it"),
             _FIND,
         )
