@@ -74,7 +74,7 @@ def unknown_title(title: str, titles: Iterable[str]) -> ValidationError:
     from difflib import get_close_matches
 
     near = get_close_matches(title, [*titles])
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; /sessions lists those that are there"
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; /sessions in a chat lists those that are there"
     return ValidationError(f"No conversation is saved as '{title}'{hint}")
 
 

@@ -28,6 +28,8 @@ def test_before_the_first_chat_there_is_nothing_to_go_on_with() -> None:
 def test_a_title_that_is_not_there_names_similar_ones() -> None:
     with pytest.raises(ValidationError, match="did you mean about-trees"):
         resume(MemorySessions(CONVERSATION), "about-tree")
+    with pytest.raises(ValidationError, match="as 'zzz'; /sessions in a chat lists"):
+        resume(MemorySessions(CONVERSATION), "zzz")
 
 
 def test_a_bad_title_is_told() -> None:

@@ -118,6 +118,7 @@ def test_what_is_set_reaches_the_engine(talk: Talk) -> None:
         ('/set stop "open', "A quotation mark is not closed"),
         ("/set schema nowhere.json", "There is no file 'nowhere.json'"),
         ("/set temprature 1", "There is no setting 'temprature'; did you mean temperature?"),
+        ("/set temp 1", "There is no setting 'temp'; did you mean temperature?"),
         ("/set zzz 1", "There is no setting 'zzz'; '/help set' lists"),
     ],
 )
@@ -176,6 +177,11 @@ def test_a_conversation_without_room_does_not_keep_a_setting_from_changing() -> 
     talk = Talk(info=replace(THINKER, context_length=60))
     talk.ask("a question of some length")
     assert talk.do("/set thinking off") == "thinking: off"
+
+
+def test_the_line_end_of_a_schema_file_is_not_shown(talk: Talk, tmp_path: Path) -> None:
+    (tmp_path / "form.json").write_text('{"type": "object"}\n')
+    assert talk.do(f"/set schema {tmp_path}/form.json") == 'schema: {"type": "object"}'
 
 
 def test_answers_are_held_to_the_schema_in_a_file(talk: Talk, tmp_path: Path) -> None:

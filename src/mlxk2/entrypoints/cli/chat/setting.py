@@ -57,7 +57,7 @@ def set_value(argument: str, session: Session) -> None:
         return
     if value.strip():
         _change(name, value.strip(), session)
-    session.screen.say(f"{name}: {shown(name, session)}")
+    session.screen.say(f"{name}: {shown(name, session)}".rstrip())
 
 
 def set_system(argument: str, session: Session) -> None:
