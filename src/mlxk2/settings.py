@@ -13,7 +13,6 @@ import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from mlxk2.ports.errors import ValidationError
 
@@ -49,6 +48,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 def check_hub(address: str) -> None:
     """Raises ValidationError when nobody could be reached there."""
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(address)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -7,14 +7,17 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.repo import read_repo
 from mlxk2.adapters.hfcache.snapshot import read_snapshot
 from mlxk2.ports.cache import Probe, Removal, RepoFacts, SnapshotFacts
 from mlxk2.ports.errors import AccessProblem, DiskFull, ValidationError
-from mlxk2.ports.sources import SourceFile
-from mlxk2.ports.transfer import Delivery, Watch
+
+if TYPE_CHECKING:
+    from mlxk2.ports.sources import SourceFile
+    from mlxk2.ports.transfer import Delivery, Watch
 
 _REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -63,7 +66,7 @@ class HfCache:
         with _access(self._named(removal.folder)):
             remove.remove(self._root, removal)
 
-    def missing_bytes(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:
+    def missing_bytes(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> int:
         from mlxk2.adapters.hfcache import install
 
         with _access(self._named(folder)):
@@ -75,7 +78,7 @@ class HfCache:
         with _access(f"the cache folder {self._root}"):
             return install.free_bytes(self._root)
 
-    def install(self, delivery: Delivery, watch: Watch) -> int:
+    def install(self, delivery: "Delivery", watch: "Watch") -> int:
         from mlxk2.adapters.hfcache import install
 
         _checked(delivery.folder)

@@ -49,7 +49,9 @@ class Connection:
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         try:
-            sock = self._socket = socket.create_connection((host, port), _CONNECT_SECONDS)
+            sock = self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+            sock.settimeout(_CONNECT_SECONDS)
+            sock.connect((host, port))
             if self._is_hung_up:
                 raise ConnectionAbortedError("hung up")
             sock.settimeout(patience)

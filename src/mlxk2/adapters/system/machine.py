@@ -1,6 +1,5 @@
 """Memory of the computer and of this process: POSIX sysconf, /proc on Linux, libproc on macOS."""
 
-import ctypes
 import os
 import sys
 
@@ -35,6 +34,8 @@ class SystemMachine:
 
 def _resident_on_macos() -> int | None:
     """Not run on a Mac yet: proc_pidinfo fills a proc_taskinfo and returns its size, 96 bytes."""
+    import ctypes
+
     words = (ctypes.c_uint64 * _TASK_INFO_WORDS)()
     size = ctypes.sizeof(words)
     filled = ctypes.CDLL("/usr/lib/libproc.dylib").proc_pidinfo(

@@ -7,12 +7,6 @@ from mlxk2.domain.text.outputs import Output as Piece
 from mlxk2.domain.text.outputs import ReasoningDelta, TextDelta
 from mlxk2.domain.usecases.run_model import RunSession
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records.answers import (
-    AnsweringServerObject,
-    ReasoningEvent,
-    RunStartEvent,
-    TextEvent,
-)
 
 
 class View(Protocol):
@@ -29,6 +23,8 @@ class View(Protocol):
 
 def view_of(args: Namespace, out: Output) -> View:
     if out.jsonl:
+        from mlxk2.entrypoints.cli.answer_objects import EventView
+
         return EventView(out)
     if out.json:
         return SilentView()
@@ -48,20 +44,6 @@ class SilentView:
 
     def end(self) -> None:
         pass
-
-
-class EventView(SilentView):
-    def __init__(self, out: Output) -> None:
-        self._out = out
-
-    def begin(self, session: RunSession) -> None:
-        self._out.event(RunStartEvent(session.name, session.opened.commit, answering_server(session)))
-
-    def add(self, piece: Piece) -> None:
-        if isinstance(piece, ReasoningDelta):
-            self._out.event(ReasoningEvent(piece.text))
-        elif isinstance(piece, TextDelta):
-            self._out.event(TextEvent(piece.text))
 
 
 class TextView(SilentView):
@@ -123,8 +105,3 @@ class WholeView(SilentView):
         for piece in self._pieces:
             self._view.add(piece)
         self._view.end()
-
-
-def answering_server(session: RunSession) -> AnsweringServerObject | None:
-    server = session.opened.server
-    return None if server is None else AnsweringServerObject(server.url, server.port, server.pid)

@@ -3,10 +3,8 @@
 import sys
 from argparse import Namespace
 
-from mlxk2.domain.attachments import after_input
 from mlxk2.domain.sampling import SamplingChoice
 from mlxk2.domain.usecases.run_model import RunOptions
-from mlxk2.entrypoints.cli.files import attached, schema_file, standard_input
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.ports.errors import UsageError, ValidationError
 from mlxk2.ports.generation import Structure
@@ -72,6 +70,10 @@ def _prompt(args: Namespace) -> str:
         raise ValidationError('The prompt is empty; write it after the model: mlxk2 run <model> "your question"')
     if _STANDARD_INPUT in args.attach:
         raise UsageError("--attach takes files; to put standard input before the question, write - in front of it")
+    if not args.attach:
+        return text
+    from mlxk2.entrypoints.cli.files import attached
+
     return attached(text, args.attach)
 
 
@@ -92,6 +94,9 @@ def _words(args: Namespace) -> tuple[str | None, bool]:
 
 
 def _piped(question: str | None) -> str:
+    from mlxk2.domain.attachments import after_input
+    from mlxk2.entrypoints.cli.files import standard_input
+
     text = standard_input()
     if question is None:
         return text
@@ -103,4 +108,8 @@ def _piped(question: str | None) -> str:
 def _structure(args: Namespace) -> Structure | None:
     if args.schema == _STANDARD_INPUT:
         raise UsageError("--schema takes a file; standard input is for the prompt")
-    return None if args.schema is None else schema_file(args.schema)
+    if args.schema is None:
+        return None
+    from mlxk2.entrypoints.cli.files import schema_file
+
+    return schema_file(args.schema)

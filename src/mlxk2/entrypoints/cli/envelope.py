@@ -3,10 +3,9 @@
 import json
 from dataclasses import replace
 from math import isfinite, isnan
+from typing import TYPE_CHECKING
 
 from mlxk2.entrypoints.cli.records.base import Data, to_json
-from mlxk2.entrypoints.cli.records.failures import ErrorObject
-from mlxk2.entrypoints.cli.records.removal import LocksData
 from mlxk2.ports.errors import (
     AmbiguousMatch,
     ContextExceeded,
@@ -15,6 +14,9 @@ from mlxk2.ports.errors import (
     NotEnoughMemory,
     OperationError,
 )
+
+if TYPE_CHECKING:
+    from mlxk2.entrypoints.cli.records.failures import ErrorObject
 
 Document = dict[str, object]
 
@@ -43,8 +45,10 @@ def render(document: Document, *, pretty: bool) -> str:
     return text
 
 
-def error_object(error: Mlxk2Error) -> ErrorObject:
+def error_object(error: Mlxk2Error) -> "ErrorObject":
     """The error as scripts see it."""
+    from mlxk2.entrypoints.cli.records.failures import ErrorObject
+
     plain = ErrorObject(type=error.type, message=error.message, details=error.details)
     match error:
         case AmbiguousMatch():
@@ -60,6 +64,8 @@ def error_object(error: Mlxk2Error) -> ErrorObject:
 def _error_data(error: Mlxk2Error) -> Data | None:
     """What an error's envelope has under `data`."""
     if isinstance(error, LocksPresent):
+        from mlxk2.entrypoints.cli.records.removal import LocksData
+
         return LocksData(model=error.model, locks_detected=True, lock_files=list(error.lock_files))
     return None
 

@@ -5,25 +5,20 @@ import re
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mlxk2.domain.usecases.run_model import RunOptions, RunSession, describe
-from mlxk2.entrypoints.cli.answering import View, answering_server, view_of
+from mlxk2.entrypoints.cli.answering import View, view_of
 from mlxk2.entrypoints.cli.asking import asked, is_chat
 from mlxk2.entrypoints.cli.context import Services
-from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.errors import fail
-from mlxk2.entrypoints.cli.files import unusable_schema
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records.answers import (
-    PromptTokensObject,
-    RunData,
-    RunDoneEvent,
-    TimingsObject,
-    UsageObject,
-)
 from mlxk2.entrypoints.cli.streaming import events
 from mlxk2.ports.errors import OperationError, ValidationError
 from mlxk2.ports.generation import FinishReason
+
+if TYPE_CHECKING:
+    from mlxk2.entrypoints.cli.records.answers import RunData
 
 _ALREADY_SAID = re.compile(r"^The [\w ]+ cannot be used: (at \d+\(\d+\): )?(failed to compile JSON schema: )?")
 """What an engine says before it says what is wrong; a place is one in the grammar that it makes of the schema."""
@@ -39,6 +34,8 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
         return _answer(args, options, services(), out)
     except ValidationError as error:
         if error.parameter == "structure" and args.schema is not None:
+            from mlxk2.entrypoints.cli.files import unusable_schema
+
             raise unusable_schema(args.schema, _ALREADY_SAID.sub("", error.message)) from error
         raise
 
@@ -56,7 +53,7 @@ def _answer(args: Namespace, options: RunOptions, services: Services, out: Outpu
         session.close()
         raise
     session.close()
-    return _conclude(session, _data(session, options, loaded), args, out)
+    return _conclude(session, options.prompt, loaded, args, out)
 
 
 def _tell_of_opening(session: RunSession, args: Namespace, out: Output) -> None:
@@ -76,18 +73,34 @@ def _follow(session: RunSession, view: View) -> None:
         raise session.answer.error
 
 
-def _conclude(session: RunSession, data: RunData, args: Namespace, out: Output) -> int:
-    if args.schema is not None and not _is_json(data.response):
+def _conclude(session: RunSession, prompt: str, loaded: float, args: Namespace, out: Output) -> int:
+    data = _data(session, prompt, loaded) if out.json or out.jsonl else None
+    if args.schema is not None and not _is_json(session.answer.text):
         return fail("run", _incomplete(session), out, data)
-    if out.jsonl:
-        out.event(RunDoneEvent(data))
-    elif out.json:
-        out.document(success("run", data))
+    if data is not None:
+        _print(data, out)
     elif session.answer.finish_reason is FinishReason.LENGTH and not args.verbose:
         out.note(f"(ended after {session.answer.completion_tokens} tokens, the limit of this run)")
     if args.verbose:
-        _statistics(session, data, out)
+        _statistics(session, loaded, out)
     return 0
+
+
+def _data(session: RunSession, prompt: str, loaded: float) -> "RunData":
+    from mlxk2.entrypoints.cli.answer_objects import run_data
+
+    return run_data(session, prompt, loaded)
+
+
+def _print(data: "RunData", out: Output) -> None:
+    """For programs."""
+    from mlxk2.entrypoints.cli.envelope import success
+    from mlxk2.entrypoints.cli.records.answers import RunDoneEvent
+
+    if out.jsonl:
+        out.event(RunDoneEvent(data))
+    else:
+        out.document(success("run", data))
 
 
 def _is_json(text: str) -> bool:
@@ -108,36 +121,12 @@ def _incomplete(session: RunSession) -> OperationError:
     )
 
 
-def _statistics(session: RunSession, data: RunData, out: Output) -> None:
+def _statistics(session: RunSession, loaded: float, out: Output) -> None:
     answer, server = session.answer, session.opened.server
     place = "model loaded for this run" if server is None else f"answered by the running server at {server.url}, ready"
     out.note(
-        f"{session.name}: {data.usage.prompt_tokens} prompt + {data.usage.completion_tokens} generated tokens,"
+        f"{session.name}: {answer.prompt_tokens} prompt + {answer.completion_tokens} generated tokens,"
         f" {answer.tokens_per_second:.1f} tokens/s, first token after {answer.first_token_seconds:.2f} s,"
-        f" {place} in {data.timings.load_seconds:.2f} s, ended by {answer.finish_reason.value},"
+        f" {place} in {loaded:.2f} s, ended by {answer.finish_reason.value},"
         f" {describe(session.request.sampling)}"
-    )
-
-
-def _data(session: RunSession, options: RunOptions, loaded: float) -> RunData:
-    answer = session.answer
-    return RunData(
-        model=session.name,
-        prompt=options.prompt,
-        response=answer.text,
-        usage=UsageObject(
-            answer.prompt_tokens,
-            answer.completion_tokens,
-            answer.prompt_tokens + answer.completion_tokens,
-            PromptTokensObject(answer.cached_tokens),
-        ),
-        finish_reason="length" if answer.finish_reason is FinishReason.LENGTH else "stop",
-        timings=TimingsObject(
-            load_seconds=round(loaded, 4),
-            first_token_seconds=round(answer.first_token_seconds, 4),
-            total_seconds=round(answer.total_seconds, 4),
-            tokens_per_second=round(answer.tokens_per_second, 2),
-        ),
-        reasoning=answer.reasoning or None,
-        server=answering_server(session),
     )
