@@ -58,9 +58,14 @@ def test_the_first_ctrl_c_stops_the_answer_and_its_end_is_still_read() -> None:
 
 def test_the_second_one_waits_no_longer() -> None:
     model = Model(heeds=False)
-    with pytest.raises(KeyboardInterrupt), Inbox(model.stop) as inbox:
-        for _ in inbox.events(model.start):
-            interrupt()
+
+    def read_and_interrupt() -> None:
+        with Inbox(model.stop) as inbox:
+            for _ in inbox.events(model.start):
+                interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        read_and_interrupt()
     model.leave()
     assert model.stops == 1
 
