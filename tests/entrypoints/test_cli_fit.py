@@ -199,6 +199,14 @@ class TestForPrograms:
         run = cli("fit", NAME, "--json", services=memory_program(MemoryCache(), hub=MemoryHub(is_offline=True)))
         assert (run.code, json.loads(run.out)["error"]["type"]) == (2, "NetworkError")
 
+    @pytest.mark.parametrize("hub", [HUB, MemoryHub(is_offline=True)])
+    def test_a_name_that_is_nearly_one_in_the_cache_is_told(self, cli: CommandLine, hub: MemoryHub) -> None:
+        program = memory_program(MemoryCache([healthy_model("org/tiny-a")]), hub=hub)
+        assert cli("fit", "tinny-a", services=program).err.endswith(
+            "; did you mean org/tiny-a, which is in the cache?\n"
+        )
+        assert "did you mean" not in cli("fit", "org/zzz", services=program).err
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_session() -> Iterator[None]:

@@ -16,6 +16,7 @@ from mlxk2.domain.inspection import Inspector, Located
 from mlxk2.domain.kv_estimate import expected_cost
 from mlxk2.domain.metadata import context_length
 from mlxk2.domain.names import DEMO_NAME, ModelReference, folder_of, parse_hub_reference, parse_reference
+from mlxk2.domain.near import did_you_mean
 from mlxk2.domain.runnable import unhealthy
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
@@ -23,7 +24,7 @@ from mlxk2.domain.weights import expected_bytes
 from mlxk2.ports.blobs import blob_name
 from mlxk2.ports.cache import FileFact, LinkState, ListedFile, RepoFacts, SnapshotFacts
 from mlxk2.ports.engine import RuntimeCatalogue
-from mlxk2.ports.errors import DownloadFailed, ModelNotFound, ValidationError
+from mlxk2.ports.errors import DownloadFailed, ModelNotFound, NetworkProblem, NotOnHub, ValidationError
 from mlxk2.ports.hub import Hub, Notice, Transport
 from mlxk2.ports.sources import ModelSource, SourceFile, SourceModel
 from mlxk2.ports.system import Machine
@@ -146,7 +147,12 @@ class FitModel:
         if reference.name == DEMO_NAME:
             return self._described(fetch_demo(self._bundled, reference), Place.PACKAGE)
         hub = self._hub()
-        model = hub.model(reference.name, reference.revision, notice)
+        try:
+            model = hub.model(reference.name, reference.revision, notice)
+        except (NetworkProblem, NotOnHub) as error:
+            near = did_you_mean(reference.name, self._inspector.names())
+            error.message += f"{near.removesuffix('?')}, which is in the cache?" if near else ""
+            raise
         if model.gated:
             hub.check_access(model.name, notice)
         content = hub.content(model, Transport.HTTP, notice)
