@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlxk2.adapters.worker import protocol
-from mlxk2.ports.troubles import FIELDS
 from mlxk2.adapters.worker.wire import LARGEST_FRAME, Body, BrokenStream, Packet, Reader, Unsendable, frame
 from mlxk2.ports import errors
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool, ToolCall
@@ -29,6 +28,7 @@ from mlxk2.ports.generation import (
     TokenChance,
     TokenLogprobs,
 )
+from mlxk2.ports.troubles import FIELDS
 
 whole = st.integers(-(2**63), 2**63 - 1)
 seeds = st.integers(0, 2**64 - 1)

@@ -23,7 +23,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_flags(parser: argparse.ArgumentParser, flags: Sequence[tuple[str, str]]) -> None:
+def add_flags(parser: argparse._ActionsContainer, flags: Sequence[tuple[str, str]]) -> None:
     for flag, text in flags:
         parser.add_argument(flag, action="store_true", help=text)
 
