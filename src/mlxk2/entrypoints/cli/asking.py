@@ -45,14 +45,7 @@ def asked(args: Namespace) -> RunOptions:
         prompt=_prompt(args),
         system=args.system,
         max_tokens=args.max_tokens,
-        sampling=SamplingChoice(
-            temperature=args.temperature,
-            top_p=args.top_p,
-            top_k=args.top_k,
-            min_p=args.min_p,
-            repetition_penalty=args.repetition_penalty,
-            seed=args.seed,
-        ),
+        sampling=sampling_of(args),
         stops=tuple(args.stop),
         use_chat_template=not args.no_chat_template,
         thinking=args.thinking,
@@ -60,6 +53,18 @@ def asked(args: Namespace) -> RunOptions:
         force_load=args.force_load,
         local=args.local,
         structure=structure,
+    )
+
+
+def sampling_of(args: Namespace) -> SamplingChoice:
+    """What the command line says of sampling."""
+    return SamplingChoice(
+        temperature=args.temperature,
+        top_p=args.top_p,
+        top_k=args.top_k,
+        min_p=args.min_p,
+        repetition_penalty=args.repetition_penalty,
+        seed=args.seed,
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mlxk2.domain.chat_settings import changed, written
-from mlxk2.domain.sampling import SamplingChoice
 from mlxk2.domain.usecases.chat_model import ChatOptions, ChatSettings
 from mlxk2.domain.usecases.open_model import OpenOptions
+from mlxk2.entrypoints.cli.asking import sampling_of
 from mlxk2.entrypoints.cli.chat.commands import COMMANDS, run_command
 from mlxk2.entrypoints.cli.chat.editor import edit
 from mlxk2.entrypoints.cli.chat.front import Front, Manner, Skills
@@ -54,16 +54,8 @@ def converse(args: Namespace, services: "Callable[[], Services]", out: "Output")
 
 
 def _options(args: Namespace) -> ChatOptions:
-    sampling = SamplingChoice(
-        temperature=args.temperature,
-        top_p=args.top_p,
-        top_k=args.top_k,
-        min_p=args.min_p,
-        repetition_penalty=args.repetition_penalty,
-        seed=args.seed,
-    )
     structure = schema_file(args.schema) if args.schema is not None else None
-    settings = ChatSettings(sampling, args.max_tokens, tuple(args.stop), args.thinking, structure)
+    settings = ChatSettings(sampling_of(args), args.max_tokens, tuple(args.stop), args.thinking, structure)
     return ChatOptions(
         args.system,
         settings,
