@@ -51,7 +51,17 @@ class LinePrompt:
 
     def read_line(self, question: str) -> str:
         self._write(question)
-        line = sys.stdin.readline()
+        try:
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            self._leave_line()
+            raise
         if not line:
+            self._leave_line()
             raise EOFError
         return line.removesuffix("\n").removesuffix("\r")
+
+    def _leave_line(self) -> None:
+        """A terminal does not end a line by itself when Ctrl-C or Ctrl-D is pressed in it."""
+        if sys.stdin.isatty():
+            self._write("\n")
