@@ -98,7 +98,7 @@ def test_a_request_is_sent_with_the_key_to_the_address_of_the_record() -> None:
 )
 def test_the_key_goes_to_no_address_that_is_not_loopback(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(socket, "create_connection", lambda *address: asked.append(address))
+    monkeypatch.setattr(socket.socket, "connect", lambda _, address: asked.append(address))
     with scripted(HELD) as scripted_one, pytest.raises(ServerGone, match="no loopback address"):
         held_at(replace(scripted_one.server, url=url))
     assert asked == []
@@ -341,6 +341,7 @@ def test_attaching_imports_neither_a_server_nor_what_the_standard_library_has_fo
         "email",
         "httpx",
         "mlx",
+        "msgspec",
         "dependency_injector",
     }
 

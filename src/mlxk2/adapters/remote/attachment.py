@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from mlxk2.adapters.remote.calls import call
-from mlxk2.ports.held import Held, ToUnload
 from mlxk2.ports.servers import RunningServer
 
 if TYPE_CHECKING:
     from mlxk2.ports.engine import Engine, Watch
+    from mlxk2.ports.held import Held
 
 _LOOK_SECONDS = 10.0
 _UNLOAD_SECONDS = 120.0
@@ -23,8 +23,12 @@ class HttpAttachment:
 
         return open_engine(server, model, watch or unwatched)
 
-    def held(self, server: RunningServer) -> Held:
+    def held(self, server: RunningServer) -> "Held":
+        from mlxk2.ports.held import Held
+
         return call(server, "status", {}, Held, _LOOK_SECONDS)
 
     def unload(self, server: RunningServer, model: str, *, force: bool) -> tuple[str, ...]:
+        from mlxk2.ports.held import ToUnload
+
         return call(server, "unload", ToUnload(model, force), tuple[str, ...], _UNLOAD_SECONDS)

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-import msgspec
-
 from mlxk2.adapters.remote.connection import Connection
+from mlxk2.adapters.remote.records import from_json
 from mlxk2.adapters.remote.wire import encoded, refusal_of, said
 from mlxk2.ports.attachment import Line
 from mlxk2.ports.errors import Mlxk2Error, ServerGone
@@ -14,7 +13,6 @@ from mlxk2.ports.troubles import error_of
 
 STREAM_SECONDS = 60.0
 """A server says every few seconds that it is there; one that has said nothing for so long is hung."""
-_LINES = msgspec.json.Decoder(Line)
 
 
 def stream(connection: Connection, server: RunningServer, path: str, body: object) -> Iterator[list[Line]]:
@@ -40,7 +38,11 @@ def _lines(pieces: Iterable[bytes], server: RunningServer) -> Iterator[list[Line
     rest = b""
     for piece in pieces:
         whole, _, rest = (rest + piece).rpartition(b"\n")
-        yield said(partial(_LINES.decode_lines, whole), server)
+        yield said(partial(_read_lines, whole), server)
+
+
+def _read_lines(text: bytes) -> list[Line]:
+    return [from_json(line, Line) for line in text.split(b"\n") if line]
 
 
 def _failure_of(line: Line, server: RunningServer) -> Mlxk2Error | None:

@@ -1,25 +1,25 @@
 """What is said as JSON: bodies of `ports/attachment.py`, and the refusals of the layers that stand before them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import msgspec
-
+from mlxk2.adapters.remote.records import from_json, to_json
 from mlxk2.ports.errors import EngineFailure, Mlxk2Error, Overloaded, ServerGone, ValidationError
 from mlxk2.ports.servers import RunningServer
 from mlxk2.ports.troubles import Trouble, error_of
 
 T = TypeVar("T")
 
-_ENCODER = msgspec.json.Encoder()
 
-
-class _Problem(msgspec.Struct):
+@dataclass(frozen=True)
+class _Problem:
     message: str
 
 
-class _Refusal(msgspec.Struct):
+@dataclass(frozen=True)
+class _Refusal:
     """An error as the `/engine` paths say it, or as the server's public APIs do."""
 
     failed: Trouble | None = None
@@ -29,20 +29,20 @@ class _Refusal(msgspec.Struct):
 def encoded(body: object) -> bytes:
     """Raises ValidationError for what JSON cannot hold."""
     try:
-        return _ENCODER.encode(body)
+        return to_json(body)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ValidationError(f"This cannot be passed on to the server: {error}; correct it and ask again") from None
 
 
 def decoded(content: bytes, kind: type[T], server: RunningServer) -> T:
     """Raises ServerGone for what is no such value: whatever said it is no server of this version."""
-    return said(partial(msgspec.json.Decoder(kind).decode, content), server)
+    return said(partial(from_json, content, kind), server)
 
 
 def refusal_of(status: int, content: bytes, server: RunningServer) -> Mlxk2Error:
     """Why the server did not do what it was asked to."""
     try:
-        refused = msgspec.json.decode(content, type=_Refusal)
+        refused: _Refusal = from_json(content, _Refusal)
         if refused.failed is not None:
             return error_of(refused.failed)
     except (ValueError, TypeError, RecursionError):
