@@ -110,6 +110,27 @@ def test_pasted_lines_are_one_question(chat: Chat, folder: Path) -> None:
     assert questions(folder) == ["How do I list\nmy models?"]
 
 
+def test_pasted_tabs_are_blanks_on_the_screen_and_tabs_in_the_question(chat: Chat, folder: Path) -> None:
+    terminal = chat()
+    terminal.wait(PROMPT)
+    terminal.paste("if it:\n\tlist\n")
+    terminal.wait(">>> if it:\n...     list")
+    terminal.press("Enter")
+    terminal.wait(PROMPT)
+    assert questions(folder) == ["if it:\n\tlist"]
+
+
+def test_what_ctrl_r_finds_stands_alone_in_its_line(chat: Chat) -> None:
+    terminal = chat()
+    terminal.wait(PROMPT)
+    terminal.say("what is 2 + 3?")
+    terminal.wait(lambda screen: "2 + 3 is 5" in screen and screen.endswith("/help for help)"))
+    terminal.press("C-r")
+    terminal.type("what")
+    screen = terminal.wait("I-search backward: what")
+    assert screen.splitlines()[-2] == ">>> what is 2 + 3?"
+
+
 def test_history_outlives_the_chat_and_nobody_else_reads_it(chat: Chat, folder: Path) -> None:
     terminal = chat()
     terminal.wait(PROMPT)

@@ -9,6 +9,7 @@ from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import create_input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout.processors import TabsProcessor
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import CompleteStyle
@@ -63,6 +64,7 @@ class EditedPrompt:
             key_bindings=_keys(on_reasoning),
             prompt_continuation=_continuation,
             placeholder=self._placeholder,
+            input_processors=[TabsProcessor(tabstop=4, char1=" ", char2=" ")],
             enable_suspend=True,
             enable_open_in_editor=True,
             style=_STYLE,
@@ -97,7 +99,7 @@ class EditedPrompt:
         self._opening.start()
 
     def _placeholder(self) -> FormattedText:
-        if self._session.app.is_done:
+        if self._session.app.is_done or self._session.layout.is_searching:
             return FormattedText()
         room = self._session.output.get_size().columns - len(PROMPT) - 1
         texts: tuple[str, ...] = _HINTS
