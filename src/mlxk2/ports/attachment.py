@@ -6,14 +6,16 @@ in `ports/held.py`: for them nothing needs to be known of engines.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mlxk2.ports.conversation import Message, RenderOptions, Tool
 from mlxk2.ports.engine import Engine, EngineInfo, Watch, unwatched
 from mlxk2.ports.generation import Delta, Finished, GenerationRequest, PromptProgress, Queued
-from mlxk2.ports.held import Held
 from mlxk2.ports.servers import RunningServer
 from mlxk2.ports.troubles import Trouble
+
+if TYPE_CHECKING:
+    from mlxk2.ports.held import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Attachment(Protocol):
         To close that engine ends this side's requests and leaves the model with the server.
         """
 
-    def held(self, server: RunningServer) -> Held:
+    def held(self, server: RunningServer) -> "Held":
         """What the server has in memory; waits for no model."""
 
     def unload(self, server: RunningServer, model: str, *, force: bool) -> tuple[str, ...]:

@@ -1,29 +1,15 @@
 """What is said as JSON: bodies of `ports/attachment.py`, and the refusals of the layers that stand before them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from mlxk2.adapters.remote.records import from_json, to_json
+from mlxk2.adapters.remote.records import from_json, reader_of, to_json
 from mlxk2.ports.errors import EngineFailure, Mlxk2Error, Overloaded, ServerGone, ValidationError
 from mlxk2.ports.servers import RunningServer
 from mlxk2.ports.troubles import Trouble, error_of
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Problem:
-    message: str
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    """An error as the `/engine` paths say it, or as the server's public APIs do."""
-
-    failed: Trouble | None = None
-    error: _Problem | None = None
 
 
 def encoded(body: object) -> bytes:
@@ -40,14 +26,16 @@ def decoded(content: bytes, kind: type[T], server: RunningServer) -> T:
 
 
 def refusal_of(status: int, content: bytes, server: RunningServer) -> Mlxk2Error:
-    """Why the server did not do what it was asked to."""
+    """Why the server did not do what it was asked to, as the `/engine` paths say it or as its public APIs do."""
     try:
-        refused: _Refusal = from_json(content, _Refusal)
-        if refused.failed is not None:
-            return error_of(refused.failed)
-    except (ValueError, TypeError, RecursionError):
-        refused = _Refusal()
-    return _by_status(status, refused.error.message if refused.error else f"HTTP status {status}", server)
+        refused = from_json(content, dict)
+        if "failed" in refused:
+            trouble: Trouble = reader_of(Trouble)(refused["failed"])
+            return error_of(trouble)
+        message = str(refused["error"]["message"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        message = f"HTTP status {status}"
+    return _by_status(status, message, server)
 
 
 def _by_status(status: int, message: str, server: RunningServer) -> Mlxk2Error:
