@@ -41,7 +41,7 @@ def loaded_after(argv: list[str], cache: Path) -> set[str]:
     )
     result = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "HF_HUB_CACHE": str(cache)},
+        env={**os.environ, "HF_HUB_CACHE": str(cache), "XDG_RUNTIME_DIR": str(cache.parent)},
         capture_output=True,
         text=True,
         check=True,
@@ -70,13 +70,34 @@ def test_the_version_and_the_help_need_the_parser_and_little_else(argv: list[str
 )
 def test_reading_the_cache_loads_no_heavy_library(argv: list[str], cache: Path) -> None:
     tops = {module.partition(".")[0] for module in loaded_after(argv, cache)}
-    assert not tops & set(HEAVY)
+    assert not tops & {*HEAVY, "msgspec", "ctypes", "http", "email"}
 
 
 def test_ps_without_a_server_does_not_load_what_speaks_to_one(cache: Path) -> None:
     modules = loaded_after(["ps"], cache)
     assert not [name for name in modules if name.startswith(("mlxk2.adapters.remote", "mlxk2.domain.inspection"))]
-    assert "msgspec" not in modules
+    assert not modules & {"msgspec", "urllib.parse", "mlxk2.ports.engine", "mlxk2.entrypoints.cli.envelope"}
+    assert len({module for module in modules if module.startswith("mlxk2")}) <= 45
+
+
+def test_an_attached_run_loads_nothing_for_programs_files_or_models_of_its_own() -> None:
+    code = (
+        "import sys, mlxk2.entrypoints.cli.commands.run, mlxk2.settings\n"
+        "import mlxk2.adapters.hfcache, mlxk2.adapters.servers, mlxk2.adapters.remote.opening\n"
+        "print(*sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    modules = set(said.split())
+    assert not {module.partition(".")[0] for module in modules} & {*HEAVY, "msgspec", "ctypes", "http", "ssl", "uuid"}
+    assert not modules & {
+        "urllib.parse",
+        "mlxk2.domain.attachments",
+        "mlxk2.entrypoints.cli.files",
+        "mlxk2.entrypoints.cli.records",
+        "mlxk2.ports.held",
+        "mlxk2.ports.sources",
+        "mlxk2.ports.transfer",
+    }
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -149,8 +149,16 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="<command>", dest="command", parser_class=_Parser)
     for name, summary in SUMMARIES.items():
         aliases = [alias for alias, meant in ALIASES.items() if meant == name]
-        one = commands.add_parser(name, help=summary, allow_abbrev=False, formatter_class=_Formatter, aliases=aliases)
-        if command in (None, name):
+        is_meant = command in (None, name)
+        one = commands.add_parser(
+            name,
+            help=summary,
+            add_help=is_meant,
+            allow_abbrev=False,
+            formatter_class=_Formatter,
+            aliases=aliases,
+        )
+        if is_meant:
             _complete(one, name)
     return parser
 
