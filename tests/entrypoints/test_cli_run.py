@@ -116,6 +116,17 @@ def test_an_engine_that_fails_is_an_error_and_what_came_before_is_kept(cli: Comm
     assert (run.code, json.loads(run.out)["error"]["message"]) == (1, "The engine failed")
 
 
+def test_an_answer_that_was_cut_off_with_its_model_is_no_whole_one(cli: CommandLine) -> None:
+    def unloaded(_: str) -> str:
+        engine.close()
+        return "Hello"
+
+    engine = MemoryEngine(unloaded)
+    run = cli("run", "tiny", "hi", services=memory_program(MemoryCache([healthy_model()]), engine))
+    assert run.code == 1
+    assert run.err == "mlxk2: The model was unloaded before the answer was complete; run the same command again\n"
+
+
 def small_machine() -> Callable[[], Services]:
     cache = MemoryCache([healthy_model()])
     return memory_program(cache, MemoryEngine(lambda _: "Hello"), machine=MemoryMachine(100, None))

@@ -112,6 +112,16 @@ def test_an_empty_answer_is_told_and_not_kept(chat: Chat) -> None:
     assert "(the model gave no answer; the question was not kept)" in chat("one\n", program(lambda _: " "))
 
 
+def test_an_answer_that_was_cut_off_with_its_model_is_told(chat: Chat) -> None:
+    def unloaded(_: str) -> str:
+        engine.close()
+        return "Hello"
+
+    engine = MemoryEngine(unloaded)
+    shown = chat("one\n", program(engine=engine))
+    assert "(the model was unloaded before the answer was complete; " in shown
+
+
 def test_a_limit_is_told(chat: Chat) -> None:
     shown = chat("one\n", program(lambda _: "Hello"), "--max-tokens", "3")
     assert shown == ">>> Hel\n(ended after 3 tokens, the limit of this answer)\n\n>>> "

@@ -14,6 +14,7 @@ from mlxk2.entrypoints.cli.chat.inbox import Inbox
 from mlxk2.ports.generation import FinishReason
 
 if TYPE_CHECKING:
+    from mlxk2.domain.answer import Answer
     from mlxk2.domain.usecases.chat_model import ChatTurn
     from mlxk2.ports.sessions import Conversation
 
@@ -104,11 +105,11 @@ class TerminalScreen:
             return
         if answered:
             turn.keep()
+        ended = _before_its_end(answer, stopped=stopped)
         if not answered:
-            ended = "stopped before an answer" if stopped else "the model gave no answer"
-            self.say(f"({ended}; the question was not kept)")
-        elif stopped:
-            self.say("(stopped; what was answered so far is kept)")
+            self.say(f"({ended or 'the model gave no answer'}; the question was not kept)")
+        elif ended:
+            self.say(f"({ended}; what was answered so far is kept)")
         elif answer.finish_reason is FinishReason.LENGTH:
             self.say(f"(ended after {answer.completion_tokens} tokens, the limit of this answer)")
         if self._statistics:
@@ -118,3 +119,12 @@ class TerminalScreen:
                 f" first token after {answer.first_token_seconds:.2f} s)"
             )
         self._terminal.write("\n")
+
+
+def _before_its_end(answer: "Answer", *, stopped: bool) -> str:
+    """Why the answer is not whole, empty when it is; `stopped` by the user."""
+    if stopped:
+        return "stopped" if answer.text.strip() or answer.tool_calls else "stopped before an answer"
+    if answer.finish_reason is FinishReason.CANCELLED:
+        return "the model was unloaded before the answer was complete"
+    return ""

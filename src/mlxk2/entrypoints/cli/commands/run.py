@@ -14,7 +14,7 @@ from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.errors import fail
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.streaming import events
-from mlxk2.ports.errors import OperationError, ValidationError
+from mlxk2.ports.errors import OperationError, Overloaded, ValidationError
 from mlxk2.ports.generation import FinishReason
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ def _follow(session: RunSession, view: View) -> None:
     view.end()
     if session.answer.error:
         raise session.answer.error
+    if session.answer.finish_reason is FinishReason.CANCELLED:
+        raise Overloaded("The model was unloaded before the answer was complete; run the same command again")
 
 
 def _conclude(session: RunSession, prompt: str, loaded: float, args: Namespace, out: Output) -> int:
