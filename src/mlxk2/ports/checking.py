@@ -147,7 +147,7 @@ def _check_structure(structure: Structure) -> None:
             parameter="structure",
         )
     text = structure.text
-    if not isinstance(text, str) or not text or not _is_unicode(text):
+    if not isinstance(text, str) or not text or not is_unicode(text):
         raise ValidationError(
             f"structure text {_shown(text)} cannot be used: it must be text, and not empty", parameter="structure"
         )
@@ -160,7 +160,7 @@ def _check_structure(structure: Structure) -> None:
         _check_schema(text)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Half a surrogate pair cannot be written as UTF-8."""
     try:
         text.encode()

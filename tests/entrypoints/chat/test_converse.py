@@ -1,7 +1,10 @@
 """The chat in this process, on memory adapters and a terminal that cannot move its cursor."""
 
 import io
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -175,6 +178,23 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave(monkeypatch: pytest.MonkeyPatch)
     args.environ = {}
     assert converse(args, program(), Output(json=False, jsonl=False, environ={}, out=file, err=file)) == 0
     assert file.getvalue() == ">>> (Ctrl-D or /quit leaves)\n>>> "
+
+
+def test_ctrl_c_while_the_model_loads_is_no_success(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no line can be typed meanwhile it ends the program, as it ends a run."""
+
+    class Waiting(MemoryEngine):
+        def load(self, options: LoadOptions, watch: Watch = unwatched) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            left.wait(60)
+
+    left = threading.Event()
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    with pytest.raises(KeyboardInterrupt):
+        chat("", program(engine=Waiting(echo)))
+    left.set()
+    assert exits == []
 
 
 def test_a_model_that_takes_its_time_is_told_once(chat: Chat) -> None:

@@ -70,6 +70,22 @@ def test_the_second_one_waits_no_longer() -> None:
     assert model.stops == 1
 
 
+def test_two_at_once_stop_the_answer_all_the_same() -> None:
+    """Both came while the screen was drawn: nobody reads the answer any more, and the model must not go on with it."""
+    model = Model(heeds=False)
+
+    def read_and_interrupt_twice() -> None:
+        with Inbox(model.stop) as inbox:
+            for _ in inbox.events(model.start):
+                interrupt()
+                interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        read_and_interrupt_twice()
+    model.leave()
+    assert model.stops == 1
+
+
 def test_afterwards_ctrl_c_is_what_it_was() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Inbox(lambda: None):

@@ -13,6 +13,7 @@ from mlxk2.domain.names import parse_reference
 from mlxk2.domain.usecases.answer_run import AnswerRun
 from mlxk2.domain.usecases.open_model import OpenedModel, OpenModel, OpenOptions
 from mlxk2.domain.usecases.prepare_answers import AnswerOptions, ChatQuestion, Prepared, count_tokens, prepare
+from mlxk2.ports.checking import is_unicode
 from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import Watch, unwatched
 from mlxk2.ports.errors import ServerGone, ValidationError
@@ -175,6 +176,8 @@ class Chat:
         def keep(answer: Message) -> None:
             self._messages = (*before, question, answer)
 
+        _check_text("The question", question.content)
+        _check_text("The system text", self.system or "")
         asked = (*before, question)
         prepared = self._insisting(lambda: prepare(self._opened, self._question(asked), self._opened.limits))
         return ChatTurn(self._opened, prepared, question, keep)
@@ -196,6 +199,12 @@ class Chat:
     def _last_question(self) -> int | None:
         places = (place for place in reversed(range(len(self._messages))) if self._messages[place].role == "user")
         return next(places, None)
+
+
+def _check_text(what: str, text: str) -> None:
+    """Raises ValidationError for bytes that a terminal or an argument held and that are no characters."""
+    if not is_unicode(text):
+        raise ValidationError(f"{what} is not valid UTF-8 text; check the terminal's encoding")
 
 
 class ChatModel:

@@ -14,6 +14,7 @@ from mlxk2.domain.usecases.prepare_answers import (
     TextQuestion,
     prepare,
 )
+from mlxk2.ports.checking import is_unicode
 from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import EngineInfo, Watch, unwatched
 from mlxk2.ports.errors import ValidationError
@@ -85,7 +86,7 @@ def _check(options: RunOptions) -> None:
         raise ValidationError(f"--max-tokens {options.max_tokens} is out of range: it must be 1 or more")
     stops = (("--stop", stop) for stop in options.stops)
     for option, text in (("The prompt", options.prompt), ("--system", options.system or ""), *stops):
-        if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+        if not is_unicode(text):
             raise ValidationError(f"{option} is not valid UTF-8 text; check the terminal's encoding")
     check_choice(options.sampling)
     check_stops(options.stops)

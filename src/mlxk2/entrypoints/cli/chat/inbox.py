@@ -58,10 +58,11 @@ class Inbox:
             return found
 
     def _on_stop(self, times: int) -> None:
-        if self.stopped or times > 1:
+        was_stopped, self.stopped = self.stopped, True
+        if not was_stopped:
+            self._stop()
+        if was_stopped or times > 1:
             raise KeyboardInterrupt
-        self.stopped = True
-        self._stop()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._waiting.put(None)

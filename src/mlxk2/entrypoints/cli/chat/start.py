@@ -48,8 +48,11 @@ def converse(args: Namespace, services: "Callable[[], Services]", out: "Output")
     )
     try:
         front.hold(opening)
-    finally:
-        _close(opening, out)
+    except BaseException:
+        if opening.give_up():
+            opening.close()
+        raise
+    _leave(opening, out)
     return 0
 
 
@@ -77,8 +80,8 @@ def _restore(session: Session, before: "Conversation | None", options: ChatOptio
         chat.settings = changed(chat.settings, name, value)
 
 
-def _close(opening: Opening, out: "Output") -> None:
-    """Let go of the model. Nobody waits for one that is still being loaded: the process ends at once."""
+def _leave(opening: Opening, out: "Output") -> None:
+    """The user has left. Let go of the model. Nobody waits for one that is still being loaded: the process ends at once."""
     if opening.give_up():
         opening.close()
         return
