@@ -330,10 +330,10 @@ def test_a_limit_beyond_the_context_ends_at_its_end() -> None:
 @pytest.mark.parametrize("served", [False, True])
 def test_bytes_that_are_no_characters_are_refused_in_the_words_of_a_terminal(served: bool) -> None:
     chat = begun(desk(served=served))
-    with pytest.raises(ValidationError, match="^The question is not valid UTF-8 text; check the terminal's encoding$"):
+    with pytest.raises(ValidationError, match=r"^The question is not valid UTF-8 text; check the terminal's encoding$"):
         chat.ask("caf\udce9")
     chat.system = "caf\udce9"
-    with pytest.raises(ValidationError, match="^The system text is not valid UTF-8 text"):
+    with pytest.raises(ValidationError, match=r"^The system text is not valid UTF-8 text"):
         chat.ask("hello")
     chat.system = None
     assert said(chat.ask("hello")) == "answer 1"

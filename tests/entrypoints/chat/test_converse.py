@@ -184,7 +184,7 @@ def test_ctrl_c_while_the_model_loads_is_no_success(chat: Chat, monkeypatch: pyt
     """Where no line can be typed meanwhile it ends the program, as it ends a run."""
 
     class Waiting(MemoryEngine):
-        def load(self, options: LoadOptions, watch: Watch = unwatched) -> None:
+        def load(self, _options: LoadOptions, _watch: Watch = unwatched) -> None:
             os.kill(os.getpid(), signal.SIGINT)
             left.wait(60)
 

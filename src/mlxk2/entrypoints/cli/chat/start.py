@@ -81,7 +81,7 @@ def _restore(session: Session, before: "Conversation | None", options: ChatOptio
 
 
 def _leave(opening: Opening, out: "Output") -> None:
-    """The user has left. Let go of the model. Nobody waits for one that is still being loaded: the process ends at once."""
+    """The user has left. Nobody waits for a model that is still being loaded: the process ends at once."""
     if opening.give_up():
         opening.close()
         return
