@@ -62,6 +62,12 @@ def test_a_limit_ends_the_answer_and_says_so(cli: CommandLine) -> None:
     assert (data["finish_reason"], data["usage"]["completion_tokens"]) == ("length", 3)
 
 
+def test_an_answer_that_fills_the_context_says_so(cli: CommandLine) -> None:
+    run = cli("run", "tiny", "hi", services=answering("x" * 3000))
+    full = "the model's context of 2048 is full"
+    assert run.err == f"(ended after 2039 tokens: {full}; a shorter prompt leaves more room)\n"
+
+
 def test_stop_strings_end_the_answer_and_never_leak(cli: CommandLine) -> None:
     run = cli("run", "tiny", "hi", "--stop", "wor", "--stop", "XX", "--json", services=answering("Hello world"))
     data = json.loads(run.out)["data"]

@@ -128,6 +128,14 @@ def structured(text: str) -> Callable[[], Services]:
     return memory_program(MemoryCache([healthy_model()]), engine)
 
 
+def test_json_that_fills_the_context_does_not_ask_for_more_tokens(cli: CommandLine, tmp_path: Any) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text('{"type": "array"}')
+    run = cli("run", "tiny", "hi", "--schema", str(file), services=structured("[" + "1," * 3000))
+    assert run.code == 1
+    assert "complete; the model's context of 2048 is full: shorten the prompt, or let the schema bound" in run.err
+
+
 def test_an_answer_that_ends_before_its_json_is_complete_is_an_error(cli: CommandLine, tmp_path: Any) -> None:
     file = tmp_path / "schema.json"
     file.write_text('{"type": "array"}')

@@ -130,10 +130,25 @@ def test_a_limit_is_told(chat: Chat) -> None:
     assert shown == ">>> Hel\n(ended after 3 tokens, the limit of this answer)\n\n>>> "
 
 
-def test_a_conversation_that_fills_the_context_is_told_with_the_way_on(chat: Chat) -> None:
-    shown = chat(f"{'x' * 3000}\nshort\n", program(lambda _: "Yes."))
-    assert "2048" in shown
-    assert "; /undo takes back the last turn, /clear begins anew\n>>> Yes." in shown
+def test_an_answer_that_fills_the_context_is_told_with_the_way_on(chat: Chat) -> None:
+    shown = chat("one\n", program(lambda _: "x" * 3000))
+    assert shown.endswith(
+        "xx\n(ended after 2038 tokens: the model's context of 2048 is full; /undo takes back the last turn,"
+        " /clear begins anew)\n\n>>> "
+    )
+
+
+def test_reasoning_that_fills_the_context_is_told_and_not_kept(chat: Chat) -> None:
+    engine = MemoryEngine(lambda _: "<think>" + "x" * 3000, info=THINKING)
+    shown = chat("one\n", program(engine=engine), "--hide-reasoning")
+    assert "the model's context of 2048 is full; the question was not kept)\n" in shown
+
+
+def test_a_question_beyond_the_context_is_told_with_the_way_on(chat: Chat) -> None:
+    shown = chat(f"{'x' * 3000}\nshort\n{'x' * 3000}\n", program(lambda _: "Yes."))
+    holds = "tokens, and the model's context holds 2048 with the answer;"
+    assert f">>> The question has 3007 {holds} ask a shorter one\n>>> Yes." in shown
+    assert f">>> The conversation and the question together have 3035 {holds} /undo takes back the last turn" in shown
 
 
 def test_a_model_that_is_not_there_is_raised(chat: Chat) -> None:

@@ -41,7 +41,7 @@ class ChatTurn(AnswerRun):
     def __init__(
         self, opened: OpenedModel, prepared: Prepared, question: Message, keep: Callable[[Message], None]
     ) -> None:
-        super().__init__(opened.gate, prepared)
+        super().__init__(opened, prepared)
         self.question = question
         self._keep = keep
 

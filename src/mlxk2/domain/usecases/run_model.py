@@ -47,7 +47,7 @@ class RunSession(AnswerRun):
     """An opened model with one prompt ready to go. Close it when done."""
 
     def __init__(self, opened: OpenedModel, prepared: Prepared) -> None:
-        super().__init__(opened.gate, prepared)
+        super().__init__(opened, prepared)
         self.name = opened.name
         self.opened = opened
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mlxk2.entrypoints.cli.chat.opening import Opening
 from mlxk2.entrypoints.cli.chat.prompts import QUOTES, Prompt, meant
+from mlxk2.entrypoints.cli.chat.screen import MAKES_ROOM
 from mlxk2.entrypoints.cli.chat.session import Session
 from mlxk2.ports.errors import ContextExceeded, Mlxk2Error
 from mlxk2.ports.sessions import LAST
@@ -110,7 +111,7 @@ class Loop:
             else:
                 self._ask(text, session)
         except Mlxk2Error as error:
-            session.screen.say(_sentence(error))
+            session.screen.say(_sentence(error, session.chat))
         except KeyboardInterrupt:
             session.screen.say("(stopped; the question was not kept)")
         self._tell_of_servers(session)
@@ -147,7 +148,11 @@ def _is_command(typed: str) -> bool:
     return not typed.lstrip().startswith(QUOTES) and _COMMAND.match(typed.strip()) is not None
 
 
-def _sentence(error: Mlxk2Error) -> str:
-    if isinstance(error, ContextExceeded):
-        return f"{error.message}; /undo takes back the last turn, /clear begins anew"
-    return error.message
+def _sentence(error: Mlxk2Error, chat: "Chat") -> str:
+    if not isinstance(error, ContextExceeded):
+        return error.message
+    what = "The conversation and the question together have" if chat.messages else "The question has"
+    return (
+        f"{what} {error.prompt_tokens} tokens, and the model's context holds {error.context_length} with the answer;"
+        f" {MAKES_ROOM if chat.messages else 'ask a shorter one'}"
+    )

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from mlxk2.domain.usecases.chat_model import ChatTurn
 
+MAKES_ROOM = "/undo takes back the last turn, /clear begins anew"
+"""What helps when the model's context is full."""
+
 
 class Screen(Protocol):
     """`plain`: Markdown is shown as it is written. `show_reasoning`: what the model thinks is shown, dimmed."""

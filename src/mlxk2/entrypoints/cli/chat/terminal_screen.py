@@ -11,10 +11,10 @@ from mlxk2.entrypoints.cli.chat.display.styled import styled
 from mlxk2.entrypoints.cli.chat.display.terminal import Terminal
 from mlxk2.entrypoints.cli.chat.display.wrapping import wrap
 from mlxk2.entrypoints.cli.chat.inbox import Inbox
+from mlxk2.entrypoints.cli.chat.screen import MAKES_ROOM
 from mlxk2.ports.generation import FinishReason
 
 if TYPE_CHECKING:
-    from mlxk2.domain.answer import Answer
     from mlxk2.domain.usecases.chat_model import ChatTurn
     from mlxk2.ports.sessions import Conversation
 
@@ -105,11 +105,13 @@ class TerminalScreen:
             return
         if answered:
             turn.keep()
-        ended = _before_its_end(answer, stopped=stopped)
+        ended = _before_its_end(turn, stopped=stopped)
         if not answered:
             self.say(f"({ended or 'the model gave no answer'}; the question was not kept)")
         elif ended:
             self.say(f"({ended}; what was answered so far is kept)")
+        elif turn.fills_context:
+            self.say(f"({_full(turn)}; {MAKES_ROOM})")
         elif answer.finish_reason is FinishReason.LENGTH:
             self.say(f"(ended after {answer.completion_tokens} tokens, the limit of this answer)")
         if self._statistics:
@@ -121,10 +123,18 @@ class TerminalScreen:
         self._terminal.write("\n")
 
 
-def _before_its_end(answer: "Answer", *, stopped: bool) -> str:
-    """Why the answer is not whole, empty when it is; `stopped` by the user."""
+def _full(turn: "ChatTurn") -> str:
+    return f"ended after {turn.answer.completion_tokens} tokens: the model's context of {turn.context_length} is full"
+
+
+def _before_its_end(turn: "ChatTurn", *, stopped: bool) -> str:
+    """Why the answer is not whole, or not there; empty when it is. `stopped` by the user."""
+    answer = turn.answer
+    answered = bool(answer.text.strip() or answer.tool_calls)
     if stopped:
-        return "stopped" if answer.text.strip() or answer.tool_calls else "stopped before an answer"
+        return "stopped" if answered else "stopped before an answer"
     if answer.finish_reason is FinishReason.CANCELLED:
         return "the model was unloaded before the answer was complete"
+    if turn.fills_context and not answered:
+        return _full(turn)
     return ""

@@ -82,10 +82,17 @@ def _conclude(session: RunSession, prompt: str, loaded: float, args: Namespace, 
     if data is not None:
         _print(data, out)
     elif session.answer.finish_reason is FinishReason.LENGTH and not args.verbose:
-        out.note(f"(ended after {session.answer.completion_tokens} tokens, the limit of this run)")
+        out.note(f"({_limit(session)})")
     if args.verbose:
         _statistics(session, loaded, out)
     return 0
+
+
+def _limit(session: RunSession) -> str:
+    ended = f"ended after {session.answer.completion_tokens} tokens"
+    if session.fills_context:
+        return f"{ended}: the model's context of {session.context_length} is full; a shorter prompt leaves more room"
+    return f"{ended}, the limit of this run"
 
 
 def _data(session: RunSession, prompt: str, loaded: float) -> "RunData":
@@ -117,9 +124,12 @@ def _incomplete(session: RunSession) -> OperationError:
     tokens = session.answer.completion_tokens
     if session.answer.stop_matched is not None:
         return OperationError(f"A --stop text ended the answer after {tokens} tokens, before its JSON was complete")
+    more = "allow more with --max-tokens"
+    if session.fills_context:
+        more = f"the model's context of {session.context_length} is full: shorten the prompt"
     return OperationError(
-        f"The answer ended after {tokens} tokens, before its JSON was complete; allow more with --max-tokens, or let"
-        " the schema bound its texts and lists (maxLength, maxItems)"
+        f"The answer ended after {tokens} tokens, before its JSON was complete; {more}, or let the schema bound its"
+        " texts and lists (maxLength, maxItems)"
     )
 
 
