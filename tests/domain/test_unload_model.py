@@ -39,6 +39,14 @@ def test_what_is_not_loaded_is_not_found_and_a_similar_name_is_told() -> None:
         unloading(models)("zebra")
 
 
+def test_a_model_that_is_on_its_way_out_is_not_told_as_a_similar_one() -> None:
+    models = ListedModels({8000: holding(a_model(DEMO, state="unloading"))})
+    for reference in (DEMO, "demo"):
+        with pytest.raises(ModelNotFound) as raised:
+            unloading(models)(reference)
+        assert raised.value.message == f"No server of yours has '{reference}' loaded; see what is loaded with: mlxk2 ps"
+
+
 def test_a_server_that_does_not_know_the_model_is_passed_over() -> None:
     models = ListedModels({8000: holding(a_model(DEMO)), 8001: holding()}, {(8001, DEMO): ModelNotFound("no demo")})
     assert unloading(models)(DEMO) == (Unloaded(DEMO, COMMIT, OLDER),)

@@ -99,7 +99,7 @@ class UnloadModel:
         loaded: list[str] = []
         for server in servers:
             try:
-                loaded += (held.model for held in self._held(server))
+                loaded += (held.model for held in self._held(server) if held.state != "unloading")
             except Mlxk2Error:
                 continue  # a hint less
         hint = did_you_mean(reference, dict.fromkeys(loaded))
