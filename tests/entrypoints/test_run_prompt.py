@@ -151,6 +151,15 @@ def test_what_cannot_be_read_as_text_is_refused_in_one_sentence(
     assert refused(cli, "tiny") == (1, f"Standard input {reason}")
 
 
+@pytest.mark.parametrize("content", [b"", b" \n\n", b"\xef\xbb\xbf"], ids=["no bytes", "white space", "mark alone"])
+@pytest.mark.parametrize("option", ["--attach", "--schema"])
+def test_an_empty_file_is_refused_by_its_name(cli: CommandLine, tmp_path: Path, option: str, content: bytes) -> None:
+    file = tmp_path / "zero.txt"
+    file.write_bytes(content)
+    sentence = f"'{file}' is empty; name a file with text in it, or leave it out"
+    assert refused(cli, "tiny", "a", option, str(file)) == (1, sentence)
+
+
 def test_a_file_that_is_not_there_a_folder_and_a_path_that_is_none_are_refused(
     cli: CommandLine, tmp_path: Path
 ) -> None:

@@ -22,9 +22,12 @@ def attached(question: str, paths: Sequence[str]) -> str:
 def text_file(path: str) -> TextFile:
     """A file as a prompt has it, under the name that was typed.
 
-    Raises ValidationError when it is not there, no text or too large, AccessProblem when it cannot be read.
+    Raises ValidationError when it is not there, empty, no text or too large, AccessProblem when it cannot be read.
     """
-    return TextFile(path, _text(_content(path), f"'{path}'"))
+    text = _text(_content(path), f"'{path}'")
+    if not text.strip():
+        raise ValidationError(f"'{path}' is empty; name a file with text in it, or leave it out")
+    return TextFile(path, text)
 
 
 def schema_file(path: str) -> Structure:
