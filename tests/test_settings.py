@@ -76,7 +76,10 @@ def test_offline_mode_is_on_as_huggingface_hub_reads_it(name: str, value: str, *
 
 
 def test_running_programs_meet_in_the_runtime_folder_of_the_user(tmp_path: Path) -> None:
-    assert read_settings({"XDG_RUNTIME_DIR": str(tmp_path)}).runtime_dir == str(tmp_path)
+    assert read_settings({"XDG_RUNTIME_DIR": str(tmp_path)}).runtime_dir == str(tmp_path.resolve())
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path, target_is_directory=True)
+    assert read_settings({"XDG_RUNTIME_DIR": str(link)}).runtime_dir == str(tmp_path.resolve())
 
 
 @pytest.mark.parametrize("unusable", ["", "relative", "/nothing/here", "/dev/null", "/a\0b"])

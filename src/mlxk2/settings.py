@@ -72,10 +72,13 @@ def cache_root(environ: Mapping[str, str]) -> str:
 
 
 def runtime_dir(environ: Mapping[str, str]) -> str:
-    """`XDG_RUNTIME_DIR` where it is a folder of this user: after `sudo` or `su` it may be somebody else's."""
+    """`XDG_RUNTIME_DIR` where it is a folder of this user: after `sudo` or `su` it may be somebody else's.
+
+    A link to one is followed here, since whoever uses the folder later takes no links.
+    """
     named = environ.get("XDG_RUNTIME_DIR", "")
     if os.path.isabs(named) and _is_own_folder(named):
-        return named
+        return os.path.realpath(named)
     return os.path.join(os.path.abspath(environ.get("TMPDIR") or "/tmp"), f"mlxk2-{os.getuid()}")  # noqa: S108
 
 

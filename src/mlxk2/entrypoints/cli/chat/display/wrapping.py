@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from prompt_toolkit.utils import get_cwidth
+
 from mlxk2.entrypoints.cli.chat.display.styled import Row, Styled, cells
 
 _NARROWEST = 10
@@ -12,23 +14,28 @@ def wrap(text: Row, width: int, first: Row = (), following: Row = ()) -> list[St
 
     Words that are longer than a row are broken anywhere, and so is text in wide characters, which has no spaces.
     """
-    width = max(width, cells(first) + _NARROWEST, cells(following) + _NARROWEST)
+    taken, indent = cells(first), cells(following)
+    width = max(width, taken + _NARROWEST, indent + _NARROWEST)
     rows: list[Styled] = []
     row, start = list(first), len(first)
     for piece in _pieces(text):
-        if cells(row) + cells(piece) <= width:
+        columns = cells(piece)
+        if taken + columns <= width:
             row += piece
+            taken += columns
             continue
         if len(row) > start:
             rows.append(_without_trailing_blanks(row, start))
-            row, start = list(following), len(following)
+            row, start, taken = list(following), len(following), indent
         if piece[0][0] == " ":
             continue
         for cell in piece:
-            if cells(row) + cells([cell]) > width:
+            columns = cells((cell,))
+            if taken + columns > width:
                 rows.append(row)
-                row, start = list(following), len(following)
+                row, start, taken = list(following), len(following), indent
             row.append(cell)
+            taken += columns
     return [*rows, _without_trailing_blanks(row, start)]
 
 
@@ -37,8 +44,9 @@ def _pieces(text: Row) -> Iterator[Styled]:
     piece: Styled = []
     kind = ""
     for cell in text:
-        found = "blank" if cell[0] == " " else "wide" if cells([cell]) > 1 else "word"
-        joined = (found == kind and found != "wide") or (kind != "blank" and cells([cell]) == 0)
+        columns = get_cwidth(cell[0])
+        found = "blank" if cell[0] == " " else "wide" if columns > 1 else "word"
+        joined = (found == kind and found != "wide") or (kind != "blank" and columns == 0)
         if piece and not joined:
             yield piece
             piece = []
