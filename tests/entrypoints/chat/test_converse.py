@@ -20,7 +20,7 @@ from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.parser import build_parser
 from mlxk2.ports.conversation import Message
 from mlxk2.ports.engine import Loading, LoadOptions, Markers, Watch, unwatched
-from mlxk2.ports.errors import AccessProblem, EngineFailure, ModelNotFound, ValidationError
+from mlxk2.ports.errors import AccessProblem, EngineFailure, ModelNotFound, ServerGone, ValidationError
 from mlxk2.ports.sessions import Conversation
 from mlxk2.testing import healthy_model, memory_program
 from tests.entrypoints.chat.screens import MemoryTerminalFile
@@ -107,8 +107,24 @@ def test_an_answer_that_fails_is_told_and_not_kept(chat: Chat) -> None:
         raise EngineFailure("The engine broke")
 
     sessions = MemorySessions()
-    assert chat("one\n", program(fail, sessions=sessions)) == (">>> The engine broke (the question was not kept)\n>>> ")
+    assert chat("one\n", program(fail, sessions=sessions)) == (
+        ">>> The engine broke (the question was not kept)\n\n>>> "
+    )
     assert sessions.titles() == ()
+
+
+def test_an_answer_that_its_server_takes_with_it_is_to_be_asked_for_again(chat: Chat) -> None:
+    def fail(prompt: str) -> str:
+        if len(asked) == 1:
+            return "Yes."
+        asked.append(prompt)
+        raise ServerGone("The server has ended")
+
+    asked: list[str] = []
+    assert chat("one\none\n", program(fail)) == (
+        ">>> The server has ended (the question was not kept; ask it again: the chat goes on, if need be without that"
+        " server)\n\n>>> Yes.\n\n>>> "
+    )
 
 
 def test_an_empty_answer_is_told_and_not_kept(chat: Chat) -> None:

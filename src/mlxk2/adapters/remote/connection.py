@@ -105,7 +105,7 @@ class Reply:
         except OSError as error:
             raise ServerGone(f"The server at {self._server.url} does not answer: {_reason(error)}") from error
         except EOFError:
-            raise ServerGone(f"The server at {self._server.url} has ended in the middle; start it again") from None
+            raise ServerGone(f"The server at {self._server.url} has ended in the middle; try again") from None
         except (ValueError, LookupError) as error:
             raise ServerGone(f"What listens at {self._server.url} does not speak as a server of mlxk2") from error
 

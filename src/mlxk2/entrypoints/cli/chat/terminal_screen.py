@@ -12,6 +12,7 @@ from mlxk2.entrypoints.cli.chat.display.terminal import Terminal
 from mlxk2.entrypoints.cli.chat.display.wrapping import wrap
 from mlxk2.entrypoints.cli.chat.inbox import Inbox
 from mlxk2.entrypoints.cli.chat.screen import MAKES_ROOM
+from mlxk2.ports.errors import Mlxk2Error, ServerGone
 from mlxk2.ports.generation import FinishReason
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class TerminalScreen:
         answer = turn.answer
         answered = bool(answer.text.strip() or answer.tool_calls)
         if answer.error is not None:
-            self.say(f"{answer.error.message} (the question was not kept)")
+            self.say(f"{answer.error.message} (the question was not kept{_way_on(answer.error)})\n")
             return
         if answered:
             turn.keep()
@@ -121,6 +122,11 @@ class TerminalScreen:
                 f" first token after {answer.first_token_seconds:.2f} s)"
             )
         self._terminal.write("\n")
+
+
+def _way_on(error: Mlxk2Error) -> str:
+    """The next question finds another place for the model when the server of before is no more."""
+    return "; ask it again: the chat goes on, if need be without that server" if isinstance(error, ServerGone) else ""
 
 
 def _full(turn: "ChatTurn") -> str:
