@@ -188,6 +188,21 @@ def test_files_go_with_the_first_question(chat: Chat, tmp_path: Path) -> None:
         chat("what?\n", program(), "--attach", str(tmp_path / "none"))
 
 
+def test_files_of_a_question_that_was_not_kept_go_with_the_next_one(chat: Chat, tmp_path: Path) -> None:
+    def once_broken(prompt: str) -> str:
+        questions.append(prompt)
+        if len(questions) == 1:
+            raise EngineFailure("The engine broke")
+        return "Yes."
+
+    questions: list[str] = []
+    file = tmp_path / "notes.txt"
+    file.write_text("buy milk\n")
+    chat("what?\nwhat?\nand?\n", program(once_broken), "--attach", str(file))
+    assert [prompt.count("buy milk") for prompt in questions] == [1, 1, 1]  # the last one has those before in it
+    assert questions[0] == questions[1]
+
+
 def test_statistics_are_shown_when_asked_for(chat: Chat) -> None:
     shown = chat("one\n", program(lambda _: "Yes."), "--verbose")
     assert "(10 prompt tokens, 0 of them from the cache, 5 generated, 16.0 tokens/s" in shown

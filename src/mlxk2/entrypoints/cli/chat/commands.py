@@ -89,8 +89,7 @@ def _edit(argument: str, session: Session) -> None:
         return
     session.screen.say(question)
     turn = session.chat.ask(attached(question, session.attachments))
-    session.attachments.clear()
-    session.screen.answer(turn)
+    session.answer(turn)
 
 
 def _attach(argument: str, session: Session) -> None:

@@ -127,8 +127,7 @@ class Loop:
 
     def _ask(self, text: str, session: Session) -> None:
         turn = session.chat.ask(self._question(text, session.attachments))
-        session.attachments.clear()
-        session.screen.answer(turn)
+        session.answer(turn)
 
     def _save(self, session: Session) -> None:
         """So that `--continue` finds the conversation as it is now."""
