@@ -1,6 +1,7 @@
 """A chat on memory adapters, and a screen that notes what it is told."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ class NotingScreen:
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def answer(self, turn: "ChatTurn") -> None:
         answer = follow(turn)

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -15,10 +15,12 @@ import pytest
 
 from mlxk2.adapters.memory import MEMORY_INFO, MemoryCache, MemoryEngine, MemorySessions
 from mlxk2.entrypoints.cli.chat import converse
+from mlxk2.entrypoints.cli.chat.display.terminal import Terminal
+from mlxk2.entrypoints.cli.chat.waiting import Waiting
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.parser import build_parser
-from mlxk2.ports.conversation import Message
+from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
 from mlxk2.ports.engine import Loading, LoadOptions, Markers, Watch, unwatched
 from mlxk2.ports.errors import AccessProblem, EngineFailure, ModelNotFound, ServerGone, ValidationError
 from mlxk2.ports.sessions import Conversation
@@ -40,10 +42,15 @@ def program(
 
 
 def chatted(
-    monkeypatch: pytest.MonkeyPatch, typed: str, services: Callable[[], Services], *options: str, model: str = "tiny"
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    services: Callable[[], Services],
+    *options: str,
+    model: str = "tiny",
+    file: MemoryTerminalFile | None = None,
 ) -> str:
     """What the screen of a dumb terminal holds after these lines were typed."""
-    file = MemoryTerminalFile()
+    file = file or MemoryTerminalFile()
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     args = build_parser("run").parse_args(["run", *([model] if model else []), *options])
     args.environ = {"TERM": "dumb"}
@@ -251,6 +258,60 @@ def test_a_model_that_takes_its_time_is_told_once(chat: Chat) -> None:
             super().load(options, watch)
 
     assert chat("", program(engine=Slow(echo))) == "Loading the model ...\n>>> "
+
+
+class Late(MemoryEngine):
+    """Is not ready for the first question before the terminal says that it is waited for; `then` comes next."""
+
+    def __init__(self, file: MemoryTerminalFile, then: Callable[[], object] = lambda: None) -> None:
+        super().__init__(lambda _: "Yes.")
+        self._file = file
+        self._then: list[Callable[[], object]] = [then]
+
+    def render(
+        self, messages: Sequence[Message], tools: Sequence[Tool] = (), options: RenderOptions = RenderOptions()
+    ) -> RenderedPrompt:
+        if self._then:
+            wait_for(self._file, "Waiting for the model")
+            self._then.pop()()
+        return super().render(messages, tools, options)
+
+
+def wait_for(file: MemoryTerminalFile, text: str) -> None:
+    end = time.monotonic() + 60
+    while text not in file.getvalue():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("again", ["one", "/retry", "/tokens"])
+def test_a_model_that_is_loaded_again_for_a_question_is_waited_for_with_a_note(chat: Chat, again: str) -> None:
+    file, sessions = MemoryTerminalFile(), MemorySessions()
+    kept = (Message("user", "a cat?"), Message("assistant", "Yes."))
+    sessions.save(Conversation("last", "tiny", None, kept, (), 1.0))
+    engine = Late(file)
+    shown = chat(f"{again}\n", program(engine=engine, sessions=sessions), "--continue", model="", file=file)
+    assert ">>> Waiting for the model ...\n" in shown
+    assert shown.split("...\n")[1] in ("Yes.\n\n>>> ", "The conversation takes 29 of 2048 tokens.\n>>> ")
+
+
+def test_ctrl_c_while_the_model_is_waited_for_leaves_the_question(chat: Chat) -> None:
+    file, sessions = MemoryTerminalFile(), MemorySessions()
+
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+    shown = chat("one\ntwo\n", program(engine=Late(file, interrupt), sessions=sessions), file=file)
+    assert shown == (">>> Waiting for the model ...\n(stopped; the question was not kept)\n\n>>> Yes.\n\n>>> ")
+    assert [message.content for message in sessions.load("last").messages] == ["two", "Yes."]
+
+
+def test_where_the_cursor_moves_the_note_goes_when_the_wait_is_over() -> None:
+    file = MemoryTerminalFile()
+    with Waiting(Terminal(file, moves=True, colour=False)):
+        wait_for(file, "Waiting for the model … 1 s")
+    assert file.rows() == [""]
 
 
 def test_an_old_answer_is_recalled_with_its_question_only(chat: Chat) -> None:

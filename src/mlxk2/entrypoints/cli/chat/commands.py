@@ -58,7 +58,9 @@ def _help(argument: str, session: Session) -> None:
 
 
 def _show(_: str, session: Session) -> None:
-    session.screen.say("\n".join(setting.show(session)))
+    with session.screen.waiting():
+        rows = setting.show(session)
+    session.screen.say("\n".join(rows))
 
 
 def _clear(_: str, session: Session) -> None:
@@ -76,7 +78,9 @@ def _undo(_: str, session: Session) -> None:
 
 
 def _retry(_: str, session: Session) -> None:
-    session.screen.answer(session.chat.retry())
+    with session.screen.waiting():
+        turn = session.chat.retry()
+    session.screen.answer(turn)
 
 
 def _edit(argument: str, session: Session) -> None:
@@ -88,7 +92,9 @@ def _edit(argument: str, session: Session) -> None:
         )
         return
     session.screen.say(question)
-    turn = session.chat.ask(attached(question, session.attachments))
+    whole = attached(question, session.attachments)
+    with session.screen.waiting():
+        turn = session.chat.ask(whole)
     session.answer(turn)
 
 
@@ -128,7 +134,9 @@ def _copy(_: str, session: Session) -> None:
 
 
 def _tokens(_: str, session: Session) -> None:
-    session.screen.say(f"The conversation takes {setting.tokens(session.chat)}.")
+    with session.screen.waiting():
+        tokens = setting.tokens(session.chat)
+    session.screen.say(f"The conversation takes {tokens}.")
 
 
 def _model(argument: str, session: Session) -> None:

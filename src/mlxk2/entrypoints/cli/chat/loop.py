@@ -113,7 +113,7 @@ class Loop:
         except Mlxk2Error as error:
             session.screen.say(_sentence(error, session.chat))
         except KeyboardInterrupt:
-            session.screen.say("(stopped; the question was not kept)")
+            session.screen.say("(stopped; the question was not kept)\n")
         self._tell_of_servers(session)
         self._save(session)
         return goes_on
@@ -126,7 +126,9 @@ class Loop:
         self._told = notes
 
     def _ask(self, text: str, session: Session) -> None:
-        turn = session.chat.ask(self._question(text, session.attachments))
+        question = self._question(text, session.attachments)
+        with session.screen.waiting():
+            turn = session.chat.ask(question)
         session.answer(turn)
 
     def _save(self, session: Session) -> None:

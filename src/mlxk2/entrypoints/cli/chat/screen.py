@@ -1,5 +1,6 @@
 """What a chat and its commands may do with the terminal."""
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ class Screen(Protocol):
 
     def say(self, text: str) -> None:
         """A line for people, dimmed. What would steer the terminal is spelled out."""
+
+    def waiting(self) -> AbstractContextManager[object]:
+        """Around what the model is asked for before it answers: shows that it is waited for. Nothing is said within."""
 
     def answer(self, turn: "ChatTurn") -> None:
         """Show a turn as it comes, to its end. Ctrl-C stops it. What was answered is kept, and nothing else is."""

@@ -1,6 +1,7 @@
 """The screen of a chat on a terminal; one that cannot move its cursor gets the same as plain lines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlxk2.domain.text.outputs import TextDelta
@@ -12,6 +13,7 @@ from mlxk2.entrypoints.cli.chat.display.terminal import Terminal
 from mlxk2.entrypoints.cli.chat.display.wrapping import wrap
 from mlxk2.entrypoints.cli.chat.inbox import Inbox
 from mlxk2.entrypoints.cli.chat.screen import MAKES_ROOM
+from mlxk2.entrypoints.cli.chat.waiting import Waiting
 from mlxk2.ports.errors import Mlxk2Error, ServerGone
 from mlxk2.ports.generation import FinishReason
 
@@ -49,6 +51,11 @@ class TerminalScreen:
             for row in rows:
                 shown = row if isinstance(row, str) else self._terminal.ansi(row)
                 self._terminal.write(f"{shown}\n")
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        with self._terminal.quiet(), Waiting(self._terminal):
+            yield
 
     def answer(self, turn: "ChatTurn") -> None:
         view = AnswerView(self._terminal, plain=self.plain, show_reasoning=self.show_reasoning)
