@@ -54,7 +54,7 @@ def ends() -> Iterator[tuple[Outbox, Listening]]:
     here, there = socket.socketpair()
     with here, there:
         there.settimeout(60)
-        yield Outbox(here, lambda: None, Counting()), Listening(there)
+        yield Outbox(here, lambda: None, Counting(), lambda: 0.0), Listening(there)
 
 
 def test_all_events_of_a_step_leave_in_one_frame(ends: tuple[Outbox, Listening]) -> None:
@@ -93,6 +93,19 @@ def test_numbers_come_with_the_steps_in_which_requests_come_or_go(ends: tuple[Ou
     outbox.end_step(2)
     outbox.end_step(2)
     assert [body.stats and body.stats.steps for body in itertools.islice(happenings, 2)] == [3, None]
+
+
+def test_numbers_come_with_a_step_too_when_the_last_ones_are_stale() -> None:
+    here, there = socket.socketpair()
+    times = [0.0]
+    with here, there:
+        there.settimeout(60)
+        outbox, parent = Outbox(here, lambda: None, Counting(), lambda: times[-1]), Listening(there)
+        for now in (0.0, 0.2, 0.3, 0.5, 0.6):
+            times.append(now)
+            outbox.end_step(1)
+        happenings = itertools.islice(parent.happenings(), 5)
+        assert [body.stats and body.stats.steps for body in happenings] == [1, None, 2, None, 3]
 
 
 def test_an_end_between_two_steps_brings_numbers_and_so_does_the_step_that_counts_it(

@@ -6,6 +6,7 @@ up the engine at the end of its step, and memory does not grow.
 
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -17,20 +18,28 @@ from mlxk2.ports.generation import Event, Failed, Finished
 
 _MOST_GATHERED = 4096
 """Events; an engine that hands out so many without saying that its step is over is made to wait, too."""
+_STALE = 0.25
+"""Seconds after which a step's frame brings the numbers anew, for whoever watches how fast tokens come."""
 
 
 class Outbox:
     """Every method may be called from any thread; whoever finds that nothing can be sent calls `parent_is_gone`.
 
-    `stats` tells the engine's numbers, at any time and at once.
+    `stats` tells the engine's numbers, at any time and at once; `now` are the seconds of a clock that never goes back.
     """
 
     def __init__(
-        self, sock: socket.socket, parent_is_gone: Callable[[], object], stats: Callable[[], EngineStats]
+        self,
+        sock: socket.socket,
+        parent_is_gone: Callable[[], object],
+        stats: Callable[[], EngineStats],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._socket = sock
         self._parent_is_gone = parent_is_gone
         self._stats = stats
+        self._now = now
+        self._told = now()
         self._busy = 0
         self._has_ended = False
         self._sending = threading.Lock()
@@ -75,12 +84,19 @@ class Outbox:
             self._write(packet)
 
     def _news(self, events: list[tuple[RequestId, Event]], busy: int | None) -> EngineStats | None:
-        """The numbers, if requests have come or gone: an end is counted by the end of its step at the latest."""
+        """The numbers, if requests have come or gone, or the last ones are stale.
+
+        An end is counted by the end of its step at the latest.
+        """
         self._has_ended |= any(isinstance(event, (Finished, Failed)) for _, event in events)
-        due = self._has_ended or busy not in (None, self._busy)
+        now = self._now()
+        due = self._has_ended or busy not in (None, self._busy) or now - self._told >= _STALE
         if busy is not None:
             self._busy, self._has_ended = busy, False
-        return self._stats() if due else None
+        if not due:
+            return None
+        self._told = now
+        return self._stats()
 
     def _write(self, data: bytes) -> None:
         try:

@@ -68,7 +68,8 @@ class Beat(NamedTuple):
 class Happened(NamedTuple):
     """Events in order; `busy` is None where they came between two steps, else the step's (`ports.engine.Stepped`).
 
-    `stats` come along when requests came or went: whoever hears of an end finds it counted.
+    `stats` come along when requests came or went, so that whoever hears of an end finds it counted, and a few times a
+    second while the engine steps.
     """
 
     busy: int | None

@@ -1,14 +1,17 @@
 """How fast models make tokens: their counts of the last few seconds, and the slope between them. Pure."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlxk2.domain.usecases.serve_models import ModelStatus, PoolStatus
 
 WINDOW = 5.0
-"""Seconds. An engine's count is up to one second old, so that a much shorter look back would say anything."""
+"""Seconds. Counts are about a second apart, so that a much shorter look back would say anything."""
 _STEP = 0.25
 """Seconds between two counts that are kept."""
+_ENOUGH = 0.5
+"""Seconds between two counts whose slope can be trusted, although each of them may be a little old."""
 
 
 @dataclass(slots=True)
@@ -30,11 +33,25 @@ class Speed:
 
     @property
     def tokens_per_second(self) -> float:
-        """0.0 until two counts have been noted."""
+        """Since tokens began to come, within the window; 0.0 until two counts have been noted."""
         if len(self._counts) < 2:
             return 0.0
-        (begin, before), (end, after) = self._counts[0], self._counts[-1]
+        counts = list(self._counts)
+        (begin, before), (end, after) = counts[_beginning(counts)], counts[-1]
         return (after - before) / max(end - begin, _STEP)
+
+
+def _beginning(counts: Sequence[tuple[float, int]]) -> int:
+    """Which count stands for the moment when tokens began to come.
+
+    That moment lies between the last count of rest and the first with new tokens. The later one is nearer to the truth
+    once enough time has gone by since, and more tokens have come.
+    """
+    risen = next((place for place, (_, total) in enumerate(counts) if total > counts[0][1]), len(counts))
+    if risen == len(counts):
+        return 0
+    (then, some), (now, all_of_them) = counts[risen], counts[-1]
+    return risen if now - then >= _ENOUGH and all_of_them > some else risen - 1
 
 
 class Speeds:

@@ -32,6 +32,28 @@ def test_only_the_last_seconds_count() -> None:
     assert speed_of(*before, *lately) == pytest.approx(10.0)
 
 
+@pytest.mark.parametrize(("age", "last_age"), [(0.0, 0.0), (0.25, 0.25), (0.0, 0.24), (0.24, 0.0)])
+@pytest.mark.parametrize("pause", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("offset", [0.0, 0.01, 0.1, 0.24, 0.3, 0.49, 0.5, 0.51, 0.75, 0.9, 0.99])
+def test_one_second_into_an_answer_it_is_right_within_a_factor_of_two(
+    offset: float, pause: float, age: float, last_age: float
+) -> None:
+    """Whenever the looks before were, and however old what they see; 400 tokens a second from the moment 0."""
+    looks = [1.0 - offset % pause - pause * place for place in range(int(6 / pause))][::-1]
+    seen = [(now, int(400 * max(0.0, now - age))) for now in looks]
+    last = max(seen[-1][1], int(400 * (1.0 - last_age)))
+    assert 200 <= round(speed_of(*seen, (1.0, last))) <= 800
+
+
+def test_the_first_token_alone_does_not_count_the_rest_before_it() -> None:
+    rest = [(now / 2, 7) for now in range(20)]
+    assert speed_of(*rest, (10.0, 8), (10.5, 8), (11.0, 408)) == pytest.approx(400.0)
+
+
+def test_an_answer_that_was_over_by_the_next_look_is_a_speed_too() -> None:
+    assert speed_of((0.0, 0), (1.0, 0), (2.0, 100), (3.0, 100)) == 50.0
+
+
 def test_a_model_at_rest_comes_to_nought_within_the_window() -> None:
     assert speed_of((0.0, 0), (1.0, 100), *((1.0 + now, 100) for now in range(1, int(WINDOW) + 2))) == 0.0
 
