@@ -209,3 +209,12 @@ def test_a_note_in_the_middle_of_an_answer_begins_a_line() -> None:
     out.note("mlxk2: Interrupted")
     out.note("once")
     assert screen.getvalue() == "half a li\nmlxk2: Interrupted\nonce\n"
+
+
+@pytest.mark.parametrize("form", ["--json", "--jsonl"])
+def test_json_steers_no_terminal_and_says_the_same(cli: CommandLine, form: str) -> None:
+    steering = "a\x9b31mb\x7f\u202ec"
+    run = cli("run", "tiny", "hi", form, services=thinking(steering))
+    assert not set(run.out) & {"\x9b", "\x7f", "\u202e"}
+    last = json.loads(run.out) if form == "--json" else events(run.out)[-1]
+    assert last["data"]["response"] == steering

@@ -1,6 +1,7 @@
 """The JSON document that every command prints with `--json`."""
 
 import json
+import re
 from dataclasses import replace
 from math import isfinite, isnan
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from mlxk2.entrypoints.cli.records.failures import ErrorObject
 
 Document = dict[str, object]
+
+_STEERING = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What JSON need not escape but steers a terminal, where JSON is read, too; a model's answer may hold it."""
 
 
 def success(command: str, data: Data) -> Document:
@@ -42,7 +46,11 @@ def render(document: Document, *, pretty: bool) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError:
         return _dump(document, indent, ensure_ascii=True)
-    return text
+    return _STEERING.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def error_object(error: Mlxk2Error) -> "ErrorObject":
