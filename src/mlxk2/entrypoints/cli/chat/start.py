@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mlxk2.domain.chat_settings import changed, written
+from mlxk2.domain.chat_settings import changed, without, written
 from mlxk2.domain.usecases.chat_model import ChatOptions, ChatSettings
 from mlxk2.domain.usecases.open_model import OpenOptions
 from mlxk2.entrypoints.cli.asking import sampling_of
@@ -76,6 +76,8 @@ def _restore(session: Session, before: "Conversation | None", options: ChatOptio
     chat.restore(before)
     if options.system is not None:
         chat.system = options.system
+    if options.settings.stops:
+        chat.settings = without(chat.settings, "stop")  # else they would add up
     for name, value in written(options.settings):
         chat.settings = changed(chat.settings, name, value)
 
