@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,10 @@ class Logs:
         """The last one was started last."""
         for port in ports:
             self._servers.announce(a_server(port, log=str(self.folder / f"server-{port}.log")))
+
+    def end(self, port: int) -> None:
+        (server,) = (server for server in self._servers.running() if server.port == port)
+        self._servers.withdraw(server)
 
     def __call__(self) -> Services:
         return replace(memory_program(MemoryCache())(), servers=lambda: self._servers)
@@ -142,6 +146,60 @@ class TestItsEnd:
         assert message in run.err + run.out
 
 
+class TestGoingOn:
+    """`logs -f` when servers end and start; a pause of the program is when that happens, and the last is Ctrl-C."""
+
+    @pytest.fixture
+    def pauses(self, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+        left: list[Callable[[], object]] = []
+
+        def pause(_: float) -> None:
+            if not left:
+                raise KeyboardInterrupt
+            left.pop(0)()
+
+        monkeypatch.setattr("time.sleep", pause)
+        return left
+
+    def test_from_a_server_that_has_ended_to_one_that_was_started_afterwards(
+        self, cli: CommandLine, logs: Logs, pauses: list[Callable[[], object]]
+    ) -> None:
+        first, second = logs.write(8000, "first\n"), logs.folder / "server-8001.log"
+        logs.run(8000)
+        pauses += [
+            lambda: logs.end(8000),
+            lambda: first.write_text("first\nkilled in the mid"),
+            lambda: (second.write_text("second\n"), logs.run(8001)),
+            lambda: second.write_text("second\nthird\n"),
+        ]
+        run = cli("logs", "-f", services=logs)
+        assert (run.code, run.out) == (130, "first\nkilled in the mid\nsecond\nthird\n")
+        assert run.err == (
+            f"The log of the server on port 8000, process 4700: {first}\n"
+            f"The server on port 8000 has ended. The log of the server on port 8001, process 4701: {second}\n"
+        )
+
+    def test_not_while_it_runs_and_not_where_a_port_was_named(
+        self, cli: CommandLine, logs: Logs, pauses: list[Callable[[], object]]
+    ) -> None:
+        logs.write(8000, "first\n")
+        logs.write(8001, "second\n")
+        logs.run(8000)
+        pauses += [lambda: logs.run(8001), lambda: None]
+        assert cli("logs", "-f", services=logs).out == "first\n"
+        pauses += [lambda: logs.end(8000), lambda: None]
+        assert cli("logs", "-f", "--port", "8000", services=logs).out == "first\n"
+
+    def test_one_on_the_same_port_goes_on_in_the_same_file(
+        self, cli: CommandLine, logs: Logs, pauses: list[Callable[[], object]]
+    ) -> None:
+        path = logs.write(8000, "first\n")
+        logs.write(8001, "another's\n", age=60)
+        pauses += [lambda: logs.run(8000, 8001), lambda: path.write_text("first\nsecond\n")]
+        run = cli("logs", "-f", services=logs)
+        assert (run.out, run.err.count("\n")) == ("first\nsecond\n", 1)
+
+
 class TestReadingIt:
     """`Tail` on files of every size, and on files that change."""
 
@@ -180,6 +238,18 @@ class TestReadingIt:
             old.write("last words")
         followed.append("after\n")
         assert followed.wait_for(3) == ["before", "last words", "after"]
+
+    def test_it_ends_when_it_is_over_with_what_is_left(self, tmp_path: Path) -> None:
+        path = tmp_path / "log"
+        path.write_text("before\nlast ")
+
+        def is_over() -> bool:
+            with path.open("a") as file:
+                file.write("words\nkilled in the mid")
+            return True
+
+        with closing(Tail(str(path))) as tail:
+            assert list(tail.follow(is_over)) == ["before", "last words", "killed in the mid"]
 
     def test_a_file_that_was_emptied_is_read_from_its_start(self, followed: "Followed") -> None:
         followed.append("a long first line\n")

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from mlxk2.domain.names import printable
@@ -43,21 +43,28 @@ class Tail:
         """What stands behind the last finished line."""
         return _text(self._rest)
 
-    def follow(self) -> Iterator[str]:
-        """Lines as they are finished, without an end."""
+    def follow(self, is_over: Callable[[], bool] = lambda: False) -> Iterator[str]:
+        """Lines as they are finished, until `is_over`, which is asked whenever nothing is new; then what is left."""
         while True:
             if piece := self._file.read(_BLOCK):
                 yield from self._lines(piece)
             elif self._is_replaced():
-                yield from self._lines(self._file.read() + b"\n" * bool(self._rest))
+                yield from self._left()
                 self._file.close()
                 self._file = open(self._path, "rb")  # noqa: SIM115
+            elif is_over():
+                yield from self._left()
+                return
             else:
                 time.sleep(_PAUSE)
 
     def _lines(self, piece: bytes) -> list[str]:
         *lines, self._rest = (self._rest + piece).split(b"\n")
         return [_text(line) for line in lines]
+
+    def _left(self) -> list[str]:
+        """What nobody adds to any more; the last line need not be finished."""
+        return self._lines(self._file.read() + b"\n" * bool(self._rest))
 
     def _is_replaced(self) -> bool:
         """Another file has the name, or this one was emptied."""

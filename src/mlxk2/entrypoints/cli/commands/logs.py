@@ -35,27 +35,62 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
         )
     if args.lines < 0:
         raise ValidationError(f"--lines takes a number from 0 on, not {args.lines}")
-    log = _find(services().servers(), args.port)
+    servers = services().servers()
+    log = _find(servers, args.port)
+    if args.follow:
+        return _follow(args, servers, log, out)
     with _opened(log) as tail:
-        lines = tail.last(args.lines)
-        if not args.follow:
-            lines = [*lines, *filter(None, [tail.rest()])][-args.lines :] if args.lines else []
-        if out.json:
-            out.document(success("logs", LogsData(log.port, log.server is not None, log.path, lines)))
-            return 0
-        out.note(_heading(log))
-        for line in lines:
-            out.result(line)
-        out.flush()
-        return _follow(tail, out) if args.follow else 0
+        lines = [*tail.last(args.lines), *filter(None, [tail.rest()])][-args.lines :] if args.lines else []
+    if out.json:
+        out.document(success("logs", LogsData(log.port, log.server is not None, log.path, lines)))
+        return 0
+    _show(lines, _heading(log), out)
+    return 0
 
 
-def _follow(tail: Tail, out: Output) -> int:
-    """Until Ctrl-C: that is how it ends, so nothing more is said about it."""
+def _show(lines: list[str], heading: str, out: Output) -> None:
+    out.note(heading)
+    for line in lines:
+        out.result(line)
+    out.flush()
+
+
+def _follow(args: Namespace, servers: Servers, log: _Log, out: Output) -> int:
+    """Until Ctrl-C: that is how it ends, so nothing more is said about it.
+
+    Without a port, the log of a server that has ended is left for that of one that runs.
+    """
+    heading = _heading(log)
     with suppress(KeyboardInterrupt):
-        for line in tail.follow():
-            out.stream(f"{line}\n")
+        while True:
+            following = _follow_one(args, servers, log, heading, out)
+            heading = f"The server{_on_port(log)} has ended. {_heading(following)}"
+            log = following
     return INTERRUPTED
+
+
+def _follow_one(args: Namespace, servers: Servers, log: _Log, heading: str, out: Output) -> _Log:
+    """The log to go on with."""
+    following: list[_Log] = []
+
+    def is_over() -> bool:
+        if args.port is None:
+            following.extend(_after(servers, log))
+        return bool(following)
+
+    with _opened(log) as tail:
+        _show(tail.last(args.lines), heading, out)
+        for line in tail.follow(is_over):
+            out.stream(f"{line}\n")
+    return following[0]
+
+
+def _after(servers: Servers, log: _Log) -> list[_Log]:
+    """The logs of the servers that run, the one that was started last first; none while one of them writes `log`."""
+    running = servers.running()
+    if any(server.log == log.path for server in running):
+        return []
+    return [_Log(server.log, server.port, server) for server in running if os.path.exists(server.log)]
 
 
 def _find(servers: Servers, port: int | None) -> _Log:
@@ -101,6 +136,9 @@ def _opened(log: _Log) -> Iterator[Tail]:
 
 
 def _heading(log: _Log) -> str:
-    port = "" if log.port is None else f" on port {log.port}"
     state = "which has ended" if log.server is None else f"process {log.server.pid}"
-    return f"The log of the server{port}, {state}: {log.path}"
+    return f"The log of the server{_on_port(log)}, {state}: {log.path}"
+
+
+def _on_port(log: _Log) -> str:
+    return "" if log.port is None else f" on port {log.port}"
