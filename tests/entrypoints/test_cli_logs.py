@@ -166,10 +166,15 @@ class TestGoingOn:
     ) -> None:
         first, second = logs.write(8000, "first\n"), logs.folder / "server-8001.log"
         logs.run(8000)
+
+        def start_another() -> None:
+            second.write_text("second\n")
+            logs.run(8001)
+
         pauses += [
             lambda: logs.end(8000),
             lambda: first.write_text("first\nkilled in the mid"),
-            lambda: (second.write_text("second\n"), logs.run(8001)),
+            start_another,
             lambda: second.write_text("second\nthird\n"),
         ]
         run = cli("logs", "-f", services=logs)
