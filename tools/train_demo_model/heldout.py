@@ -11,7 +11,7 @@ from typing import Any
 from data import read_toml
 from wording import normal
 
-PASS = 52
+PASS = 62
 MAX_TOKENS = 160
 
 
