@@ -1,5 +1,6 @@
 """Attaching to a server as a user starts it, with the demo model: the contract, and how servers end."""
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -79,7 +80,7 @@ class TestAttachedDemo(AttachmentContract):
         return ENDLESS
 
     def test_what_was_announced_is_what_runs(self, server: RunningServer, demo_cache: Path) -> None:
-        assert (server.version, server.cache) == (__version__, str(demo_cache))
+        assert (server.version, server.cache) == (__version__, str(demo_cache.resolve()))
         assert Path(server.log).read_text().count(server.url) == 1
 
     def test_the_answer_is_that_of_an_engine_in_this_process(
@@ -147,3 +148,17 @@ def test_ctrl_c_ends_an_attached_run_at_once_and_its_answer_with_the_server(demo
                 run.kill()
         assert eventually(lambda: [model.busy for model in HttpAttachment().held(server).models] == [0])
         assert process.process.poll() is None
+
+
+def test_the_same_cache_by_another_path_is_the_servers_cache(demo_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(demo_cache)
+    folder = str(tmp_path / "found")
+    with found_server(demo_cache, tmp_path / "found") as (_, server):
+        ran = subprocess.run(
+            [MLXK2, "run", "demo", "How do I list my models?", "--json"],
+            env=environment(tmp_path / "link", XDG_RUNTIME_DIR=folder, XDG_STATE_HOME=folder),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert json.loads(ran.stdout)["data"]["server"]["pid"] == server.pid

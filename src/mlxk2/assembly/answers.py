@@ -1,5 +1,6 @@
 """What makes the use cases that answer with models: in this process, in servers, and as a server."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def in_servers(
 ) -> "InServers":
     from mlxk2.domain.usecases.open_model_servers import InServers
 
-    return InServers(servers, attachment, gates, cache.place(), __version__)
+    return InServers(servers, attachment, gates, os.path.realpath(cache.place()), __version__)
 
 
 def in_this_process(loader: "EngineLoader", machine: "Machine", gates: "GateMaker") -> "InThisProcess":
@@ -120,4 +121,4 @@ def serve(
 ) -> None:
     from mlxk2.serving import serve
 
-    serve(make_models, servers, cache.place(), configuration, announce)
+    serve(make_models, servers, os.path.realpath(cache.place()), configuration, announce)

@@ -93,7 +93,7 @@ async def _pieces(exchange: Exchange, writer: Writer) -> AsyncGenerator[bytes, N
 class EventStream(Response):
     """Pieces of a stream, written as they come; `content_type` says what they are.
 
-    A client that does not read is left after `patience` seconds: it would keep its model busy.
+    A client that does not read is left after `patience` seconds, if there are any: it would keep its model busy.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class EventStream(Response):
         first: bytes,
         rest: AsyncGenerator[bytes, None],
         watch: "asyncio.Task[None]",
-        patience: float,
+        patience: float | None,
         content_type: str = _EVENTS,
     ) -> None:
         super().__init__(headers={"content-type": content_type, **_STREAM_HEADERS})

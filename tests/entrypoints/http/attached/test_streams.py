@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -101,16 +102,6 @@ def test_what_cannot_be_opened_is_told_as_the_error_that_it_is() -> None:
         assert "damaged" in failure(last).message
 
     attached(scene, broken=True)
-
-
-def test_a_model_that_loads_for_too_long_is_not_waited_for() -> None:
-    async def scene(server: Attached) -> None:
-        reply = await server.post("/engine/open", {"model": model_of(server)})
-        error = failure(lines_of(reply.body)[-1])
-        assert "longer than 0.2 s" in error.message
-        assert server.services.running == set()
-
-    attached(scene, replace(OPTIONS, request_timeout=0.2), held=True)
 
 
 def test_a_server_that_ends_is_gone_to_whoever_waits() -> None:
@@ -306,16 +297,20 @@ def test_who_does_not_read_keeps_no_model_and_loses_nothing() -> None:
     over_network(talk, MemoryEngine(lambda _: "x" * _MEGABYTES))
 
 
-def test_an_answer_that_takes_too_long_ends_with_that() -> None:
+def test_the_time_that_clients_have_does_not_end_the_answer_to_the_users_own_program() -> None:
     async def talk(client: Client) -> None:
-        _, lines = await generated(client, most=_ENDLESS)
-        assert any("delta" in line for line in lines)
-        assert "longer than 0.5 s" in failure(lines[-1]).message
+        began = time.monotonic()
+        _, lines = await generated(client, most=_LONG)
+        assert time.monotonic() - began > 0.1
+        assert lines[-1]["finished"]["generated_tokens"] == _LONG
         await until(lambda: is_idle(client))
 
     pause = threading.Event()
     script = MemoryEngine(lambda _: _Drawn(pause))
-    over_network(talk, script, replace(OPTIONS, request_timeout=0.5))
+    over_network(talk, script, replace(OPTIONS, request_timeout=0.1))
+
+
+_LONG = 60
 
 
 class _Drawn(str):

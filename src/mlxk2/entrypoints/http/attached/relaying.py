@@ -1,11 +1,11 @@
 """A stream: a model is leased, loaded first if need be, and what its engine tells goes out line by line.
 
-Like every request of the server it ends in one place, whatever ends it: the engine, the client that hangs up, the
-deadline, the server that shuts down. Whoever hangs up has cancelled.
+It ends in one place, whatever ends it: the engine, the client that hangs up, the server that shuts down. Whoever hangs
+up has cancelled. There is no deadline: an answer that the user's own program waits for may take as long as one in its
+own process.
 """
 
 import time
-from asyncio import get_running_loop
 from collections.abc import AsyncGenerator
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from mlxk2.domain.admission import TicketId
 from mlxk2.domain.usecases.serve_models import Lease, LoadProgress, Refused
 from mlxk2.entrypoints.http.attached.wire import ALIVE, line, stage_line
 from mlxk2.entrypoints.http.context import HttpServices
-from mlxk2.entrypoints.http.errors import Problem, Refusal
+from mlxk2.entrypoints.http.errors import Problem
 from mlxk2.entrypoints.http.exchange import KEEP_ALIVE, ClientGone
 from mlxk2.entrypoints.http.identity import Visit
 from mlxk2.entrypoints.http.mailbox import Inbox
@@ -53,8 +53,6 @@ class Relay:
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """What has come meanwhile, together. Raises Refusal, ClientGone and every Mlxk2Error."""
-        seconds = self._services.options.request_timeout
-        deadline = get_running_loop().call_later(seconds, self._inbox.drop, _too_long(seconds))
         self._services.running.add(self)
         want = self._services.models.want(self._model, self._inbox.put)
         try:
@@ -67,7 +65,6 @@ class Relay:
                 if error is not None:
                     raise error
         finally:
-            deadline.cancel()
             self._services.running.discard(self)
             if self._ticket is not None and self._lease is not None:
                 self._lease.gate.cancel(self._ticket)
@@ -137,8 +134,3 @@ class Relay:
         self._services.metrics.finished(
             self._visit.model or "", event.prompt_tokens, event.cached_tokens, event.generated_tokens
         )
-
-
-def _too_long(seconds: float) -> Refusal:
-    message = f"The request took longer than {seconds:g} s, this server's limit; ask for less"
-    return Refusal(Problem(504, "timeout_error", message))

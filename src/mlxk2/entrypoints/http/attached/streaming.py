@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive
 
-from mlxk2.entrypoints.http.answering import FAREWELL, EventStream
+from mlxk2.entrypoints.http.answering import EventStream
 from mlxk2.entrypoints.http.attached.relaying import Relay
 from mlxk2.entrypoints.http.context import HttpServices
 from mlxk2.entrypoints.http.errors import failed_line, is_own_failure, problem_of, trouble_over
@@ -35,7 +35,7 @@ async def stream(
     except BaseException:
         watch.cancel()
         raise
-    return EventStream(first, pieces, watch, services.options.request_timeout + FAREWELL, _LINES)
+    return EventStream(first, pieces, watch, None, _LINES)
 
 
 async def _watch(receive: Receive, relay: Relay) -> None:
