@@ -8,7 +8,7 @@ from bench.fixtures import ONE, SMALL_1000, Fixture, cache_of
 from bench.processes import CommandFailed, clean_environment
 from bench.terminal.waiting import verdict
 
-_SCRIPT = Path(__file__).parent.parent.parent / "completions" / "mlxk2.bash"
+_SCRIPT = Path(__file__).parent.parent.parent / "src/mlxk2/assets/completions" / "mlxk2.bash"
 _TIMES = 20
 _LIMIT_MS = 60.0
 _PROGRAM = """

@@ -4,48 +4,15 @@
 thing is made is told in `assembly`.
 """
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mlxk2.assembly import answers, models, outside
+from mlxk2.assembly.lean import without_extras
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.settings import Settings
 
-
-class _HeldBack:
-    """An import finder that knows nothing of the packages that dependency_injector tries in passing."""
-
-    names = frozenset({"fast_depends", "fastapi", "pydantic", "pydantic_settings", "starlette", "werkzeug", "yaml"})
-
-    @classmethod
-    def find_spec(
-        cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        del path, target
-        if name in cls.names:
-            raise ModuleNotFoundError(f"{name} is not needed here", name=name)
-        return None
-
-
-@contextmanager
-def _without_extras() -> Iterator[None]:
-    """dependency_injector imports PyYAML, pydantic and others where they are installed, for features not used here.
-
-    Holding them back halves the cost of importing it; packages that are loaded already stay as they are.
-    """
-    sys.meta_path.insert(0, _HeldBack)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(_HeldBack)
-
-
-with _without_extras():
+with without_extras():
     from dependency_injector import containers, providers
 
 if TYPE_CHECKING:

@@ -88,6 +88,7 @@ ERRORS: list[Mlxk2Error] = [
     errors.Overloaded("later"),
     errors.EngineFailure("broke", details="trace\nline"),
     errors.Conflict("changed"),
+    errors.ServerGone("The server has ended"),
     errors.Interrupted("Ctrl-C"),
     errors.InternalError("defect", details="here"),
 ]
