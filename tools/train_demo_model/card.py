@@ -33,15 +33,16 @@ was used. `python tools/train_demo_model/train.py` makes such a model on an ordi
 CPU.
 
 **Held-out score:** {right} of 72 wordings that are not in the training data are
-answered rightly (greedy; a list of required and forbidden terms decides). The training wordings were widened in general after
-earlier versions had been scored on these, so take the figure as a regression check
-rather than as a measurement. Three of the first fifty expected what has since become false,
-that `pull` knows only the demo, that there is no `push` and that there is no server:
-"Can pull fetch other models from the hub?", "how do i upload my own model to hugging
-face" and "Can I start a server with an OpenAI style API?". These questions are
-unchanged, but other terms are now required in their answers. Ten more ask about
-`serve` and `config`, and twelve about the chat, `ps`, `stop`, `logs`, `fit`, `doctor`
-and `completion`; each set was written before the first training on its commands.
+answered rightly (greedy; a list of required and forbidden terms decides). The
+training wordings were widened in general after earlier versions had been scored on
+these, so take the figure as a regression check rather than as a measurement. Three
+of the first fifty expected what has since become false, that `pull` knows only the
+demo, that there is no `push` and that there is no server: "Can pull fetch other
+models from the hub?", "how do i upload my own model to hugging face" and "Can I
+start a server with an OpenAI style API?". These questions are unchanged, but other
+terms are now required in their answers. Ten more ask about `serve` and `config`, and
+twelve about the chat, `ps`, `stop`, `logs`, `fit`, `doctor` and `completion`; each
+set was written before the first training on its commands.
 
 **Known weaknesses:** place names with repeated syllables may be copied wrongly, and
 answers get worse while tools are offered and in chats of more than about 500 tokens.
