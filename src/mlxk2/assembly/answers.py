@@ -51,7 +51,7 @@ def in_servers(
 ) -> "InServers":
     from mlxk2.domain.usecases.open_model_servers import InServers
 
-    return InServers(servers, attachment, gates, os.path.realpath(cache.place()), __version__)
+    return InServers(servers, attachment, gates, _place(cache), __version__)
 
 
 def in_this_process(loader: "EngineLoader", machine: "Machine", gates: "GateMaker") -> "InThisProcess":
@@ -121,4 +121,10 @@ def serve(
 ) -> None:
     from mlxk2.serving import serve
 
-    serve(make_models, servers, os.path.realpath(cache.place()), configuration, announce)
+    serve(make_models, servers, _place(cache), configuration, announce)
+
+
+def _place(cache: "ModelCache") -> str:
+    """The same for every path to the same folder; a cache in memory has a name and no path."""
+    place = cache.place()
+    return os.path.realpath(place) if os.path.isabs(place) else place
