@@ -32,7 +32,7 @@ MODEL = f"mlxk2/demo@{BundledDemo().fetch().commit}"
 ENDLESS = GenerationRequest((3, 4, 5), 10**6, Sampling(logit_bias=((0, -100.0), (2, -100.0))))
 
 
-RAMBLING = ("run", "demo", "Once", "--no-chat-template", "--temperature", "9", "--seed", "1", "--max-tokens", "2000")
+RAMBLING = ("run", "demo", "Once", "--no-chat-template", "--temperature", "9", "--seed", "21", "--max-tokens", "2000")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.conftest import MLXK2, Program, environment
 
-RAMBLING = ("run", "demo", "Once", "--no-chat-template", "--temperature", "9", "--seed", "1", "--max-tokens", "2000")
+RAMBLING = ("run", "demo", "Once", "--no-chat-template", "--temperature", "9", "--seed", "21", "--max-tokens", "2000")
 
 
 def changed_demo(demo_cache: Path, root: Path, files: Mapping[str, bytes]) -> Path:

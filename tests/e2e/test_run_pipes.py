@@ -17,7 +17,7 @@ from tests.e2e.conftest import MLXK2, Process, Program, environment
 from tests.e2e.test_process import on_a_terminal
 
 NOTES = "Use mlxk2 list to see your models.\nUse mlxk2 pull to get more.\n"
-RAMBLING = ("demo", "Once", "--no-chat-template", "--temperature", "9", "--seed", "1", "--max-tokens", "1900")
+RAMBLING = ("demo", "Once", "--no-chat-template", "--temperature", "9", "--seed", "21", "--max-tokens", "1900")
 PERSON = {
     "type": "object",
     "properties": {

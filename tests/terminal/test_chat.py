@@ -10,7 +10,7 @@ from tests.terminal.conftest import PROMPT, Chat
 
 LIST_QUESTION = "How do I list my models?"
 LIST_ANSWER = "list the models in your cache"
-RAMBLING = ("--temperature", "9", "--seed", "1", "--max-tokens", "1900")
+RAMBLING = ("--temperature", "9", "--seed", "21", "--max-tokens", "1900")
 STOPPED = "(stopped; what was answered so far is kept)"
 
 
