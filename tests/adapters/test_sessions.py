@@ -216,6 +216,6 @@ def test_a_link_is_replaced_and_not_written_through(store: FileSessions, tmp_pat
 
 def test_nothing_is_made_by_looking(store: FileSessions, tmp_path: Path) -> None:
     assert store.titles() == ()
-    with pytest.raises(ValidationError, match="/sessions lists"):
+    with pytest.raises(ValidationError, match="/sessions in a chat lists"):
         store.load("last")
     assert os.listdir(tmp_path) == []

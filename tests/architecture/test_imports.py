@@ -82,9 +82,10 @@ def test_ps_without_a_server_does_not_load_what_speaks_to_one(cache: Path) -> No
 
 def test_an_attached_run_loads_nothing_for_programs_files_or_models_of_its_own() -> None:
     code = (
-        "import sys, mlxk2.entrypoints.cli.commands.run, mlxk2.settings\n"
+        "import sys; bare = set(sys.modules)\n"
+        "import mlxk2.entrypoints.cli.commands.run, mlxk2.settings\n"
         "import mlxk2.adapters.hfcache, mlxk2.adapters.servers, mlxk2.adapters.remote.opening\n"
-        "print(*sys.modules)"
+        "print(*set(sys.modules) - bare)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     modules = set(said.split())

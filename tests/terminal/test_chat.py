@@ -89,13 +89,11 @@ def test_several_lines_in_three_quotes_and_with_alt_enter(chat: Chat, folder: Pa
     terminal.say('"""How do I')
     terminal.wait("\n...")
     terminal.say('list my models?"""')
-    screen = terminal.wait(PROMPT)
-    assert '>>> """How do I\n... list my models?"""\n' in screen
+    terminal.wait(lambda screen: PROMPT in screen.partition('>>> """How do I\n... list my models?"""\n')[2])
     terminal.type("How do I list")
     terminal.press("M-Enter")
     terminal.say("my models?")
-    screen = terminal.wait(PROMPT)
-    assert ">>> How do I list\n... my models?\n" in screen
+    terminal.wait(lambda screen: PROMPT in screen.partition(">>> How do I list\n... my models?\n")[2])
     assert questions(folder) == ["How do I\nlist my models?", "How do I list\nmy models?"]
 
 

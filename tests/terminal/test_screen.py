@@ -36,9 +36,12 @@ def begin(folder: Path) -> Iterator[Begin]:
 def asked(terminal: Tmux, question: str) -> list[str]:
     """The rows of the answer, once it is complete."""
     terminal.wait(PROMPT)
+    line = f">>> {question}\n"
+    before = terminal.screen(scrollback=True).count(line)
     terminal.say(question)
-    terminal.wait(lambda screen: f">>> {question}" in screen and PROMPT in screen.rsplit(f">>> {question}", 1)[1])
-    text = terminal.screen(scrollback=True)
+    text = terminal.wait(
+        lambda screen: screen.count(line) > before and PROMPT in screen.rsplit(line, 1)[1], scrollback=True
+    )
     return text.rsplit(f">>> {question}\n", 1)[1].rsplit("\n\n>>> ", 1)[0].split("\n")
 
 
