@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path("tests")
-FIRST = ("adapters", "contracts")
+FIRST = ("adapters", "contracts", "terminal")
 PYTEST = (sys.executable, "-m", "coverage", "run", "-m", "pytest")
 
 
