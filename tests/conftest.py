@@ -27,7 +27,6 @@ _VARIABLES = (
     "HF_HUB_OFFLINE",
     "HF_TOKEN",
     "HUGGINGFACE_HUB_CACHE",
-    "XDG_CACHE_HOME",
     *(option.variable for option in OPTIONS),
     FILE_VARIABLE,
 )
@@ -39,6 +38,7 @@ def _own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("memory")))
         yield
 
 
@@ -50,6 +50,7 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-configuration-here"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # counts only when it is there
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "no-state-here"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no-memory-here"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there: no test leaves this machine
 
 

@@ -17,6 +17,7 @@ def settings(root: Path) -> Settings:
         offline=True,
         runtime_dir=str(root / "runtime"),
         state_dir=str(root / "state"),
+        memory_dir=str(root / "memory"),
     )
 
 

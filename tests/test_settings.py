@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlxk2.ports.errors import ValidationError
-from mlxk2.settings import cache_root, check_hub, read_settings, runtime_dir, state_dir
+from mlxk2.settings import cache_root, check_hub, memory_dir, read_settings, runtime_dir, state_dir
 
 HOME = os.path.expanduser("~")
 VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME")
@@ -103,3 +103,13 @@ def test_logs_and_conversations_are_kept_where_the_environment_or_else_the_syste
     assert state_dir({}) == state_dir({"XDG_STATE_HOME": "relative"}) == f"{HOME}/.local/state"
     monkeypatch.setattr(sys, "platform", "darwin")
     assert state_dir({}) == f"{HOME}/Library/Application Support"
+
+
+def test_what_only_saves_time_is_kept_where_the_environment_or_else_the_system_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert read_settings({"XDG_CACHE_HOME": "/kept"}).memory_dir == "/kept"
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert memory_dir({}) == memory_dir({"XDG_CACHE_HOME": "relative"}) == f"{HOME}/.cache"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert memory_dir({}) == f"{HOME}/Library/Caches"

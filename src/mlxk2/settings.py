@@ -4,8 +4,9 @@ The cache folder is found as huggingface_hub finds it (`HF_HUB_CACHE`, `HUGGINGF
 `XDG_CACHE_HOME`, `~/.cache`), with `~` and `$NAME` expanded, except that an empty variable counts as unset.
 The Hub is `HF_ENDPOINT`, and `HF_HUB_OFFLINE` or `TRANSFORMERS_OFFLINE` keep everybody off the network.
 
-What is kept while programs run belongs in `XDG_RUNTIME_DIR`, and what is kept longer in `XDG_STATE_HOME`; where these
-are not set, or cannot be used, in a folder of the user's among the temporary ones, and in the system's own place.
+What is kept while programs run belongs in `XDG_RUNTIME_DIR`, what is kept longer in `XDG_STATE_HOME`, and what only
+saves time in `XDG_CACHE_HOME`; where these are not set, or cannot be used, in a folder of the user's among the
+temporary ones, and in the system's own places.
 """
 
 import os
@@ -25,8 +26,9 @@ class Settings:
     """`cache_root` is the resolved cache folder, absolute; it need not exist. `hub` is the Hub's address.
 
     `offline` tells that the user wants no network at all. `runtime_dir` is where running programs of this user find one
-    another, `state_dir` where logs and conversations are kept: both absolute, neither need exist, and both are shared
-    with other programs, so that whoever writes there does so in a folder `mlxk2` within.
+    another, `state_dir` where logs and conversations are kept, `memory_dir` what may be deleted at any time: all
+    absolute, none need exist, and all are shared with other programs, so that whoever writes there does so in a folder
+    `mlxk2` within.
     """
 
     cache_root: str
@@ -34,6 +36,7 @@ class Settings:
     offline: bool
     runtime_dir: str
     state_dir: str
+    memory_dir: str
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -43,6 +46,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         offline=any(environ.get(name, "").upper() in _TRUE for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")),
         runtime_dir=runtime_dir(environ),
         state_dir=state_dir(environ),
+        memory_dir=memory_dir(environ),
     )
 
 
@@ -91,6 +95,15 @@ def state_dir(environ: Mapping[str, str]) -> str:
     if sys.platform == "darwin":
         return os.path.join(home, "Library", "Application Support")
     return os.path.join(home, ".local", "state")
+
+
+def memory_dir(environ: Mapping[str, str]) -> str:
+    """`XDG_CACHE_HOME` where it is absolute, as its specification asks; else the system's own place."""
+    named = environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(named):
+        return named
+    home = os.path.expanduser("~")
+    return os.path.join(home, "Library", "Caches") if sys.platform == "darwin" else os.path.join(home, ".cache")
 
 
 def _is_own_folder(path: str) -> bool:

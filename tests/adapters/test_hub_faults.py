@@ -112,9 +112,8 @@ def pull(
     monkeypatch.setenv("HF_TOKEN", TOKEN)
 
     def call(*options: str, name: str = NAME, attempts: int = 6) -> Run:
-        adapters = Adapters(
-            config=asdict(Settings(str(root), hub.endpoint, False, str(root / "runtime"), str(root / "state")))
-        )
+        places = (str(root / "runtime"), str(root / "state"), str(root / "memory"))
+        adapters = Adapters(config=asdict(Settings(str(root), hub.endpoint, False, *places)))
         retries = Retries(attempts=attempts, sleep=sleeps.append)
         adapters.hub.override(providers.Object(HuggingFaceHub(hub.endpoint, retries=retries)))
         services: Services = App(adapters=adapters).services()

@@ -19,7 +19,8 @@ from tests.domain.opening import follow
 def chat(demo_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
     """One model for all tests, each of which begins a conversation of its own."""
     root = tmp_path_factory.mktemp("chat")
-    settings = Settings(str(demo_cache), "http://127.0.0.1:9", True, str(root / "runtime"), str(root / "state"))
+    places = (str(root / "runtime"), str(root / "state"), str(root / "memory"))
+    settings = Settings(str(demo_cache), "http://127.0.0.1:9", True, *places)
     services = build_services(settings)
     with closing(services.chat_model().open("demo", ChatOptions(open=OpenOptions(local=True)))) as opened:
         yield opened

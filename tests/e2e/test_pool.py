@@ -38,7 +38,9 @@ class Server:
 
     def __init__(self, root: Path) -> None:
         self._services = build_services(
-            Settings(str(root), "http://127.0.0.1:9", True, str(root / "runtime"), str(root / "state"))
+            Settings(
+                str(root), "http://127.0.0.1:9", True, str(root / "runtime"), str(root / "state"), str(root / "memory")
+            )
         )
         self._made: list[ServeModels] = []
 

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class ModelSummary(NamedTuple):
-    """One row of `list`. `size` in bytes of the chosen snapshot, `modified` in seconds since the epoch (UTC)."""
+    """One row of `list`. `size` in bytes of the chosen snapshot; times in seconds since the epoch (UTC).
+
+    `used` is when the model's files were last read; 0 when that is not known.
+    """
 
     name: str
     commit: str | None
@@ -28,6 +31,7 @@ class ModelSummary(NamedTuple):
     classification: Classification
     health: Health
     compatibility: Compatibility
+    used: float = 0.0
 
     @property
     def reason(self) -> str | None:
@@ -110,10 +114,13 @@ class Inspector:
             classification,
             judge(subject, classification),
             judge_runtime(subject, classification, self._runtime),
+            located.repo.used,
         )
 
 
 def _unjudged(located: Located, health: Health) -> ModelSummary:
     nothing = Classification(Framework.UNKNOWN, ModelType.UNKNOWN, ())
     unrunnable = Compatibility("no weights that mlx-lm could load")
-    return ModelSummary(located.name, located.commit, 0, located.repo.modified, nothing, health, unrunnable)
+    return ModelSummary(
+        located.name, located.commit, 0, located.repo.modified, nothing, health, unrunnable, located.repo.used
+    )

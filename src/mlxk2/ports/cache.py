@@ -87,10 +87,16 @@ class PartialFile(NamedTuple):
 
 
 class BlobFact(NamedTuple):
-    """One file of `blobs/`, followed into the shared store when it is a link there; `size` of the bytes at the end."""
+    """One file of `blobs/`, followed into the shared store when it is a link there; `size` of the bytes at the end.
+
+    `payload` names the file of the shared store, which blobs of other models may use too; `used` is when it was last
+    read, as far as the file system keeps account of that.
+    """
 
     size: int
     state: LinkState
+    payload: str | None = None
+    used: float = 0.0
 
 
 COMMIT_LOCK = ".commit"
@@ -109,6 +115,11 @@ class RepoFacts(NamedTuple):
     modified: float = 0.0
     is_link: bool = False
     problem: str | None = None
+
+    @property
+    def used(self) -> float:
+        """When one of the blobs was last read; 0 where there are none."""
+        return max((blob.used for blob in self.blobs.values()), default=0.0)
 
     @property
     def installing(self) -> frozenset[str]:

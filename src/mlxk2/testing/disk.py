@@ -89,7 +89,7 @@ def _write_blob(root: Path, blob: Path, file: StoredFile) -> None:
         _write(root.parent / "outside.bin", file.content)
         _link(blob, "../../../outside.bin")
     else:
-        xet_hash = file.etag[::-1]
+        xet_hash = file.payload
         payload = root / "blobs" / xet_hash[:2] / xet_hash
         _write(root / "blobs" / _SHARED_MARKER, b"1\n")
         payload.parent.mkdir(parents=True, exist_ok=True)

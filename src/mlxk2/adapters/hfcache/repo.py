@@ -111,7 +111,7 @@ def _plain_blob(entry: os.DirEntry[str]) -> tuple[BlobFact, float]:
         info = entry.stat(follow_symlinks=False)
     except OSError:
         return BlobFact(0, LinkState.UNREADABLE), 0.0
-    return BlobFact(info.st_size, LinkState.FILE), info.st_mtime
+    return BlobFact(info.st_size, LinkState.FILE, None, info.st_atime), info.st_mtime
 
 
 def _other_blob(shared_root: str | None, entry: os.DirEntry[str]) -> tuple[BlobFact, float]:
@@ -127,7 +127,7 @@ def _other_blob(shared_root: str | None, entry: os.DirEntry[str]) -> tuple[BlobF
         info = entry.stat()
     except OSError:
         return BlobFact(0, LinkState.UNREADABLE), 0.0
-    return BlobFact(info.st_size, LinkState.FILE), info.st_mtime
+    return BlobFact(info.st_size, LinkState.FILE, os.path.basename(payload), info.st_atime), info.st_mtime
 
 
 def _partials(names: list[tuple[str, int]], blobs: dict[str, BlobFact]) -> Iterator[PartialFile]:

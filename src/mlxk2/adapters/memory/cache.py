@@ -62,7 +62,7 @@ class MemoryCache:
         model = self._models.get(folder)
         if model is None:
             return RepoFacts(folder, {}, (), {}, problem="the folder cannot be read: no such file or directory")
-        blobs = {file.etag: _blob(file) for file in self._blob_files(model)}
+        blobs = {file.etag: _blob(file, model.modified) for file in self._blob_files(model)}
         snapshots = (SnapshotEntry(commit, revision.modified) for commit, revision in model.revisions.items())
         entries = tuple(sorted(snapshots, key=lambda entry: entry.commit))
         reachable = any(blob.state is LinkState.FILE for blob in blobs.values())
@@ -175,9 +175,11 @@ def _leftover_bytes(model: StoredModel) -> int:
     return sum(size for _, size in model.partials) + sum(len(extra) for extra in model.extra.values())
 
 
-def _blob(file: StoredFile) -> BlobFact:
+def _blob(file: StoredFile, used: float) -> BlobFact:
     state = _STATES[file.placement]
-    return BlobFact(len(file.content) if state is LinkState.FILE else 0, state)
+    if state is not LinkState.FILE:
+        return BlobFact(0, state)
+    return BlobFact(len(file.content), state, file.payload if file.placement is Placement.SHARED else None, used)
 
 
 def _fact(path: str, file: StoredFile, probe: Probe) -> FileFact:

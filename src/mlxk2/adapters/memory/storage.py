@@ -33,6 +33,11 @@ class StoredFile:
     def etag(self) -> str:
         return blob_name(self.content, lfs=self.lfs)
 
+    @property
+    def payload(self) -> str:
+        """Its name in the shared store, where it is there."""
+        return self.etag[::-1]
+
 
 @dataclass(frozen=True, slots=True)
 class StoredRevision:

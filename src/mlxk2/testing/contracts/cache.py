@@ -18,6 +18,7 @@ CacheOf = Callable[[Iterable[StoredModel]], ModelCache]
 NAME = "org/model"
 FOLDER = "models--org--model"
 OTHER = "models--org--other"
+_SHARED_AND_OWN = ((b"own", Placement.BLOB), (b"shared", Placement.SHARED))
 WHOLE = Removal(FOLDER, (), (), (), 0)
 FIRST, SECOND = commit_of(NAME, 1), commit_of(NAME, 2)
 
@@ -78,6 +79,13 @@ class CacheContract:
         assert repo.modified == two_revisions().modified
         assert repo.problem is None
         assert not repo.is_link
+
+    def test_a_blob_tells_when_it_was_used_and_which_payload_of_the_shared_store_it_is(self, cache_of: CacheOf) -> None:
+        own, shared = (StoredFile(text, lfs=True, placement=place) for text, place in _SHARED_AND_OWN)
+        model = StoredModel(FOLDER, {FIRST: StoredRevision({"a": own, "b": shared})}, {"main": FIRST})
+        repo = cache_of([model]).repo(FOLDER)
+        assert (repo.blobs[own.etag].payload, repo.blobs[shared.etag].payload) == (None, shared.payload)
+        assert repo.used == model.modified
 
     def test_a_folder_that_is_not_there_is_reported_not_raised(self, cache_of: CacheOf) -> None:
         repo = cache_of([]).repo(FOLDER)
