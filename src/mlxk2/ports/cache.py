@@ -2,12 +2,11 @@
 
 An adapter reports; `domain/health.py`, `classify.py` and `resolution.py` judge. A folder is the name of a model's
 directory in the cache (`models--org--name`); paths are POSIX and relative to the snapshot; sizes are bytes; times are
-seconds since the epoch (UTC). No record holds an absolute path. Facts are named tuples, because a large cache
+seconds since the epoch (UTC). No record holds an absolute path. Records are named tuples, because a large cache
 has tens of thousands of them and they are made three times as fast.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -26,22 +25,19 @@ class LinkState(Enum):
     NOT_A_FILE = "not a file"
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Read the first `length` bytes."""
 
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
+class Ends(NamedTuple):
     """Read the first and the last `length` bytes."""
 
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class LengthPrefixed:
+class LengthPrefixed(NamedTuple):
     """Read a little-endian u64 and as many bytes as it says, never more than `limit` of them."""
 
     limit: int
@@ -140,8 +136,7 @@ class SnapshotFacts(NamedTuple):
     elsewhere: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
+class Removal(NamedTuple):
     """What a deletion takes away. `commits` empty means the whole model folder with its locks.
 
     `refs`, `commits` and `blobs` are names inside the folder; `frees` is the number of bytes that the disk regains.

@@ -1,6 +1,5 @@
 """`rm`: plan a deletion, show it, carry it out. A reference names one model, one revision, or, as a glob, many."""
 
-from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from mlxk2.domain import plans
@@ -66,7 +65,7 @@ class RemoveModel:
             removal = plans.one_revision(repo, located.commit, links)
         else:
             removal = plans.whole_model(repo)
-        return plans.plan_of(located.name, repo, replace(removal, frees=self._cache.freed_bytes(removal)))
+        return plans.plan_of(located.name, repo, removal._replace(frees=self._cache.freed_bytes(removal)))
 
     def _links(self, name: str, repo: RepoFacts, commit: str) -> frozenset[str]:
         """Blobs that a revision uses. Raises AccessProblem when it cannot be read to the end."""

@@ -8,7 +8,7 @@ import pytest
 
 from mlxk2.adapters.memory import MemoryContent, Placement, StoredFile, StoredModel, StoredRevision
 from mlxk2.adapters.memory.source import source_file
-from mlxk2.ports.cache import Ends, FileFact, Head, LengthPrefixed, LinkState, ModelCache, Reading, Removal
+from mlxk2.ports.cache import Ends, FileFact, Head, LengthPrefixed, LinkState, ListedFile, ModelCache, Reading, Removal
 from mlxk2.ports.errors import DownloadFailed
 from mlxk2.ports.transfer import Checked, Delivery, Event, unwatched
 from mlxk2.testing.files import safetensors
@@ -178,6 +178,38 @@ class CacheContract:
         bare = cache_of([replace(two_revisions(), folder="models--org--bare")])
         assert bare.snapshot(bare.repo("models--org--bare"), FIRST, read_nothing).listing is None
 
+    def test_a_recorded_listing_tells_what_a_snapshot_without_one_should_hold(self, cache_of: CacheOf) -> None:
+        cache = cache_of([two_revisions()])
+        told = delivery({"model.safetensors": b"old" * 9, "added.txt": b"more"}).listing
+        cache.record_listing(FOLDER, FIRST, reversed(told))
+        listing = cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing).listing
+        assert listing == tuple(ListedFile(file.path, file.size, file.etag) for file in told)
+        assert cache.snapshot(cache.repo(FOLDER), SECOND, read_nothing).listing is None
+
+    def test_a_listing_that_the_cache_has_stays(self, cache_of: CacheOf) -> None:
+        model = with_listing(two_revisions())
+        cache = cache_of([model])
+        cache.record_listing(FOLDER, FIRST, delivery({"other.txt": b"else"}).listing)
+        assert cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing).listing == model.revisions[FIRST].listing
+
+    def test_no_listing_is_recorded_of_what_is_not_in_the_cache(self, cache_of: CacheOf) -> None:
+        cache = cache_of([two_revisions()])
+        absent = commit_of(NAME, 3)
+        cache.record_listing(FOLDER, absent, delivery({"a.txt": b"a"}).listing)
+        cache.record_listing(OTHER, FIRST, delivery({"a.txt": b"a"}).listing)
+        assert cache.folders() == [FOLDER]
+        assert [entry.commit for entry in cache.repo(FOLDER).snapshots] == sorted([FIRST, SECOND])
+
+    def test_a_recorded_listing_goes_with_its_revision(self, cache_of: CacheOf) -> None:
+        cache = cache_of([two_revisions()])
+        told = delivery({"model.safetensors": b"old" * 9, "later.txt": b"x"})
+        cache.record_listing(FOLDER, FIRST, told.listing)
+        cache.remove(Removal(FOLDER, ("v1",), (FIRST,), (), 0))
+        partly = told._replace(files=told.files[1:], listing=told.files[1:])
+        cache.install(partly, unwatched)
+        listing = cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing).listing
+        assert [row.path for row in listing or ()] == ["model.safetensors"]
+
     def test_blobs_of_other_listings_are_told_while_something_is_downloaded(self, cache_of: CacheOf) -> None:
         model = two_revisions()
         listed = with_listing(model).revisions[SECOND]
@@ -205,9 +237,9 @@ class CacheContract:
         models = [self._one_file(name, stored) for name in ("org/a", "org/b")]
         cache = cache_of(models)
         refs = 40
-        assert cache.freed_bytes(replace(WHOLE, folder="models--org--a")) == refs
-        cache.remove(replace(WHOLE, folder="models--org--a"))
-        assert cache.freed_bytes(replace(WHOLE, folder="models--org--b")) == 7 + refs
+        assert cache.freed_bytes(WHOLE._replace(folder="models--org--a")) == refs
+        cache.remove(WHOLE._replace(folder="models--org--a"))
+        assert cache.freed_bytes(WHOLE._replace(folder="models--org--b")) == 7 + refs
 
     def test_removing_a_model_leaves_the_others(self, cache_of: CacheOf) -> None:
         cache = cache_of([healthy_model("org/model"), healthy_model("org/model-LARGE")])
