@@ -33,7 +33,7 @@ class Adapters(containers.DeclarativeContainer):
 
     config = providers.Configuration(strict=True)
 
-    cache = providers.Singleton(outside.cache, config.cache_root)
+    cache = providers.Singleton(outside.cache, config.cache_root, config.state_dir)
     bundled = providers.Singleton(outside.bundled)
     hub = providers.Singleton(outside.hub, config.hub, config.offline)
     hub_access = providers.Singleton(outside.hub_access, config.hub, config.offline)
@@ -61,10 +61,16 @@ class App(containers.DeclarativeContainer):
     check_health = providers.Factory(models.check_health, inspector)
     pull_model = providers.Factory(models.pull_model, adapters.cache, adapters.bundled, adapters.hub, inspector)
     remove_model = providers.Factory(models.remove_model, adapters.cache, inspector)
-    push_model = providers.Factory(models.push_model, adapters.workspace, adapters.hub)
+    push_model = providers.Factory(models.push_model, adapters.workspace, adapters.hub, adapters.cache)
     search_models = providers.Factory(models.search_models, adapters.hub, inspector, adapters.machine)
     fit_model = providers.Factory(
-        models.fit_model, inspector, adapters.bundled, adapters.hub.provider, adapters.runtime, adapters.machine
+        models.fit_model,
+        adapters.cache,
+        inspector,
+        adapters.bundled,
+        adapters.hub.provider,
+        adapters.runtime,
+        adapters.machine,
     )
     gates = providers.Singleton(answers.gates, adapters.clock)
     in_servers = providers.Factory(

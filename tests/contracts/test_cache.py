@@ -15,7 +15,7 @@ class TestCacheOnDisk(CacheContract):
     @pytest.fixture
     def cache_of(self, tmp_path: Path) -> CacheOf:
         def make(models: Iterable[StoredModel]) -> HfCache:
-            return HfCache(str(write_cache(tmp_path / "hub", models)))
+            return HfCache(str(write_cache(tmp_path / "hub", models)), str(tmp_path / "state"))
 
         return make
 

@@ -82,8 +82,8 @@ def hub(
 def fit(reference: str, *models: StoredModel, on: MemoryHub | None = None, context: int | None = None) -> ModelFit:
     """With a Hub that refuses every call unless there is one `on` which it may be."""
     catalogue, online = MemoryCatalogue(), on or MemoryHub(is_offline=True)
-    inspector = Inspector(MemoryCache(models), catalogue)
-    return FitModel(inspector, DEMO, lambda: online, catalogue, MemoryMachine())(reference, context, unheard)
+    cache = MemoryCache(models)
+    return FitModel(cache, Inspector(cache, catalogue), DEMO, lambda: online, catalogue, MemoryMachine())(reference, context, unheard)
 
 
 class TestInTheCache:

@@ -10,7 +10,7 @@ from mlxk2.adapters.workspace import FolderWorkspace
 from mlxk2.domain.ignore import Reason
 from mlxk2.domain.usecases.push_model import FolderCheck, PushModel, PushOptions, PushPlan
 from mlxk2.ports.errors import Conflict, NetworkProblem, NotOnHub, OperationError, ValidationError
-from mlxk2.testing import Placement, StoredFile, healthy_model, safetensors, with_files, write_cache
+from mlxk2.testing import MemoryCache, Placement, StoredFile, healthy_model, safetensors, with_files, write_cache
 
 NAME = "org/model"
 MODEL = {path: file.content for path, file in next(iter(healthy_model(NAME).revisions.values())).files.items()}
@@ -39,7 +39,7 @@ def filled(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def push_to(hub: MemoryHub) -> PushModel:
-    return PushModel(FolderWorkspace(), hub)
+    return PushModel(FolderWorkspace(), hub, MemoryCache())
 
 
 def checked(folder: Path, name: str = NAME) -> FolderCheck:

@@ -60,10 +60,10 @@ def remove_model(cache: "ModelCache", inspector: "Inspector") -> "RemoveModel":
     return RemoveModel(cache, inspector)
 
 
-def push_model(workspace: "Workspace", hub: "Hub") -> "PushModel":
+def push_model(workspace: "Workspace", hub: "Hub", cache: "ModelCache") -> "PushModel":
     from mlxk2.domain.usecases.push_model import PushModel
 
-    return PushModel(workspace, hub)
+    return PushModel(workspace, hub, cache)
 
 
 def search_models(hub: "Hub", inspector: "Inspector", machine: "Machine") -> "SearchModels":
@@ -73,6 +73,7 @@ def search_models(hub: "Hub", inspector: "Inspector", machine: "Machine") -> "Se
 
 
 def fit_model(
+    cache: "ModelCache",
     inspector: "Inspector",
     bundled: "ModelSource",
     hub: "Callable[[], Hub]",
@@ -81,7 +82,7 @@ def fit_model(
 ) -> "FitModel":
     from mlxk2.domain.usecases.fit_model import FitModel
 
-    return FitModel(inspector, bundled, hub, runtime, machine)
+    return FitModel(cache, inspector, bundled, hub, runtime, machine)
 
 
 def examine(

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from mlxk2.ports.workspace import Workspace
 
 
-def cache(root: str) -> "ModelCache":
+def cache(root: str, state_dir: str) -> "ModelCache":
     from mlxk2.adapters.hfcache import HfCache
 
-    return HfCache(root)
+    return HfCache(root, state_dir)
 
 
 def bundled() -> "ModelSource":

@@ -177,6 +177,12 @@ class ModelCache(Protocol):
     def remove(self, removal: Removal) -> None:
         """Carry out a deletion: a model goes whole or not at all; a revision goes ref, snapshot, blobs."""
 
+    def record_listing(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> None:
+        """Keep what a commit holds, of a snapshot that is here and has no listing; never fails.
+
+        `snapshot` tells it from then on, until the snapshot is removed.
+        """
+
     def missing_bytes(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> int:
         """Bytes of the disk that installing the files would still take; judged by names and sizes, not by content."""
 

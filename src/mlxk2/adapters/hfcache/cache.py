@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlxk2.adapters.hfcache import layout, shared_store
+from mlxk2.adapters.hfcache.listings import Listings
 from mlxk2.adapters.hfcache.repo import read_repo
 from mlxk2.adapters.hfcache.snapshot import read_snapshot
 from mlxk2.ports.cache import Probe, Removal, RepoFacts, SnapshotFacts
@@ -23,10 +24,14 @@ _REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class HfCache:
-    """Facts and changes of one cache folder, which need not exist yet."""
+    """Facts and changes of one cache folder, which need not exist yet.
 
-    def __init__(self, root: str) -> None:
+    `state_dir` as in `Settings`: where listings are recorded that huggingface_hub has not; None records none.
+    """
+
+    def __init__(self, root: str, state_dir: str | None = None) -> None:
         self._root = os.path.abspath(root)
+        self._listings = Listings(self._root, state_dir)
         self._shared: bool | None = None
 
     def place(self) -> str:
@@ -48,7 +53,7 @@ class HfCache:
         return read_repo(self._root, _checked(folder), shared=self._shared)
 
     def snapshot(self, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
-        return read_snapshot(self._root, repo, _commit(commit), probe)
+        return read_snapshot(self._root, repo, _commit(commit), probe, self._listings)
 
     def location(self, folder: str, commit: str) -> str:
         return os.path.join(self._root, _checked(folder), layout.SNAPSHOTS, _commit(commit))
@@ -65,6 +70,10 @@ class HfCache:
 
         with _access(self._named(removal.folder)):
             remove.remove(self._root, removal)
+        self._listings.forget(removal.folder, removal.commits or None)
+
+    def record_listing(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> None:
+        self._listings.record(_checked(folder), _commit(commit), files)
 
     def missing_bytes(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> int:
         from mlxk2.adapters.hfcache import install
@@ -86,7 +95,9 @@ class HfCache:
         for part in delivery.ref.split("/") if delivery.ref else ():
             _plain_name(part)
         with _access(self._named(delivery.folder)):
-            return install.install(self._root, delivery, watch)
+            written = install.install(self._root, delivery, watch)
+        self._listings.forget(delivery.folder, (delivery.commit,))  # it has written huggingface_hub's own
+        return written
 
     def _named(self, folder: str) -> str:
         return f"{folder} in the cache {self._root}"

@@ -5,29 +5,25 @@ listing, blobs (each under huggingface_hub's own lock for it, and named only whe
 the ref last: a kill at any moment leaves the model as it was before, or complete, or visibly unfinished.
 """
 
-import json
 import os
 from collections.abc import Iterable
 
 from mlxk2.adapters.hfcache import layout, partial
 from mlxk2.adapters.hfcache.fetching import Fetching
 from mlxk2.adapters.hfcache.guard import refuse_links
+from mlxk2.adapters.hfcache.listings import check_listing, encode, read_listing
 from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.hfcache.placing import make_folders, place, real_file
-from mlxk2.adapters.hfcache.snapshot import read_listing
 from mlxk2.adapters.hfcache.workshop import Workshop
 from mlxk2.ports.cache import COMMIT_LOCK, ListedFile
-from mlxk2.ports.errors import AccessProblem, ValidationError
+from mlxk2.ports.errors import AccessProblem
 from mlxk2.ports.sources import SourceFile
 from mlxk2.ports.transfer import Delivery, Waiting, Watch
-
-_LONGEST_NAME = 255
-"""Bytes of a file's name that file systems take."""
 
 
 def install(root: str, delivery: Delivery, watch: Watch) -> int:
     """Returns the bytes that came from the source."""
-    _check(delivery.listing)
+    check_listing(delivery.listing)
     folder, commit = delivery.folder, delivery.commit
     refuse_links(root, folder)
     own_lock = os.path.join(root, layout.LOCKS, folder, f"{commit}{COMMIT_LOCK}.lock")
@@ -46,7 +42,7 @@ def install(root: str, delivery: Delivery, watch: Watch) -> int:
             workshop.write(tag, layout.CACHEDIR_TAG_TEXT.encode())
         listing = sorted(delivery.listing, key=lambda file: file.path)
         if read_listing(model, commit) != tuple(ListedFile(file.path, file.size, file.etag) for file in listing):
-            workshop.write(os.path.join(model, layout.TREES, f"{commit}.json"), _tree(listing))
+            workshop.write(os.path.join(model, layout.TREES, f"{commit}.json"), encode(listing))
         written = Fetching(root, folder, commit, delivery.content, watch)(delivery.files)
         place(model, snapshot, delivery.files, workshop)
         if delivery.ref:
@@ -85,31 +81,3 @@ def free_bytes(root: str) -> int:
         place = os.path.dirname(place)
     info = os.statvfs(place)
     return info.f_bavail * info.f_frsize
-
-
-def _check(files: Iterable[SourceFile]) -> None:
-    """No name that a server sends leads out of the model's folder, and all of them can be in one."""
-    folders: set[str] = set()
-    paths: set[str] = set()
-    for file in files:
-        parts = file.path.split("/")
-        odd = any(part in ("", ".", "..") or "\0" in part or len(os.fsencode(part)) > _LONGEST_NAME for part in parts)
-        if odd or file.path in paths or not layout.ETAG.fullmatch(file.etag):
-            raise _impossible(file.path)
-        paths.add(file.path)
-        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
-    if both := sorted(folders & paths):
-        raise _impossible(both[0])
-
-
-def _impossible(path: str) -> ValidationError:
-    return ValidationError(f"The commit names a file that cannot be in a cache: {path!r}; nothing was downloaded")
-
-
-def _tree(files: Iterable[SourceFile]) -> bytes:
-    rows: dict[str, dict[str, object]] = {}
-    for file in files:
-        rows[file.path] = {"size": file.size, "blob_id": file.blob_id}
-        if file.is_lfs:
-            rows[file.path] |= {"lfs_sha256": file.etag, "lfs_size": file.size}
-    return json.dumps({"format_version": layout.TREE_FORMAT_VERSION, "files": rows}, indent=1).encode()

@@ -4,60 +4,31 @@ A link is followed only when it stays in its model's folder (or, through a blob,
 points elsewhere is reported and never opened.
 """
 
-import json
 import os
 import stat
 from collections.abc import Iterator
 from operator import itemgetter
 
 from mlxk2.adapters.hfcache import layout
-from mlxk2.adapters.reading import excerpt, read_file
+from mlxk2.adapters.hfcache.listings import Listings
+from mlxk2.adapters.reading import excerpt
 from mlxk2.ports.cache import (
     FileFact,
     LinkState,
-    ListedFile,
     Probe,
     RepoFacts,
     SnapshotFacts,
 )
 
-_LARGEST_LISTING = 64 * 1024 * 1024
 
-
-def read_snapshot(root: str, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
-    """Read `snapshots/<commit>` and `trees/<commit>.json` of the model."""
+def read_snapshot(root: str, repo: RepoFacts, commit: str, probe: Probe, listings: Listings) -> SnapshotFacts:
+    """Read `snapshots/<commit>` of the model, and the listing of the commit."""
     model = os.path.join(root, repo.folder)
     base = os.path.join(model, layout.SNAPSHOTS, commit)
     files = tuple(sorted(_walk(model, base, repo, probe), key=itemgetter(0)))
-    listing = read_listing(model, commit)
+    listing = listings.read(repo.folder, commit)
     undecided = listing is None and (repo.partials or repo.held_locks)
-    return SnapshotFacts(commit, files, listing, _blobs_of_others(model) if undecided else frozenset())
-
-
-def _blobs_of_others(model: str) -> frozenset[str]:
-    """What all the listings of the model name."""
-    try:
-        names = os.listdir(os.path.join(model, layout.TREES))
-    except OSError:
-        return frozenset()
-    listings = (read_listing(model, name.removesuffix(".json")) for name in names if name.endswith(".json"))
-    return frozenset(row.blob for listing in listings if listing for row in listing)
-
-
-def read_listing(model: str, commit: str) -> tuple[ListedFile, ...] | None:
-    """The commit's recorded file list, or None when it is absent, unreadable or of an unknown format."""
-    try:
-        document = json.loads(
-            read_file(os.path.join(model, layout.TREES, f"{commit}.json"), _LARGEST_LISTING).decode("utf-8")
-        )
-        if document["format_version"] != layout.TREE_FORMAT_VERSION:
-            return None
-        return tuple(
-            ListedFile(path, int(row.get("lfs_size") or row["size"]), str(row.get("lfs_sha256") or row["blob_id"]))
-            for path, row in document["files"].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
-        return None
+    return SnapshotFacts(commit, files, listing, listings.named_blobs(repo.folder) if undecided else frozenset())
 
 
 def _walk(model: str, base: str, repo: RepoFacts, probe: Probe) -> Iterator[FileFact]:

@@ -116,6 +116,13 @@ class MemoryCache:
             },
         )
 
+    def record_listing(self, folder: str, commit: str, files: Iterable[SourceFile]) -> None:
+        model = self._models.get(folder)
+        revision = model.revisions.get(commit) if model else None
+        if model and revision and revision.listing is None:
+            listed = replace(revision, listing=_listing(files))
+            self._models[folder] = replace(model, revisions={**model.revisions, commit: listed})
+
     def missing_bytes(self, folder: str, commit: str, files: Iterable[SourceFile]) -> int:  # noqa: ARG002
         there = self._sizes(folder)
         return sum(
@@ -144,7 +151,7 @@ class MemoryCache:
             dict(before.files if before else {})
             | {file.path: StoredFile(contents[file.path], file.is_lfs) for file in delivery.files},
             self._installed_at,
-            tuple(ListedFile(file.path, file.size, file.etag) for file in _sorted(delivery.listing)),
+            _listing(delivery.listing),
         )
         refs = {**model.refs, delivery.ref: delivery.commit} if delivery.ref else model.refs
         self._models[delivery.folder] = replace(
@@ -167,8 +174,8 @@ class MemoryCache:
         return file.placement is Placement.SHARED and file.etag not in users
 
 
-def _sorted(files: Iterable[SourceFile]) -> list[SourceFile]:
-    return sorted(files, key=lambda file: file.path)
+def _listing(files: Iterable[SourceFile]) -> tuple[ListedFile, ...]:
+    return tuple(ListedFile(file.path, file.size, file.etag) for file in sorted(files, key=lambda file: file.path))
 
 
 def _leftover_bytes(model: StoredModel) -> int:

@@ -1,9 +1,11 @@
 """`fit`: will a model run here, and with how long a context? Looks before it is loaded, and before it is downloaded.
 
-A model in the cache is looked at there. Any other is asked for on the Hub: the sizes of its files, and its config.json,
-which is the one file that is fetched.
+A model in the cache is looked at there; when files of it are missing and nobody has recorded how large they are, the Hub
+is asked. Any other model is asked for on the Hub: the sizes of its files, and its config.json, which is the one file
+that is fetched.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -14,17 +16,18 @@ from mlxk2.domain.demo import fetch_demo
 from mlxk2.domain.fitting import Fit, Needs, judge_fit
 from mlxk2.domain.inspection import Inspector, Located
 from mlxk2.domain.kv_estimate import expected_cost
+from mlxk2.domain.lookup import look_up
 from mlxk2.domain.metadata import context_length
-from mlxk2.domain.names import DEMO_NAME, ModelReference, folder_of, parse_hub_reference, parse_reference
+from mlxk2.domain.names import DEMO_NAME, ModelReference, folder_of, hub_name, parse_hub_reference, parse_reference
 from mlxk2.domain.near import did_you_mean
 from mlxk2.domain.runnable import unhealthy
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.domain.weights import expected_bytes
 from mlxk2.ports.blobs import blob_name
-from mlxk2.ports.cache import FileFact, LinkState, ListedFile, RepoFacts, SnapshotFacts
+from mlxk2.ports.cache import FileFact, LinkState, ListedFile, ModelCache, RepoFacts, SnapshotFacts
 from mlxk2.ports.engine import RuntimeCatalogue
-from mlxk2.ports.errors import DownloadFailed, ModelNotFound, NetworkProblem, NotOnHub, ValidationError
+from mlxk2.ports.errors import DownloadFailed, Mlxk2Error, ModelNotFound, NetworkProblem, NotOnHub, ValidationError
 from mlxk2.ports.hub import Hub, Notice, Transport
 from mlxk2.ports.sources import ModelSource, SourceFile, SourceModel
 from mlxk2.ports.system import Machine
@@ -81,12 +84,14 @@ class FitModel:
 
     def __init__(
         self,
+        cache: ModelCache,
         inspector: Inspector,
         bundled: ModelSource,
         hub: Callable[[], Hub],
         runtime: RuntimeCatalogue,
         machine: Machine,
     ) -> None:
+        self._cache = cache
         self._inspector = inspector
         self._bundled = bundled
         self._hub = hub
@@ -98,7 +103,7 @@ class FitModel:
 
         Raises ValidationError, AmbiguousMatch, OperationError for a damaged model, and what the Hub raises.
         """
-        found = self._cached(text) or self._elsewhere(text, notice)
+        found = self._cached(text, notice) or self._elsewhere(text, notice)
         snapshot = found.subject.snapshot
         weights = expected_bytes(snapshot, found.subject.weights)
         needs = Needs(weights, expected_cost(snapshot.config), context_length(snapshot.config))
@@ -115,15 +120,26 @@ class FitModel:
             cannot_run=found.cannot_run,
         )
 
-    def _cached(self, text: str) -> _Found | None:
+    def _cached(self, text: str, notice: Notice) -> _Found | None:
         """None when it is not here, or not far enough for its sizes to be known."""
         located = self._located(text)
         if located is None or located.commit is None:
             return None
         summary, subject = self._inspector.judge(located)
+        if subject is not None and not summary.health.healthy and subject.snapshot.listing is None:
+            self._learn_sizes(located.name, located.commit, notice)
+            summary, subject = self._inspector.judge(located)
         if subject is None or not (summary.health.healthy or subject.snapshot.listing):
             raise unhealthy(summary, text)
         return _Found(subject, Place.CACHE, summary.compatibility.reason, summary.health.reason)
+
+    def _learn_sizes(self, name: str, commit: str, notice: Notice) -> None:
+        """Ask what the snapshot should hold. No answer leaves its health as the news."""
+        if name == DEMO_NAME:
+            return
+        with contextlib.suppress(Mlxk2Error):
+            hub_name(name)  # a folder may have a name that no repo can have
+            look_up(self._hub(), self._cache, name, commit, notice)
 
     def _located(self, text: str) -> Located | None:
         """A full name means that one model: another whose name contains it is somebody else's."""
@@ -148,7 +164,7 @@ class FitModel:
             return self._described(fetch_demo(self._bundled, reference), Place.PACKAGE)
         hub = self._hub()
         try:
-            model = hub.model(reference.name, reference.revision, notice)
+            model = look_up(hub, self._cache, reference.name, reference.revision, notice)
         except (NetworkProblem, NotOnHub) as error:
             near = did_you_mean(reference.name, self._inspector.names())
             error.message += f"{near.removesuffix('?')}, which is in the cache?" if near else ""

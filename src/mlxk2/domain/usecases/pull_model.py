@@ -9,6 +9,7 @@ from enum import Enum
 
 from mlxk2.domain.demo import fetch_demo
 from mlxk2.domain.inspection import Inspector, Located, ModelSummary
+from mlxk2.domain.lookup import look_up
 from mlxk2.domain.names import DEMO_NAME, MAIN, SHORTEST_HASH, HubReference, folder_of, parse_hub_reference
 from mlxk2.domain.resolution import choose_commit
 from mlxk2.domain.selection import Wanted, choose
@@ -161,7 +162,7 @@ class PullModel:
             return reference._replace(revision=MAIN), fetch_demo(self._bundled, reference)
         reference = self._with_full_commit(reference)
         try:
-            model = self._hub.model(reference.name, reference.revision, notice)
+            model = look_up(self._hub, self._cache, reference.name, reference.revision, notice)
             if model.gated:
                 self._hub.check_access(reference.name, notice)
         except NetworkProblem as error:

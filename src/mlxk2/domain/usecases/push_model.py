@@ -12,12 +12,13 @@ from mlxk2.domain.classify import classify
 from mlxk2.domain.contents import probe
 from mlxk2.domain.health import Health, judge
 from mlxk2.domain.ignore import IGNORE_FILE, IgnoreRules, Reason
+from mlxk2.domain.lookup import look_up
 from mlxk2.domain.names import MAIN, check_revision, hub_name
 from mlxk2.domain.secrets import secret_in
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.ports.blobs import BlobHash
-from mlxk2.ports.cache import RepoFacts, SnapshotFacts
+from mlxk2.ports.cache import ModelCache, RepoFacts, SnapshotFacts
 from mlxk2.ports.errors import Conflict, Mlxk2Error, NotOnHub, OperationError, ValidationError
 from mlxk2.ports.hub import Commit, Committed, Hub, HubModel, Notice
 from mlxk2.ports.sources import SourceFile
@@ -98,6 +99,7 @@ class PushResult:
 class PushModel:
     workspace: Workspace
     hub: Hub
+    cache: ModelCache
     _hashes: dict[tuple[str, bool], str] = field(default_factory=dict)
 
     def page(self, name: str) -> str:
@@ -195,7 +197,7 @@ class PushModel:
         self, name: str, options: PushOptions, notice: Notice
     ) -> tuple[HubModel | None, Literal["repo", "branch"] | None]:
         try:
-            return self.hub.model(name, options.branch, notice), None
+            return look_up(self.hub, self.cache, name, options.branch, notice), None
         except NotOnHub as error:
             missing: Literal["repo", "branch"] = "repo" if error.missing == "repo" else "branch"
             if not options.create:

@@ -1,0 +1,41 @@
+"""Files of ours about one cache, kept outside of it: `<base>/mlxk2/caches/<key>/`, where the key stands for its root.
+
+Whoever cannot read or write them goes on as if they were not there.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+
+_KEY_DIGITS = 16
+
+
+def own_folder(base: str, root: str) -> str:
+    """The folder for the cache at `root`, whatever links lead there. It need not exist."""
+    key = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:_KEY_DIGITS]
+    return os.path.join(base, "mlxk2", "caches", key)
+
+
+def write_private(path: str, content: bytes) -> None:
+    """There at once or not at all, for this user only. Raises OSError."""
+    folder = os.path.dirname(path)
+    _make_private(folder)
+    handle, unfinished = tempfile.mkstemp(prefix=".", suffix=".new", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(unfinished, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(unfinished)
+        raise
+
+
+def _make_private(folder: str) -> None:
+    """With its parents, as far as they are not there."""
+    if os.path.isdir(folder):
+        return
+    _make_private(os.path.dirname(folder))
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
