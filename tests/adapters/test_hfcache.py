@@ -18,7 +18,8 @@ from mlxk2.ports.cache import LinkState, Removal
 from mlxk2.ports.errors import AccessProblem, DiskFull, DownloadFailed, ValidationError
 from mlxk2.ports.transfer import Event, Waiting, unwatched
 from mlxk2.testing import healthy_model, hold_lock, safetensors, with_files, write_cache
-from mlxk2.testing.contracts.cache import FIRST, FOLDER, SECOND, WHOLE, delivery, read_all, two_revisions
+from mlxk2.testing.contracts.cache import FIRST, FOLDER, SECOND, WHOLE, delivery, two_revisions
+from mlxk2.testing.contracts.reading import READ_ALL, ends_of
 
 
 @pytest.fixture
@@ -97,16 +98,16 @@ def test_links_of_other_forms_are_followed_inside_the_model_only(root: Path, tar
     link = root / FOLDER / "snapshots" / FIRST / "loop.json"
     link.symlink_to(target.format(blob=f"{root}/{FOLDER}/blobs/{blob}"))
     cache = HfCache(str(root))
-    file = next(f for f in cache.snapshot(cache.repo(FOLDER), FIRST, read_all).files if f.path == "loop.json")
+    file = next(f for f in cache.snapshot(cache.repo(FOLDER), FIRST, READ_ALL).files if f.path == "loop.json")
     assert file.state is state
-    assert file.head == (b"{}" if state is LinkState.FILE else b"")
+    assert ends_of(file)[0] == (b"{}" if state is LinkState.FILE else b"")
 
 
 def test_a_loop_of_folders_does_not_trap_the_reader(root: Path) -> None:
     write_cache(root, [two_revisions()])
     (root / FOLDER / "snapshots" / FIRST / "loop").symlink_to("..")
     cache = HfCache(str(root))
-    states = {f.path: f.state for f in cache.snapshot(cache.repo(FOLDER), FIRST, read_all).files}
+    states = {f.path: f.state for f in cache.snapshot(cache.repo(FOLDER), FIRST, READ_ALL).files}
     assert states["loop"] is LinkState.NOT_A_FILE
     assert len(states) == 3
 
@@ -115,7 +116,7 @@ def test_a_pipe_in_place_of_a_file_is_not_opened(root: Path) -> None:
     write_cache(root, [two_revisions()])
     os.mkfifo(root / FOLDER / "snapshots" / FIRST / "pipe.json")
     cache = HfCache(str(root))
-    states = {f.path: f.state for f in cache.snapshot(cache.repo(FOLDER), FIRST, read_all).files}
+    states = {f.path: f.state for f in cache.snapshot(cache.repo(FOLDER), FIRST, READ_ALL).files}
     assert states["pipe.json"] is LinkState.NOT_A_FILE
 
 
@@ -124,7 +125,7 @@ def test_a_store_without_its_marker_is_not_the_shared_store(root: Path) -> None:
     write_cache(root, [with_files(two_revisions(), {"model.safetensors": stored})])
     (root / "blobs" / ".huggingface-shared-blobs").unlink()
     cache = HfCache(str(root))
-    states = {f.path: f.state for f in cache.snapshot(cache.repo(FOLDER), FIRST, read_all).files}
+    states = {f.path: f.state for f in cache.snapshot(cache.repo(FOLDER), FIRST, READ_ALL).files}
     assert states["model.safetensors"] is LinkState.OUTSIDE
 
 
@@ -144,7 +145,7 @@ def test_a_listing_that_cannot_be_read_counts_as_absent(root: Path, content: str
     (root / FOLDER / "trees").mkdir()
     (root / FOLDER / "trees" / f"{FIRST}.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     cache = HfCache(str(root))
-    assert cache.snapshot(cache.repo(FOLDER), FIRST, read_all).listing is None
+    assert cache.snapshot(cache.repo(FOLDER), FIRST, READ_ALL).listing is None
 
 
 @pytest.mark.parametrize(
@@ -296,7 +297,7 @@ def test_an_absolute_link_to_a_blob_in_the_shared_store_is_a_file(root: Path) ->
     link.unlink()
     link.symlink_to(root / FOLDER / "blobs" / stored.etag)
     cache = HfCache(str(root))
-    states = {f.path: (f.state, f.size) for f in cache.snapshot(cache.repo(FOLDER), FIRST, read_all).files}
+    states = {f.path: (f.state, f.size) for f in cache.snapshot(cache.repo(FOLDER), FIRST, READ_ALL).files}
     assert states["model.safetensors"] == (LinkState.FILE, 7)
 
 
@@ -454,7 +455,7 @@ def test_pipes_and_deep_folders_do_not_trap_the_reader(root: Path) -> None:
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(len(inspect.stack()) + 200)
     try:
-        facts = cache.snapshot(cache.repo(FOLDER), FIRST, read_all)
+        facts = cache.snapshot(cache.repo(FOLDER), FIRST, READ_ALL)
     finally:
         sys.setrecursionlimit(limit)
     assert facts.listing is None

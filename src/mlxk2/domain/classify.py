@@ -8,9 +8,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from mlxk2.domain.contents import SafetensorsHeader
 from mlxk2.domain.subject import Subject
 from mlxk2.domain.weights import WeightFormat
+from mlxk2.ports.contents import SafetensorsHeader
 
 
 class Framework(Enum):
@@ -85,7 +85,7 @@ def _safetensors_say_mlx(subject: Subject) -> bool:
     snapshot, weights = subject.snapshot, subject.weights
     if weights is None or weights.format is not WeightFormat.SAFETENSORS:
         return False
-    headers = (snapshot.safetensors(name) for name in weights.expected if snapshot.has(name))
+    headers = (snapshot.files[name].content for name in weights.expected if snapshot.has(name))
     return any(isinstance(header, SafetensorsHeader) and header.format == "mlx" for header in headers)
 
 
@@ -97,7 +97,7 @@ def _is_sentence_transformer(subject: Subject) -> bool:
     snapshot = subject.snapshot
     card = snapshot.card
     listed = any(name in snapshot.top_level for name in _EMBEDDING_FILES)
-    return listed or card.pipeline_tag in _EMBEDDING_TAGS or bool(card.tags & _EMBEDDING_TAGS)
+    return listed or card.pipeline_tag in _EMBEDDING_TAGS or not _EMBEDDING_TAGS.isdisjoint(card.tags)
 
 
 def _is_encoder(subject: Subject) -> bool:

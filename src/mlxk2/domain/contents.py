@@ -1,16 +1,28 @@
-"""What is inside a model's files, parsed from the few bytes that an adapter read.
+"""What is inside a model's files, boiled down from the few bytes that an adapter read.
 
 Formats: safetensors (u64 header length, JSON header, data; https://github.com/huggingface/safetensors), GGUF
 ("GGUF", u32 version, u64 tensors, u64 metadata), git-LFS pointers, JSON, and the front matter of a model card.
-`probe` tells adapters which bytes these rules need, so that reading stays cheap on a large cache.
+`READER` tells adapters which bytes these rules need, and what to keep of them, so that reading stays cheap on a large
+cache.
 """
 
 import json
 import re
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
 
-from mlxk2.ports.cache import Ends, FileFact, Head, LengthPrefixed, Reading
+from mlxk2.ports.cache import ContentReader, Ends, Head, LengthPrefixed, Reading
+from mlxk2.ports.contents import (
+    Broken,
+    Content,
+    GgufHeader,
+    Json,
+    JsonValue,
+    LargeJson,
+    LfsPointer,
+    ModelCard,
+    SafetensorsHeader,
+    ShardIndex,
+)
 
 FULL_PARSE_LIMIT = 256 * 1024
 """JSON files up to this many bytes are parsed whole; of larger ones only both ends are looked at."""
@@ -37,12 +49,14 @@ _RAW_DECODE = json.JSONDecoder().raw_decode
 _SAFETENSORS_HEADER_LIMIT = 100 * 1000 * 1000
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _CARD_LENGTH = 16 * 1024
-_ALWAYS_WHOLE = frozenset({"config.json", INDEX_FILE, PYTORCH_INDEX_FILE})
+_INDICES = frozenset({INDEX_FILE, PYTORCH_INDEX_FILE})
+_ALWAYS_WHOLE = _INDICES | {"config.json"}
 _LARGEST_WHOLE = 16 * 1024 * 1024  # per-layer quantization and many shards make files of a megabyte
 _ENDS_LENGTH = 16 * 1024  # the end of a large tokenizer_config.json still shows its chat_template key
+NO_JSON = Broken("is not valid JSON")
+NO_SAFETENSORS = Broken("is not a safetensors file")
+NO_GGUF = Broken("is not a GGUF file")
 _WEIGHT_ENDINGS = (".bin", ".pth", ".pt", ".npz")
-
-JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 
 def probe(path: str, size: int) -> Reading | None:
@@ -64,26 +78,75 @@ def probe(path: str, size: int) -> Reading | None:
     return None
 
 
-class Broken(NamedTuple):
-    """Why a file's content is not what its name promises, as the second half of a sentence about the file."""
+def digest(path: str, size: int, head: bytes, tail: bytes) -> Content | None:
+    """What the rules need of a file of `size` bytes, from what `probe` asked for; None when its bytes say nothing."""
+    if size < 1024 and _LFS_POINTER in head:
+        return LfsPointer()
+    if path.endswith(".gguf"):
+        return _gguf(head)
+    if path.endswith(".safetensors"):
+        return _safetensors(size, head)
+    if path == "README.md":
+        return _card(head)
+    if path in _INDICES:
+        return _json(size, head, tail, _shards)
+    if path in LOADER_JSON or path in _OTHER_JSON:
+        return _json(size, head, tail, _KEPT.get(path, _nothing_of))
+    return None
 
-    why: str
 
-
-@dataclass(frozen=True, slots=True)
-class LargeJson:
-    """A JSON object too large to parse in passing; both ends look right."""
-
-
-def parse_json(file: FileFact) -> JsonValue | Broken | LargeJson:
+def _json(size: int, head: bytes, tail: bytes, keep: Callable[[JsonValue], Content]) -> Content:
     """The document as the loader would read it (strict UTF-8, no byte-order mark); by its ends when not read whole."""
-    if len(file.head) < file.size:
-        return _check_ends(file)
+    if len(head) < size:
+        return _check_ends(head, tail)
     try:
-        value = _loads(file.head.decode("utf-8"))
+        return keep(_loads(head.decode("utf-8")))
     except (ValueError, RecursionError):
-        return Broken("is not valid JSON")
-    return value
+        return NO_JSON
+
+
+def _whole(document: JsonValue) -> Json:
+    return Json(document if isinstance(document, dict) else None)
+
+
+def _nothing_of(document: JsonValue) -> Json:
+    return Json({} if isinstance(document, dict) else None)
+
+
+def _whether_it_has(key: str) -> Callable[[JsonValue], Json]:
+    """Keeps of one key no more than whether its value counts as true."""
+
+    def keep(document: JsonValue) -> Json:
+        if not isinstance(document, dict):
+            return Json(None)
+        return Json({key: bool(document[key])} if key in document else {})
+
+    return keep
+
+
+def _paths_of_modules(document: JsonValue) -> Json:
+    modules = document if isinstance(document, list) else []
+    return Json([{"path": module.get("path")} for module in modules if isinstance(module, dict)])
+
+
+def _shards(document: JsonValue) -> ShardIndex | Broken:
+    """The files that an index names, when it is a map from tensors to names."""
+    shards = document.get("weight_map") if isinstance(document, dict) else None
+    names = list(shards.values()) if isinstance(shards, dict) else [None]
+    if not all(isinstance(name, str) for name in names):
+        return Broken("has no weight_map")
+    return ShardIndex(tuple(sorted({name for name in names if isinstance(name, str)})))
+
+
+_KEPT: dict[str, Callable[[JsonValue], Content]] = {
+    "config.json": _whole,
+    "generation_config.json": _whole,
+    "tokenizer.json": _whether_it_has("model"),
+    "tokenizer_config.json": _whether_it_has("chat_template"),
+    "chat_template.json": _whether_it_has("chat_template"),
+    "modules.json": _paths_of_modules,
+}
+"""What is kept of a JSON file; of the others only whether they are objects."""
 
 
 def _loads(text: str) -> JsonValue:
@@ -98,41 +161,31 @@ def _loads(text: str) -> JsonValue:
     return result
 
 
-def _check_ends(file: FileFact) -> Broken | LargeJson:
-    first, last = file.head.lstrip()[:1], file.tail.rstrip()[-1:]
+def _check_ends(head: bytes, tail: bytes) -> Broken | LargeJson:
+    first, last = head.lstrip()[:1], tail.rstrip()[-1:]
     if (first, last) == (b"[", b"]"):
         return Broken("is not a JSON object")
-    return LargeJson() if (first, last) == (b"{", b"}") else Broken("is not valid JSON")
+    if (first, last) != (b"{", b"}"):
+        return NO_JSON
+    return LargeJson(any(b'"chat_template"' in end for end in (head, tail)))
 
 
-def is_lfs_pointer(file: FileFact) -> bool:
-    """A git-LFS pointer that stands where the file should be (git clone without LFS)."""
-    return file.size < 1024 and _LFS_POINTER in file.head
-
-
-class SafetensorsHeader(NamedTuple):
-    """The header of a complete file; `format` is its `__metadata__.format`, such as "mlx" or "pt"."""
-
-    format: str | None
-    is_empty: bool
-
-
-def parse_safetensors(file: FileFact) -> SafetensorsHeader | Broken:
+def _safetensors(size: int, head: bytes) -> SafetensorsHeader | Broken:
     """Check that the file is complete: 8 + header + the end of the last tensor is exactly its size."""
-    length = int.from_bytes(file.head[:8], "little")
-    if file.size < 8 or length > _SAFETENSORS_HEADER_LIMIT:
-        return Broken("is not a safetensors file")
-    if 8 + length > file.size:
-        return Broken(f"is truncated: {file.size} bytes, less than its header needs ({8 + length})")
-    header = file.head[8 : 8 + length]
+    length = int.from_bytes(head[:8], "little")
+    if size < 8 or length > _SAFETENSORS_HEADER_LIMIT:
+        return NO_SAFETENSORS
+    if 8 + length > size:
+        return Broken(f"is truncated: {size} bytes, less than its header needs ({8 + length})")
+    header = head[8 : 8 + length]
     found = _read_plain_header(header) or _read_any_header(header)
     if found is None:
         return Broken("has a damaged safetensors header")
     end, format_name = found
     expected = 8 + length + end
-    if file.size != expected:
-        word = "is truncated" if file.size < expected else "is too long"
-        return Broken(f"{word}: {file.size} of {expected} bytes")
+    if size != expected:
+        word = "is truncated" if size < expected else "is too long"
+        return Broken(f"{word}: {size} of {expected} bytes")
     return SafetensorsHeader(format_name, is_empty=end == 0)
 
 
@@ -168,22 +221,13 @@ def _read_plain_header(header: bytes) -> tuple[int, str | None] | None:
     return max(map(int, parts[1::2])), None if rest[1] is None else rest[1].decode()
 
 
-def check_gguf(file: FileFact) -> Broken | None:
+def _gguf(head: bytes) -> GgufHeader | Broken:
     """A readable GGUF header: magic, a known version (1 to 3), at least one tensor."""
-    head = file.head
     if head[:4] != b"GGUF":
-        return Broken("is not a GGUF file")
+        return NO_GGUF
     if len(head) < 24 or not 1 <= int.from_bytes(head[4:8], "little") <= 3:
         return Broken("has a GGUF header that cannot be read")
-    return None if int.from_bytes(head[8:16], "little") else Broken("holds no tensors")
-
-
-class ModelCard(NamedTuple):
-    """The keys of README.md's front matter that classify a model."""
-
-    library_name: str = ""
-    pipeline_tag: str = ""
-    tags: frozenset[str] = frozenset()
+    return GgufHeader() if int.from_bytes(head[8:16], "little") else Broken("holds no tensors")
 
 
 _FRONT_MATTER = re.compile(r"\A---\r?\n(.*?)(?:\r?\n---|\Z)", re.DOTALL)
@@ -191,9 +235,9 @@ _SCALAR = re.compile(r"^(library_name|pipeline_tag):[ \t]*['\"]?([\w.-]+)", re.M
 _TAGS = re.compile(r"^tags:[ \t]*(?:\[([^\]]*)\]|((?:\r?\n[ \t]*- .*)*))", re.MULTILINE)
 
 
-def parse_card(file: FileFact | None) -> ModelCard:
+def _card(head: bytes) -> ModelCard:
     """Never fails: a card without readable front matter says nothing."""
-    match = _FRONT_MATTER.match(file.head.decode("utf-8", "replace")) if file else None
+    match = _FRONT_MATTER.match(head.decode("utf-8", "replace"))
     if not match:
         return ModelCard()
     matter = match[1]
@@ -203,5 +247,8 @@ def parse_card(file: FileFact | None) -> ModelCard:
     return ModelCard(
         scalars.get("library_name", ""),
         scalars.get("pipeline_tag", ""),
-        frozenset(word.strip(" \t\r\n'\"").lower() for word in words if word.strip()),
+        tuple(word.strip(" \t\r\n'\"").lower() for word in words if word.strip()),
     )
+
+
+READER = ContentReader(probe, digest)

@@ -12,12 +12,13 @@ from functools import cache
 from typing import NamedTuple
 
 from mlxk2.domain.classify import Classification, Framework, ModelType
-from mlxk2.domain.contents import LOADER_JSON, Broken, LargeJson, SafetensorsHeader, check_gguf, is_lfs_pointer
+from mlxk2.domain.contents import LOADER_JSON, NO_GGUF, NO_SAFETENSORS
 from mlxk2.domain.names import printable
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet, has_only_lora
 from mlxk2.ports.cache import COMMIT_LOCK, FileFact, LinkState, RepoFacts
+from mlxk2.ports.contents import Broken, GgufHeader, LargeJson, LfsPointer, SafetensorsHeader
 
 IN_PROGRESS = "download in progress"
 INCOMPLETE = "download incomplete"
@@ -171,20 +172,24 @@ def _weight_files_are_whole(case: _Case) -> str | None:
 def _no_tensors_at_all(case: _Case) -> str | None:
     if case.weights is None or case.weights.format is not WeightFormat.SAFETENSORS:
         return None
-    headers = [case.snapshot.safetensors(name) for name in case.weights.expected]
+    headers = [case.snapshot.files[name].content for name in case.weights.expected]
     empty = all(isinstance(header, SafetensorsHeader) and header.is_empty for header in headers)
     return f"{case.weights.expected[0]} holds no tensors" if headers and empty else None
 
 
 def _format_problem(case: _Case, name: str) -> str | None:
     kind = case.weights.format if case.weights else None
+    content = case.snapshot.files[name].content
     if kind is WeightFormat.SAFETENSORS:
-        header = case.snapshot.safetensors(name)
-        return header.why if isinstance(header, Broken) else None
+        return None if isinstance(content, SafetensorsHeader) else _broken(content, NO_SAFETENSORS).why
     if kind is WeightFormat.GGUF:
-        broken = check_gguf(case.snapshot.files[name])
-        return broken.why if broken else None
+        return None if isinstance(content, GgufHeader) else _broken(content, NO_GGUF).why
     return None
+
+
+def _broken(content: object, otherwise: Broken) -> Broken:
+    """What reading found wrong; `otherwise` of a file with nothing to read."""
+    return content if isinstance(content, Broken) else otherwise
 
 
 def _listed_files_are_here(case: _Case) -> str | None:
@@ -304,7 +309,7 @@ def _file_problem(file: FileFact) -> str | None:
         return f"is a {file.state.value}" if file.state is LinkState.DANGLING else f"is {file.state.value}"
     if file.size == 0:
         return "is empty"
-    return "is a git-LFS pointer, not the file itself" if is_lfs_pointer(file) else None
+    return "is a git-LFS pointer, not the file itself" if isinstance(file.content, LfsPointer) else None
 
 
 def _size_problem(snapshot: Snapshot, name: str) -> str | None:

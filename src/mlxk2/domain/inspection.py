@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlxk2.domain.classify import Classification, Framework, ModelType, classify
 from mlxk2.domain.compatibility import Compatibility, judge_runtime
-from mlxk2.domain.contents import probe
+from mlxk2.domain.contents import READER
 from mlxk2.domain.health import IN_PROGRESS, INCOMPLETE, Health, judge, judge_missing
 from mlxk2.domain.names import ModelReference, name_of
 from mlxk2.domain.resolution import choose_commit, find_commit, matching_names, resolve_name
@@ -98,7 +98,7 @@ class Inspector:
         if located.commit is None:
             return _unjudged(located, judge_missing(repo)), None
         try:
-            subject = Subject(located.name, Snapshot(repo, self._cache.snapshot(repo, located.commit, probe)))
+            subject = Subject(located.name, Snapshot(repo, self._cache.snapshot(repo, located.commit, READER)))
             return self._verdicts(located, subject), subject
         except Exception as error:  # noqa: BLE001 - whatever is in one model, the others are still judged
             defect = f"could not be judged ({type(error).__name__}: {error}); please report this"

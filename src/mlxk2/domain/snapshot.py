@@ -1,25 +1,17 @@
-"""One snapshot with its contents parsed on demand: what the rules of health and classification look at."""
+"""One snapshot as the rules of health and classification look at it."""
 
 from collections.abc import Mapping
 from functools import cached_property
 
-from mlxk2.domain.contents import (
-    Broken,
-    JsonValue,
-    LargeJson,
-    ModelCard,
-    SafetensorsHeader,
-    parse_card,
-    parse_json,
-    parse_safetensors,
-)
+from mlxk2.domain.contents import NO_JSON
 from mlxk2.ports.cache import FileFact, LinkState, ListedFile, RepoFacts, SnapshotFacts
+from mlxk2.ports.contents import Broken, Json, JsonValue, LargeJson, ModelCard
 
 JsonObject = Mapping[str, JsonValue]
 
 
 class Snapshot:
-    """`files` holds every entry by path; parsed contents are kept, so that each rule reads a file at most once."""
+    """`files` holds every entry by path."""
 
     def __init__(self, repo: RepoFacts, facts: SnapshotFacts) -> None:
         self.repo = repo
@@ -29,8 +21,6 @@ class Snapshot:
             None if facts.listing is None else {row.path: row for row in facts.listing}
         )
         self.elsewhere = facts.elsewhere
-        self._json: dict[str, JsonValue | Broken | LargeJson] = {}
-        self._safetensors: dict[str, SafetensorsHeader | Broken] = {}
 
     def has(self, path: str) -> bool:
         """The file is there and its bytes can be reached."""
@@ -38,23 +28,18 @@ class Snapshot:
         return file is not None and file.state is LinkState.FILE
 
     def json(self, path: str) -> JsonValue | Broken | LargeJson:
-        """The parsed document; None when the file is not there."""
+        """What was kept of the document; None when the file is not there."""
         if not self.has(path):
             return None
-        if path not in self._json:
-            self._json[path] = parse_json(self.files[path])
-        return self._json[path]
+        content = self.files[path].content
+        if isinstance(content, Json):
+            return content.value
+        return content if isinstance(content, (Broken, LargeJson)) else NO_JSON
 
     def json_object(self, path: str) -> JsonObject:
         """The document when it is a JSON object that could be parsed, else an empty one."""
         value = self.json(path)
         return value if isinstance(value, dict) else {}
-
-    def safetensors(self, path: str) -> SafetensorsHeader | Broken:
-        """The header of a weight file that is there."""
-        if path not in self._safetensors:
-            self._safetensors[path] = parse_safetensors(self.files[path])
-        return self._safetensors[path]
 
     @cached_property
     def config(self) -> JsonObject:
@@ -62,7 +47,8 @@ class Snapshot:
 
     @cached_property
     def card(self) -> ModelCard:
-        return parse_card(self.files["README.md"] if self.has("README.md") else None)
+        content = self.files["README.md"].content if self.has("README.md") else None
+        return content if isinstance(content, ModelCard) else ModelCard()
 
     @cached_property
     def architectures(self) -> tuple[str, ...]:
@@ -87,10 +73,10 @@ class Snapshot:
         """A template for conversations, in any of the three places where tokenizers keep one."""
         if self.has("chat_template.jinja") or self.json_object("chat_template.json").get("chat_template"):
             return True
-        if isinstance(self.json("tokenizer_config.json"), LargeJson):
-            file = self.files["tokenizer_config.json"]
-            return b'"chat_template"' in file.head or b'"chat_template"' in file.tail
-        return bool(self.json_object("tokenizer_config.json").get("chat_template"))
+        config = self.json("tokenizer_config.json")
+        if isinstance(config, LargeJson):
+            return config.has_template
+        return isinstance(config, dict) and bool(config.get("chat_template"))
 
     @property
     def size(self) -> int:

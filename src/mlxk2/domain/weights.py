@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from mlxk2.domain.contents import INDEX_FILE, PYTORCH_INDEX_FILE, Broken, LargeJson
+from mlxk2.domain.contents import INDEX_FILE, NO_JSON, PYTORCH_INDEX_FILE
 from mlxk2.domain.snapshot import Snapshot
+from mlxk2.ports.contents import Broken, LargeJson, ShardIndex
 
 LOADER_GLOB = re.compile(r"model[^/]*\.safetensors")
 _LORA = frozenset({"adapters.safetensors", "adapter_model.safetensors"})
@@ -97,33 +98,21 @@ def has_only_lora(snapshot: Snapshot) -> bool:
 def _with_index(snapshot: Snapshot, kind: WeightFormat, names: list[str], index: str) -> WeightSet:
     if not snapshot.has(index):
         return WeightSet(kind, _complete(names))
-    document = snapshot.json(index)
-    if isinstance(document, LargeJson):
+    content = snapshot.files[index].content
+    if isinstance(content, LargeJson):
         return WeightSet(kind, _complete(names))
-    indexed = _shards_of(document)
-    if indexed is None:
-        why = document.why if isinstance(document, Broken) else "has no weight_map"
+    if not isinstance(content, ShardIndex):
+        why = (content if isinstance(content, Broken) else NO_JSON).why
         return WeightSet(kind, _complete(names), f"{index} {why}")
+    indexed = content.shards
     if not indexed:
         return WeightSet(kind, _complete(names), f"{index} names no file")
-    outside = sorted(shard for shard in indexed if not _stays_inside(shard))
+    outside = [shard for shard in indexed if not _stays_inside(shard)]
     if outside:
         return WeightSet(kind, _complete(names), f"{index} names a file outside the model: {outside[0]}")
     listed = snapshot.listing
     known = _complete(indexed) if listed is None or not names else [name for name in indexed if name in listed]
     return WeightSet(kind, tuple(sorted({*names, *known})))
-
-
-def _shards_of(document: object) -> set[str] | None:
-    """The files that an index names; None when it is not a map from tensors to names."""
-    shards = document.get("weight_map") if isinstance(document, dict) else None
-    if not isinstance(shards, dict):
-        return None
-    try:
-        names = set(shards.values())
-    except TypeError:
-        return None
-    return names if all(isinstance(name, str) for name in names) else None
 
 
 def _stays_inside(shard: str) -> bool:

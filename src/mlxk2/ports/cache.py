@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from mlxk2.ports.contents import Content
+
 if TYPE_CHECKING:
     from mlxk2.ports.sources import SourceFile
     from mlxk2.ports.transfer import Delivery, Watch
@@ -48,15 +50,38 @@ Probe = Callable[[str, int], Reading | None]
 """Given a file's path and size, what of its content the caller wants (None: nothing)."""
 
 
+class ContentReader(NamedTuple):
+    """How a caller looks into files: which bytes it wants, and what it makes of them.
+
+    `digest` is given path, size, first and last bytes, and answers alike whenever it is asked.
+    """
+
+    probe: Probe
+    digest: Callable[[str, int, bytes, bytes], Content | None]
+
+
+def _wants_nothing(path: str, size: int) -> None:
+    """Names and sizes are enough."""
+
+
+def _makes_nothing(path: str, size: int, head: bytes, tail: bytes) -> None:
+    """Is not asked, since nothing is read."""
+
+
+READ_NOTHING = ContentReader(_wants_nothing, _makes_nothing)
+
+
 class FileFact(NamedTuple):
-    """One entry of a snapshot: `blob` is the name after the first hop, `size` of the bytes at the end of all hops."""
+    """One entry of a snapshot: `blob` is the name after the first hop, `size` of the bytes at the end of all hops.
+
+    `content` is None where the reader wanted nothing, or made nothing of it.
+    """
 
     path: str
     state: LinkState
     size: int = 0
     blob: str | None = None
-    head: bytes = b""
-    tail: bytes = b""
+    content: Content | None = None
 
 
 class ListedFile(NamedTuple):
@@ -165,8 +190,8 @@ class ModelCache(Protocol):
     def repo(self, folder: str) -> RepoFacts:
         """Facts of one folder; never raises for what is broken inside it."""
 
-    def snapshot(self, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
-        """Facts of one snapshot, with as much content of each file as `probe` asks for."""
+    def snapshot(self, repo: RepoFacts, commit: str, reader: ContentReader) -> SnapshotFacts:
+        """Facts of one snapshot, with what `reader` makes of each file's content."""
 
     def location(self, folder: str, commit: str) -> str:
         """Where an engine finds the snapshot's files on this machine."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
-from mlxk2.ports.cache import FileFact, Probe
+from mlxk2.ports.cache import ContentReader, FileFact
 
 
 class LocalFile(NamedTuple):
@@ -46,5 +46,5 @@ class Workspace(Protocol):
     def pieces(self, file: LocalFile) -> Iterator[bytes]:
         """The file's content, a few hundred KB at a time."""
 
-    def facts(self, files: tuple[LocalFile, ...], probe: Probe) -> tuple[FileFact, ...]:
+    def facts(self, files: tuple[LocalFile, ...], reader: ContentReader) -> tuple[FileFact, ...]:
         """The files as the rules of health look at them."""

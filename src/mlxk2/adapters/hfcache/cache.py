@@ -13,7 +13,7 @@ from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.listings import Listings
 from mlxk2.adapters.hfcache.repo import read_repo
 from mlxk2.adapters.hfcache.snapshot import read_snapshot
-from mlxk2.ports.cache import Probe, Removal, RepoFacts, SnapshotFacts
+from mlxk2.ports.cache import ContentReader, Removal, RepoFacts, SnapshotFacts
 from mlxk2.ports.errors import AccessProblem, DiskFull, ValidationError
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class HfCache:
             self._shared = shared_store.exists(self._root)
         return read_repo(self._root, _checked(folder), shared=self._shared)
 
-    def snapshot(self, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
-        return read_snapshot(self._root, repo, _commit(commit), probe, self._listings)
+    def snapshot(self, repo: RepoFacts, commit: str, reader: ContentReader) -> SnapshotFacts:
+        return read_snapshot(self._root, repo, _commit(commit), reader, self._listings)
 
     def location(self, folder: str, commit: str) -> str:
         return os.path.join(self._root, _checked(folder), layout.SNAPSHOTS, _commit(commit))

@@ -13,25 +13,25 @@ from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.listings import Listings
 from mlxk2.adapters.reading import excerpt
 from mlxk2.ports.cache import (
+    ContentReader,
     FileFact,
     LinkState,
-    Probe,
     RepoFacts,
     SnapshotFacts,
 )
 
 
-def read_snapshot(root: str, repo: RepoFacts, commit: str, probe: Probe, listings: Listings) -> SnapshotFacts:
+def read_snapshot(root: str, repo: RepoFacts, commit: str, reader: ContentReader, listings: Listings) -> SnapshotFacts:
     """Read `snapshots/<commit>` of the model, and the listing of the commit."""
     model = os.path.join(root, repo.folder)
     base = os.path.join(model, layout.SNAPSHOTS, commit)
-    files = tuple(sorted(_walk(model, base, repo, probe), key=itemgetter(0)))
+    files = tuple(sorted(_walk(model, base, repo, reader), key=itemgetter(0)))
     listing = listings.read(repo.folder, commit)
     undecided = listing is None and (repo.partials or repo.held_locks)
     return SnapshotFacts(commit, files, listing, listings.named_blobs(repo.folder) if undecided else frozenset())
 
 
-def _walk(model: str, base: str, repo: RepoFacts, probe: Probe) -> Iterator[FileFact]:
+def _walk(model: str, base: str, repo: RepoFacts, reader: ContentReader) -> Iterator[FileFact]:
     waiting = [(base, "")]
     while waiting:
         folder, prefix = waiting.pop()
@@ -46,11 +46,11 @@ def _walk(model: str, base: str, repo: RepoFacts, probe: Probe) -> Iterator[File
             path = prefix + entry.name
             if entry.is_symlink():
                 fact = _linked_file(model, entry, path, to_blobs, repo)
-                yield _read(fact, f"{model}/{layout.BLOBS}/{fact.blob}" if fact.blob else entry.path, probe)
+                yield _read(fact, f"{model}/{layout.BLOBS}/{fact.blob}" if fact.blob else entry.path, reader)
             elif entry.is_dir(follow_symlinks=False):
                 waiting.append((entry.path, f"{path}/"))
             else:
-                yield _read(_plain_file(entry, path), entry.path, probe)
+                yield _read(_plain_file(entry, path), entry.path, reader)
 
 
 def _linked_file(model: str, entry: os.DirEntry[str], path: str, to_blobs: str, repo: RepoFacts) -> FileFact:
@@ -97,8 +97,8 @@ def _other_link(model: str, entry: os.DirEntry[str], path: str, link: str, repo:
     return FileFact(path, LinkState.FILE, info.st_size, blob)
 
 
-def _read(fact: FileFact, full_path: str, probe: Probe) -> FileFact:
-    reading = probe(fact.path, fact.size) if fact.state is LinkState.FILE and fact.size else None
+def _read(fact: FileFact, full_path: str, reader: ContentReader) -> FileFact:
+    reading = reader.probe(fact.path, fact.size) if fact.state is LinkState.FILE and fact.size else None
     if reading is None:
         return fact
     try:
@@ -107,4 +107,5 @@ def _read(fact: FileFact, full_path: str, probe: Probe) -> FileFact:
         return FileFact(fact.path, LinkState.DANGLING, blob=fact.blob)
     except OSError:
         return FileFact(fact.path, LinkState.UNREADABLE, fact.size, fact.blob)
-    return FileFact(fact.path, fact.state, fact.size, fact.blob, head, tail)
+    content = reader.digest(fact.path, fact.size, head, tail)
+    return FileFact(fact.path, fact.state, fact.size, fact.blob, content)

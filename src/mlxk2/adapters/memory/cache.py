@@ -7,13 +7,13 @@ from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, St
 from mlxk2.ports.blobs import blob_name
 from mlxk2.ports.cache import (
     BlobFact,
+    ContentReader,
     Ends,
     FileFact,
     Head,
     LinkState,
     ListedFile,
     PartialFile,
-    Probe,
     Removal,
     RepoFacts,
     SnapshotEntry,
@@ -76,9 +76,9 @@ class MemoryCache:
             modified=model.modified if reachable or not entries else max(entry.modified for entry in entries),
         )
 
-    def snapshot(self, repo: RepoFacts, commit: str, probe: Probe) -> SnapshotFacts:
+    def snapshot(self, repo: RepoFacts, commit: str, reader: ContentReader) -> SnapshotFacts:
         revision = self._models[repo.folder].revisions[commit]
-        files = [_fact(path, file, probe) for path, file in sorted(revision.files.items())]
+        files = [_fact(path, file, reader) for path, file in sorted(revision.files.items())]
         undecided = revision.listing is None and (repo.partials or repo.held_locks)
         others = self._models[repo.folder].revisions.values() if undecided else ()
         elsewhere = frozenset(row.blob for other in others for row in other.listing or ())
@@ -189,20 +189,20 @@ def _blob(file: StoredFile, used: float) -> BlobFact:
     return BlobFact(len(file.content), state, file.payload if file.placement is Placement.SHARED else None, used)
 
 
-def _fact(path: str, file: StoredFile, probe: Probe) -> FileFact:
+def _fact(path: str, file: StoredFile, reader: ContentReader) -> FileFact:
     state = _STATES[file.placement]
     blob = file.etag if file.placement in _LINKED else None
     if state is not LinkState.FILE:
         return FileFact(path, state, blob=blob)
     size = len(file.content)
-    reading = probe(path, size) if size else None
+    reading = reader.probe(path, size) if size else None
+    if reading is None:
+        return FileFact(path, state, size, blob)
     if isinstance(reading, Head):
         head, tail = file.content[: reading.length], b""
     elif isinstance(reading, Ends):
         head, tail = file.content[: reading.length], file.content[-reading.length :]
-    elif reading is not None:
+    else:
         length = min(int.from_bytes(file.content[:8], "little"), reading.limit)
         head, tail = file.content[: 8 + length], b""
-    else:
-        head, tail = b"", b""
-    return FileFact(path, state, size, blob, head, tail)
+    return FileFact(path, state, size, blob, reader.digest(path, size, head, tail))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mlxk2.adapters.reading import excerpt
-from mlxk2.ports.cache import FileFact, LinkState, Probe
+from mlxk2.ports.cache import ContentReader, FileFact, LinkState
 from mlxk2.ports.errors import AccessProblem, ValidationError
 from mlxk2.ports.workspace import Listing, LocalFile
 
@@ -95,8 +95,8 @@ class FolderWorkspace:
             while piece := content.read(_PIECE):
                 yield piece
 
-    def facts(self, files: tuple[LocalFile, ...], probe: Probe) -> tuple[FileFact, ...]:
-        return tuple(_fact(file, probe) for file in files)
+    def facts(self, files: tuple[LocalFile, ...], reader: ContentReader) -> tuple[FileFact, ...]:
+        return tuple(_fact(file, reader) for file in files)
 
 
 def _size(entry: os.DirEntry[str]) -> int | None:
@@ -108,15 +108,15 @@ def _size(entry: os.DirEntry[str]) -> int | None:
     return info.st_size if stat.S_ISREG(info.st_mode) else None
 
 
-def _fact(file: LocalFile, probe: Probe) -> FileFact:
-    reading = probe(file.path, file.size) if file.size else None
+def _fact(file: LocalFile, reader: ContentReader) -> FileFact:
+    reading = reader.probe(file.path, file.size) if file.size else None
     if reading is None:
         return FileFact(file.path, LinkState.FILE, file.size)
     try:
         head, tail = excerpt(file.location, file.size, reading)
     except OSError:
         return FileFact(file.path, LinkState.UNREADABLE, file.size)
-    return FileFact(file.path, LinkState.FILE, file.size, None, head, tail)
+    return FileFact(file.path, LinkState.FILE, file.size, None, reader.digest(file.path, file.size, head, tail))
 
 
 @contextmanager

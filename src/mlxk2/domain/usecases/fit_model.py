@@ -12,6 +12,7 @@ from enum import Enum
 
 from mlxk2.domain.budget import MemoryPlan, plan_memory
 from mlxk2.domain.compatibility import judge_described
+from mlxk2.domain.contents import digest
 from mlxk2.domain.demo import fetch_demo
 from mlxk2.domain.fitting import Fit, Needs, judge_fit
 from mlxk2.domain.inspection import Inspector, Located
@@ -188,4 +189,4 @@ def _fetched(model: SourceModel, file: SourceFile) -> FileFact:
     content = b"".join(model.content.read(file, 0, file.size))
     if blob_name(content, lfs=file.is_lfs) != file.etag:
         raise DownloadFailed(f"{file.path} of '{model.name}' arrived damaged; run the same command again")
-    return FileFact(file.path, LinkState.FILE, file.size, file.etag, content)
+    return FileFact(file.path, LinkState.FILE, file.size, file.etag, digest(file.path, file.size, content, b""))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mlxk2.domain.classify import classify
-from mlxk2.domain.contents import probe
+from mlxk2.domain.contents import READER
 from mlxk2.domain.health import Health, judge
 from mlxk2.domain.ignore import IGNORE_FILE, IgnoreRules, Reason
 from mlxk2.domain.lookup import look_up
@@ -234,7 +234,7 @@ class PushModel:
 
     def _health(self, name: str, files: tuple[LocalFile, ...]) -> Health:
         """What `health` would say of these files as a snapshot."""
-        facts = SnapshotFacts("", self.workspace.facts(files, probe))
+        facts = SnapshotFacts("", self.workspace.facts(files, READER))
         subject = Subject(name, Snapshot(RepoFacts("", {}, (), {}), facts))
         return judge(subject, classify(subject))
 

@@ -6,7 +6,7 @@ from mlxk2.domain import plans
 from mlxk2.domain.inspection import Inspector, Located
 from mlxk2.domain.names import parse_reference, short_name
 from mlxk2.domain.plans import RemovalPlan
-from mlxk2.ports.cache import LinkState, ModelCache, RepoFacts
+from mlxk2.ports.cache import READ_NOTHING, LinkState, ModelCache, RepoFacts
 from mlxk2.ports.errors import AccessProblem, LocksPresent, ModelNotFound
 
 
@@ -69,14 +69,10 @@ class RemoveModel:
 
     def _links(self, name: str, repo: RepoFacts, commit: str) -> frozenset[str]:
         """Blobs that a revision uses. Raises AccessProblem when it cannot be read to the end."""
-        files = self._cache.snapshot(repo, commit, _read_nothing).files
+        files = self._cache.snapshot(repo, commit, READ_NOTHING).files
         if any(file.state is LinkState.UNREADABLE for file in files):
             raise AccessProblem(
                 f"Revision {commit[:12]} of '{name}' cannot be read, so nobody can tell which files it shares;"
                 " nothing was deleted, check its permissions"
             )
         return frozenset(file.blob for file in files if file.blob)
-
-
-def _read_nothing(path: str, size: int) -> None:
-    """The probe of someone who only wants to know which files there are."""

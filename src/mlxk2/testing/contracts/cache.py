@@ -8,9 +8,21 @@ import pytest
 
 from mlxk2.adapters.memory import MemoryContent, Placement, StoredFile, StoredModel, StoredRevision
 from mlxk2.adapters.memory.source import source_file
-from mlxk2.ports.cache import Ends, FileFact, Head, LengthPrefixed, LinkState, ListedFile, ModelCache, Reading, Removal
+from mlxk2.ports.cache import (
+    READ_NOTHING,
+    Ends,
+    FileFact,
+    Head,
+    LengthPrefixed,
+    LinkState,
+    ListedFile,
+    ModelCache,
+    Reading,
+    Removal,
+)
 from mlxk2.ports.errors import DownloadFailed
 from mlxk2.ports.transfer import Checked, Delivery, Event, unwatched
+from mlxk2.testing.contracts.reading import READ_ALL, ends_of, reader_of
 from mlxk2.testing.files import safetensors
 from mlxk2.testing.models import commit_of, healthy_model, with_files, with_listing
 
@@ -21,14 +33,6 @@ OTHER = "models--org--other"
 _SHARED_AND_OWN = ((b"own", Placement.BLOB), (b"shared", Placement.SHARED))
 WHOLE = Removal(FOLDER, (), (), (), 0)
 FIRST, SECOND = commit_of(NAME, 1), commit_of(NAME, 2)
-
-
-def read_all(path: str, size: int) -> Reading:  # noqa: ARG001 - the probe's shape
-    return Head(size)
-
-
-def read_nothing(path: str, size: int) -> None:
-    """A probe that wants no content."""
 
 
 def two_revisions() -> StoredModel:
@@ -130,22 +134,24 @@ class CacheContract:
         self, cache_of: CacheOf, reading: Reading | None, head: bytes, tail: bytes
     ) -> None:
         cache = cache_of([with_files(two_revisions(), {"digits.txt": b"0123456789"})])
-        facts = cache.snapshot(cache.repo(FOLDER), FIRST, lambda path, _: reading if path == "digits.txt" else None)
+        facts = cache.snapshot(
+            cache.repo(FOLDER), FIRST, reader_of(lambda path, _: reading if path == "digits.txt" else None)
+        )
         file = next(file for file in facts.files if file.path == "digits.txt")
-        assert (file.head, file.tail, file.size) == (head, tail, 10)
+        assert (*ends_of(file), file.size) == (head, tail, 10)
 
     def test_a_length_prefix_is_followed_to_its_limit(self, cache_of: CacheOf) -> None:
         content = safetensors()
         cache = cache_of([with_files(two_revisions(), {"w.safetensors": content, "big.safetensors": b"\xff" * 40})])
-        facts = cache.snapshot(cache.repo(FOLDER), FIRST, lambda path, _: _prefixed(path))
-        heads = {file.path: file.head for file in facts.files}
+        facts = cache.snapshot(cache.repo(FOLDER), FIRST, reader_of(lambda path, _: _prefixed(path)))
+        heads = {file.path: ends_of(file)[0] for file in facts.files}
         assert heads["w.safetensors"] == content[: 8 + int.from_bytes(content[:8], "little")]
         assert len(heads["big.safetensors"]) == 8 + 16
 
     def test_an_empty_file_is_not_probed(self, cache_of: CacheOf) -> None:
         cache = cache_of([with_files(two_revisions(), {"empty.json": b""})])
         asked: list[str] = []
-        cache.snapshot(cache.repo(FOLDER), FIRST, lambda path, _: asked.append(path))
+        cache.snapshot(cache.repo(FOLDER), FIRST, reader_of(lambda path, _: asked.append(path)))
         assert sorted(asked) == ["config.json", "model.safetensors"]
 
     @pytest.mark.parametrize(
@@ -168,29 +174,30 @@ class CacheContract:
         cache = cache_of([with_files(two_revisions(), {"model.safetensors": stored})])
         file = next(file for file in self._snapshot(cache, FIRST) if file.path == "model.safetensors")
         readable = state is LinkState.FILE
-        assert (file.state, file.size, file.head) == (state, 7 if readable else 0, b"payload" if readable else b"")
+        assert (file.state, file.size) == (state, 7 if readable else 0)
+        assert ends_of(file) == (b"payload" if readable else b"", b"")
 
     def test_the_listing_of_a_commit_is_read_where_there_is_one(self, cache_of: CacheOf) -> None:
         model = with_listing(two_revisions())
         cache = cache_of([model])
-        listing = cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing).listing
+        listing = cache.snapshot(cache.repo(FOLDER), FIRST, READ_NOTHING).listing
         assert listing == model.revisions[FIRST].listing
         bare = cache_of([replace(two_revisions(), folder="models--org--bare")])
-        assert bare.snapshot(bare.repo("models--org--bare"), FIRST, read_nothing).listing is None
+        assert bare.snapshot(bare.repo("models--org--bare"), FIRST, READ_NOTHING).listing is None
 
     def test_a_recorded_listing_tells_what_a_snapshot_without_one_should_hold(self, cache_of: CacheOf) -> None:
         cache = cache_of([two_revisions()])
         told = delivery({"model.safetensors": b"old" * 9, "added.txt": b"more"}).listing
         cache.record_listing(FOLDER, FIRST, reversed(told))
-        listing = cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing).listing
+        listing = cache.snapshot(cache.repo(FOLDER), FIRST, READ_NOTHING).listing
         assert listing == tuple(ListedFile(file.path, file.size, file.etag) for file in told)
-        assert cache.snapshot(cache.repo(FOLDER), SECOND, read_nothing).listing is None
+        assert cache.snapshot(cache.repo(FOLDER), SECOND, READ_NOTHING).listing is None
 
     def test_a_listing_that_the_cache_has_stays(self, cache_of: CacheOf) -> None:
         model = with_listing(two_revisions())
         cache = cache_of([model])
         cache.record_listing(FOLDER, FIRST, delivery({"other.txt": b"else"}).listing)
-        assert cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing).listing == model.revisions[FIRST].listing
+        assert cache.snapshot(cache.repo(FOLDER), FIRST, READ_NOTHING).listing == model.revisions[FIRST].listing
 
     def test_no_listing_is_recorded_of_what_is_not_in_the_cache(self, cache_of: CacheOf) -> None:
         cache = cache_of([two_revisions()])
@@ -207,7 +214,7 @@ class CacheContract:
         cache.remove(Removal(FOLDER, ("v1",), (FIRST,), (), 0))
         partly = told._replace(files=told.files[1:], listing=told.files[1:])
         cache.install(partly, unwatched)
-        listing = cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing).listing
+        listing = cache.snapshot(cache.repo(FOLDER), FIRST, READ_NOTHING).listing
         assert [row.path for row in listing or ()] == ["model.safetensors"]
 
     def test_blobs_of_other_listings_are_told_while_something_is_downloaded(self, cache_of: CacheOf) -> None:
@@ -215,8 +222,8 @@ class CacheContract:
         listed = with_listing(model).revisions[SECOND]
         mixed = replace(model, revisions={FIRST: model.revisions[FIRST], SECOND: listed})
         quiet, busy = cache_of([mixed]), cache_of([replace(mixed, folder=OTHER, partials=(("e" * 64, 3),))])
-        assert quiet.snapshot(quiet.repo(FOLDER), FIRST, read_nothing).elsewhere == frozenset()
-        told = busy.snapshot(busy.repo(OTHER), FIRST, read_nothing).elsewhere
+        assert quiet.snapshot(quiet.repo(FOLDER), FIRST, READ_NOTHING).elsewhere == frozenset()
+        told = busy.snapshot(busy.repo(OTHER), FIRST, READ_NOTHING).elsewhere
         assert told == {row.blob for row in listed.listing or ()}
 
     def test_a_model_frees_all_its_bytes(self, cache_of: CacheOf) -> None:
@@ -264,8 +271,8 @@ class CacheContract:
         assert cache.install(wanted, unwatched) == 9
         repo = cache.repo(FOLDER)
         assert repo.refs == {"release/v1": FIRST}
-        facts = cache.snapshot(repo, FIRST, read_all)
-        assert [(file.path, file.head) for file in facts.files] == [
+        facts = cache.snapshot(repo, FIRST, READ_ALL)
+        assert [(file.path, ends_of(file)[0]) for file in facts.files] == [
             ("config.json", b"{}"),
             ("sub/model.safetensors", b"weights"),
         ]
@@ -283,7 +290,7 @@ class CacheContract:
         cache = cache_of([])
         whole = delivery({"config.json": b"{}", "model.safetensors": b"weights"})
         cache.install(whole._replace(files=whole.files[:1]), unwatched)
-        facts = cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing)
+        facts = cache.snapshot(cache.repo(FOLDER), FIRST, READ_NOTHING)
         assert [file.path for file in facts.files] == ["config.json"]
         assert [row.path for row in facts.listing or ()] == ["config.json", "model.safetensors"]
 
@@ -321,7 +328,7 @@ class CacheContract:
         assert cache_of([]).free_bytes() > 0
 
     def _snapshot(self, cache: ModelCache, commit: str) -> tuple[FileFact, ...]:
-        return cache.snapshot(cache.repo(FOLDER), commit, read_all).files
+        return cache.snapshot(cache.repo(FOLDER), commit, READ_ALL).files
 
     def _one_file(self, name: str, stored: StoredFile) -> StoredModel:
         commit = commit_of(name)

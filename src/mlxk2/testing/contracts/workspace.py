@@ -10,6 +10,7 @@ from mlxk2.adapters.memory import Placement, StoredFile
 from mlxk2.ports.cache import Ends, FileFact, Head, LengthPrefixed, LinkState, Reading
 from mlxk2.ports.errors import AccessProblem, ValidationError
 from mlxk2.ports.workspace import Listing, LocalFile, Workspace
+from mlxk2.testing.contracts.reading import ends_of, reader_of
 from mlxk2.testing.disk import write_cache
 from mlxk2.testing.files import safetensors
 from mlxk2.testing.models import healthy_model, with_files
@@ -255,27 +256,29 @@ class WorkspaceContract:
     ) -> None:
         (folder / "config.json").write_bytes(b"0123456789")
         files = self._files(workspace, folder)[:1]
-        assert workspace.facts(files, lambda *_: reading) == (
-            FileFact("config.json", LinkState.FILE, 10, None, head, tail),
-        )
+        (fact,) = workspace.facts(files, reader_of(lambda *_: reading))
+        assert fact[:4] == ("config.json", LinkState.FILE, 10, None)
+        assert ends_of(fact) == (head, tail)
 
     def test_a_length_prefix_is_followed(self, workspace: Workspace, folder: Path) -> None:
         content = safetensors()
         (folder / "config.json").write_bytes(content)
-        (fact,) = workspace.facts(self._files(workspace, folder)[:1], lambda *_: LengthPrefixed(1000))
-        assert fact.head == content[: 8 + int.from_bytes(content[:8], "little")]
+        (fact,) = workspace.facts(self._files(workspace, folder)[:1], reader_of(lambda *_: LengthPrefixed(1000)))
+        assert ends_of(fact)[0] == content[: 8 + int.from_bytes(content[:8], "little")]
 
     def test_an_empty_file_is_not_probed(self, workspace: Workspace, folder: Path) -> None:
         (folder / "config.json").write_bytes(b"")
         asked: list[str] = []
-        facts = workspace.facts(self._files(workspace, folder), lambda path, _: asked.append(path))
+        facts = workspace.facts(self._files(workspace, folder), reader_of(lambda path, _: asked.append(path)))
         assert asked == ["sub/deep/notes.txt"]
         assert facts[0] == FileFact("config.json", LinkState.FILE, 0)
 
     def test_a_file_that_cannot_be_read_is_a_fact(self, workspace: Workspace, folder: Path) -> None:
         files = self._files(workspace, folder)[:1]
         Path(files[0].location).unlink()
-        assert workspace.facts(files, lambda *_: Head(2)) == (FileFact("config.json", LinkState.UNREADABLE, 2),)
+        assert workspace.facts(files, reader_of(lambda *_: Head(2))) == (
+            FileFact("config.json", LinkState.UNREADABLE, 2),
+        )
 
     @staticmethod
     def _files(workspace: Workspace, folder: Path) -> tuple[LocalFile, ...]:
