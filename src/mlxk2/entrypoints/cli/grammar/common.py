@@ -36,3 +36,14 @@ def add_jsonl(parser: argparse.ArgumentParser) -> None:
 
 def add_port(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--port", type=int, metavar="N", help=text)
+
+
+def age(text: str) -> float:
+    """An option's value in seconds: 30d, 12h."""
+    from mlxk2.configuration.kinds import Duration
+
+    kind = Duration(0, 36_500 * 86_400)
+    try:
+        return kind.read(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no age; write a number with s, m, h or d, such as 30d") from None
