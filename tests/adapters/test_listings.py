@@ -13,7 +13,8 @@ from mlxk2.ports.cache import ListedFile, Removal
 from mlxk2.ports.sources import SourceFile
 from mlxk2.ports.transfer import unwatched
 from mlxk2.testing import write_cache
-from mlxk2.testing.contracts.cache import FIRST, FOLDER, SECOND, WHOLE, delivery, read_nothing, two_revisions
+from mlxk2.testing.contracts.cache import FIRST, FOLDER, SECOND, WHOLE, delivery, two_revisions
+from mlxk2.testing.contracts.reading import READ_NOTHING
 
 TOLD = delivery({"config.json": b"{}", "model.safetensors": b"old" * 9, "vocab/more.txt": b"more"}).listing
 EXPECTED = tuple(ListedFile(file.path, file.size, file.etag) for file in TOLD)
@@ -40,7 +41,7 @@ def record(root: Path, state: Path, commit: str = FIRST) -> Path:
 
 
 def listing(cache: HfCache, commit: str = FIRST) -> tuple[ListedFile, ...] | None:
-    return cache.snapshot(cache.repo(FOLDER), commit, read_nothing).listing
+    return cache.snapshot(cache.repo(FOLDER), commit, READ_NOTHING).listing
 
 
 def test_a_record_is_outside_of_the_cache_and_for_this_user_only(cache: HfCache, root: Path, state: Path) -> None:
@@ -158,5 +159,5 @@ def test_blobs_that_only_a_record_names_are_those_of_its_commit(root: Path, stat
     partial.write_bytes(b"mo")
     cache = HfCache(str(root), str(state))
     cache.record_listing(FOLDER, SECOND, TOLD)
-    facts = cache.snapshot(cache.repo(FOLDER), FIRST, read_nothing)
+    facts = cache.snapshot(cache.repo(FOLDER), FIRST, READ_NOTHING)
     assert facts.elsewhere == {file.etag for file in TOLD}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mlxk2.adapters.memory import MemoryContent, MemoryHub, MemoryRepo
+from mlxk2.adapters.memory.source import source_file
 from mlxk2.domain.inspection import Inspector
 from mlxk2.domain.usecases.fit_model import FitModel, ModelFit, Place
 from mlxk2.ports.errors import (
@@ -18,6 +19,7 @@ from mlxk2.ports.errors import (
     ValidationError,
 )
 from mlxk2.ports.hub import HubModel, Notice, Transport
+from mlxk2.ports.sources import SourceFile
 from mlxk2.testing import (
     MemoryCache,
     MemoryCatalogue,
@@ -73,6 +75,10 @@ def unheard(text: str) -> None:
     """For whoever does not want to be told."""
 
 
+def described(files: dict[str, bytes]) -> tuple[SourceFile, ...]:
+    return tuple(source_file(path, content) for path, content in sorted(files.items()))
+
+
 def hub(
     name: str = "org/model", *, config: bytes = FILES["config.json"], gated: bool = False, offline: bool = False
 ) -> WatchedHub:
@@ -83,7 +89,9 @@ def fit(reference: str, *models: StoredModel, on: MemoryHub | None = None, conte
     """With a Hub that refuses every call unless there is one `on` which it may be."""
     catalogue, online = MemoryCatalogue(), on or MemoryHub(is_offline=True)
     cache = MemoryCache(models)
-    return FitModel(cache, Inspector(cache, catalogue), DEMO, lambda: online, catalogue, MemoryMachine())(reference, context, unheard)
+    return FitModel(cache, Inspector(cache, catalogue), DEMO, lambda: online, catalogue, MemoryMachine())(
+        reference, context, unheard
+    )
 
 
 class TestInTheCache:
@@ -92,6 +100,31 @@ class TestInTheCache:
         assert (found.name, found.place) == ("mlx-community/tiny-4bit", Place.CACHE)
         assert found.needs.weights == len(WEIGHTS)
         assert (found.needs.context_length, found.unhealthy, found.cannot_run) == (2048, None, None)
+
+    @pytest.mark.parametrize(
+        ("model", "is_asked"),
+        [
+            (healthy_model("org/model"), False),
+            (with_files(with_listing(healthy_model("org/model", shards=2)), {"config.json": None}), False),
+            (with_files(healthy_model("org/model"), {"model.safetensors": None}), True),
+        ],
+        ids=["healthy", "sizes are recorded", "sizes are not known"],
+    )
+    def test_the_hub_is_asked_only_for_sizes_of_missing_files_that_nobody_has_recorded(
+        self, model: StoredModel, is_asked: bool
+    ) -> None:
+        asked: list[str] = []
+
+        class Asked(MemoryHub):
+            def model(self, name: str, revision: str, notice: Notice) -> HubModel:  # noqa: ARG002
+                asked.append(f"{name}@{revision}")
+                return HubModel(name, revision, False, False, described(FILES))
+
+        found = fit("model", model, on=Asked({}))
+        (commit,) = model.revisions
+        assert asked == ([f"org/model@{commit}"] if is_asked else [])
+        assert found.place is Place.CACHE
+        assert found.needs.weights is not None
 
     def test_all_shards_count(self) -> None:
         model = healthy_model(shards=3)

@@ -1,8 +1,7 @@
 """`fit`: will a model run here, and with how long a context? Looks before it is loaded, and before it is downloaded.
 
-A model in the cache is looked at there; when files of it are missing and nobody has recorded how large they are, the Hub
-is asked. Any other model is asked for on the Hub: the sizes of its files, and its config.json, which is the one file
-that is fetched.
+A model in the cache is looked at there; when files of it are missing and nobody has recorded how large they are, the
+Hub is asked. So it is for any other model: the sizes of its files, and its config.json, the one file that is fetched.
 """
 
 import contextlib
