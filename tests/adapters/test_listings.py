@@ -9,12 +9,11 @@ import pytest
 
 from mlxk2.adapters.hfcache import HfCache
 from mlxk2.adapters.hfcache.own_files import own_folder
-from mlxk2.ports.cache import ListedFile, Removal
+from mlxk2.ports.cache import READ_NOTHING, ListedFile, Removal
 from mlxk2.ports.sources import SourceFile
 from mlxk2.ports.transfer import unwatched
 from mlxk2.testing import write_cache
 from mlxk2.testing.contracts.cache import FIRST, FOLDER, SECOND, WHOLE, delivery, two_revisions
-from mlxk2.testing.contracts.reading import READ_NOTHING
 
 TOLD = delivery({"config.json": b"{}", "model.safetensors": b"old" * 9, "vocab/more.txt": b"more"}).listing
 EXPECTED = tuple(ListedFile(file.path, file.size, file.etag) for file in TOLD)
