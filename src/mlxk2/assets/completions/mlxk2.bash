@@ -7,7 +7,7 @@
 
 _shtab_mlxk2_subparsers=(list show health pull rm push search fit run serve server ps stop logs doctor completion config version)
 
-_shtab_mlxk2_list_option_strings=(-h --help --json --json-spec --all --health --verbose)
+_shtab_mlxk2_list_option_strings=(-h --help --json --json-spec --all --health --verbose --framework --type --healthy --unhealthy --sort --reverse --limit --format)
 _shtab_mlxk2_show_option_strings=(-h --help --json --json-spec --files --config)
 _shtab_mlxk2_health_option_strings=(-h --help --json --json-spec --fail --verbose)
 _shtab_mlxk2_pull_option_strings=(-h --help --json --json-spec --revision --include --all-files --exclude --repair --check-update --transport --jsonl)
@@ -49,6 +49,10 @@ _shtab_mlxk2_stop_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_config___config_COMPGEN=_shtab_compgen_files
 
 _shtab_mlxk2_list___json_spec_choices=(0.2.3 0.1.3)
+_shtab_mlxk2_list___framework_choices=(mlx gguf pytorch unknown)
+_shtab_mlxk2_list___type_choices=(chat embedding base unknown)
+_shtab_mlxk2_list___sort_choices=(name size modified used)
+_shtab_mlxk2_list___format_choices=(table csv names)
 _shtab_mlxk2_show___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_health___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_pull___json_spec_choices=(0.2.3 0.1.3)
@@ -81,6 +85,9 @@ _shtab_mlxk2_list___json_nargs=0
 _shtab_mlxk2_list___all_nargs=0
 _shtab_mlxk2_list___health_nargs=0
 _shtab_mlxk2_list___verbose_nargs=0
+_shtab_mlxk2_list___healthy_nargs=0
+_shtab_mlxk2_list___unhealthy_nargs=0
+_shtab_mlxk2_list___reverse_nargs=0
 _shtab_mlxk2_show__h_nargs=0
 _shtab_mlxk2_show___help_nargs=0
 _shtab_mlxk2_show___json_nargs=0

@@ -3,86 +3,84 @@
 from argparse import Namespace
 from collections.abc import Callable
 
-from mlxk2.domain.classify import Framework
+from mlxk2.domain.classify import Framework, ModelType
 from mlxk2.domain.inspection import ModelSummary
-from mlxk2.domain.sizes import size
-from mlxk2.entrypoints.cli import human, model_view
+from mlxk2.domain.listing import Choice, Listing, Order
+from mlxk2.entrypoints.cli import human, list_view, model_view
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.records.models import ListData
+from mlxk2.ports.errors import UsageError
+
+_FRAMEWORKS = {framework.value.lower(): framework for framework in Framework}
 
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
+    if out.json and args.format:
+        raise UsageError(f"--format {args.format} and --json are two forms of one result; choose one")
     list_models = services().list_models()
-    summaries = list_models(args.pattern)
+    listing = list_models.choose(args.pattern, _choice(args, for_mlx=not (out.json or args.all)))
     if out.json:
-        out.document(success("list", _data(summaries, args.json_spec)))
+        out.document(success("list", _data(listing.models, args.json_spec)))
         return 0
-    shown = [summary for summary in summaries if args.all or _is_for_mlx(summary)]
-    if shown:
-        for line in _table(shown, args, services().clock().now(), out):
-            out.result(line)
-    _notes(args, len(summaries), len(summaries) - len(shown), list_models.place(), out)
-    if not (args.health or args.verbose):
-        _warn(shown, out)
+    _show(listing.models, args, services, out)
+    _notes(args, listing, list_models.place(), out)
+    if args.format in (None, "table"):
+        _warn(args, listing, out)
     return 0
 
 
-def _data(summaries: list[ModelSummary], json_spec: str) -> ListData:
+def _choice(args: Namespace, *, for_mlx: bool) -> Choice:
+    return Choice(
+        framework=_FRAMEWORKS[args.framework] if args.framework else None,
+        model_type=ModelType(args.type) if args.type else None,
+        healthy=args.healthy,
+        order=Order(args.sort),
+        reverse=args.reverse,
+        limit=args.limit,
+        for_mlx=for_mlx,
+    )
+
+
+def _data(models: list[ModelSummary], json_spec: str) -> ListData:
     if model_view.is_strict(json_spec):
-        return ListData([model_view.strict_object(summary) for summary in summaries], len(summaries))
-    return ListData([model_view.model_object(summary) for summary in summaries], len(summaries))
+        return ListData([model_view.strict_object(model) for model in models], len(models))
+    return ListData([model_view.model_object(model) for model in models], len(models))
 
 
-def _is_for_mlx(summary: ModelSummary) -> bool:
-    """What is not wholly here yet may become one, and nobody should think that nothing is there."""
-    return summary.classification.framework is Framework.MLX or summary.is_unfinished
+def _show(models: list[ModelSummary], args: Namespace, services: Callable[[], Services], out: Output) -> None:
+    if args.format == "csv":
+        out.stream(list_view.csv_text(models))
+    elif args.format == "names":
+        for model in models:
+            out.result(model.name)
+    elif models:
+        for line in list_view.table(models, args, services().clock().now(), out):
+            out.result(line)
 
 
-def _table(summaries: list[ModelSummary], args: Namespace, now: float, out: Output) -> list[str]:
-    header = ["NAME", "HASH", "SIZE", "MODIFIED", "TYPE"]
-    header += ["FRAMEWORK"] if args.all else []
-    header += ["HEALTH"] if args.health or args.verbose else []
-    rows = [_row(summary, args, now) for summary in summaries]
-    lines = human.table(header, rows, width=out.width, right=frozenset({"SIZE"}))
-    if args.verbose:
-        lines += [f"{summary.name}: {summary.reason}" for summary in summaries if summary.reason]
-    return [out.styled(lines[0], "bold"), *lines[1:]]
-
-
-def _row(summary: ModelSummary, args: Namespace, now: float) -> list[str]:
-    kind = summary.classification
-    row = [
-        model_view.shown_name(summary, full=args.verbose),
-        model_view.shown_hash(summary),
-        size(summary.size),
-        human.age(summary.modified, now),
-        _type(summary),
-    ]
-    row += [kind.framework.value] if args.all else []
-    return row + ([model_view.health_word(summary)] if args.health or args.verbose else [])
-
-
-def _notes(args: Namespace, total: int, hidden: int, place: str, out: Output) -> None:
-    if not total and args.pattern:
+def _notes(args: Namespace, listing: Listing, place: str, out: Output) -> None:
+    if not listing.total and args.pattern:
         out.note(f"No model in the cache matches '{args.pattern}'; see all: mlxk2 list --all")
-    elif not total:
+    elif not listing.total:
         out.note(f"No model in the cache ({place}); get the demo: mlxk2 pull demo, or find one: mlxk2 search qwen")
-    elif hidden:
-        what = human.count(hidden, "model")
+    elif listing.others:
+        what = human.count(listing.others, "model")
         out.note(f"{what} of other frameworks or without weights not shown; see them with: mlxk2 list --all")
+    elif not listing.models:
+        out.note(f"None of {human.count(listing.total, 'model')} is of that kind; see all: mlxk2 list --all")
 
 
-def _warn(shown: list[ModelSummary], out: Output) -> None:
-    """The table itself says which ones are unfinished."""
-    ill = [summary for summary in shown if not summary.health.healthy and not summary.is_unfinished]
-    if ill:
+def _warn(args: Namespace, listing: Listing, out: Output) -> None:
+    """What the table itself does not say: it does say which ones are unfinished."""
+    if listing.cut:
+        out.note(f"{human.count(listing.cut, 'more model')} beyond --limit {args.limit}")
+    if args.health or args.verbose:
+        return
+    ill = [model for model in listing.models if not model.health.healthy and not model.is_unfinished]
+    if ill and args.healthy is False:
+        out.note("See what is wrong with them: mlxk2 list --unhealthy --verbose")
+    elif ill:
         which = f"{human.count(len(ill), 'model')} {'is' if len(ill) == 1 else 'are'} not healthy"
         out.note(f"{which}; see which and why with: mlxk2 list --verbose")
-
-
-def _type(summary: ModelSummary) -> str:
-    if summary.is_unfinished:
-        return "downloading" if summary.is_downloading else "incomplete"
-    return summary.classification.model_type.value
