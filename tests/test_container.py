@@ -1,6 +1,5 @@
 """The composition root builds everything that it names."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 from dependency_injector import providers
@@ -22,7 +21,7 @@ def settings(root: Path) -> Settings:
 
 
 def test_every_provider_can_be_built(tmp_path: Path) -> None:
-    adapters = Adapters(config=asdict(settings(tmp_path)))
+    adapters = Adapters(config=settings(tmp_path)._asdict())
     app = App(adapters=adapters)
     built = [
         provider()

@@ -4,7 +4,6 @@
 thing is made is told in `assembly`.
 """
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mlxk2.assembly import answers, models, outside
@@ -129,7 +128,7 @@ class App(containers.DeclarativeContainer):
 
 def build_services(settings: Settings) -> Services:
     """The real program on one cache folder and one Hub."""
-    adapters = Adapters(config=asdict(settings))
+    adapters = Adapters(config=settings._asdict())
     services: Services = App(adapters=adapters).services()
     return services
 

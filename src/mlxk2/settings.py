@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlxk2.ports.errors import ValidationError
 
@@ -21,8 +21,7 @@ _HUB = "https://huggingface.co"
 _TRUE = frozenset({"1", "ON", "YES", "TRUE"})
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """`cache_root` is the resolved cache folder, absolute; it need not exist. `hub` is the Hub's address.
 
     `offline` tells that the user wants no network at all. `runtime_dir` is where running programs of this user find one

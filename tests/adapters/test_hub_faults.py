@@ -5,7 +5,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ def pull(
 
     def call(*options: str, name: str = NAME, attempts: int = 6) -> Run:
         places = (str(root / "runtime"), str(root / "state"), str(root / "memory"))
-        adapters = Adapters(config=asdict(Settings(str(root), hub.endpoint, False, *places)))
+        adapters = Adapters(config=Settings(str(root), hub.endpoint, False, *places)._asdict())
         retries = Retries(attempts=attempts, sleep=sleeps.append)
         adapters.hub.override(providers.Object(HuggingFaceHub(hub.endpoint, retries=retries)))
         services: Services = App(adapters=adapters).services()

@@ -99,7 +99,7 @@ def test_a_prompt_beyond_the_context_is_refused_with_both_numbers() -> None:
 
 def test_several_answers_with_a_seed_are_drawn_with_seeds_in_a_row() -> None:
     options = AnswerOptions(SamplingChoice(temperature=1.0, seed=2**64 - 1), answers=3)
-    requests = _prepared(replace(_HELLO, options=options)).requests
+    requests = _prepared(_HELLO._replace(options=options)).requests
     assert [request.sampling.seed for request in requests] == [2**64 - 1, 0, 1]
     assert len({request.prompt for request in requests}) == 1
 
@@ -122,7 +122,7 @@ def test_several_answers_with_a_seed_are_drawn_with_seeds_in_a_row() -> None:
     ],
 )
 def test_an_option_that_cannot_be_is_refused_by_name(options: AnswerOptions, parameter: str) -> None:
-    assert _refused(replace(_HELLO, options=options)).parameter == parameter
+    assert _refused(_HELLO._replace(options=options)).parameter == parameter
 
 
 def test_a_model_without_a_chat_template_holds_no_conversation() -> None:
@@ -149,42 +149,42 @@ def test_counting_tokens_counts_the_prompt_that_would_be_sent() -> None:
 class TestThinking:
     def test_a_switch_is_told_what_was_asked(self) -> None:
         info = replace(MEMORY_INFO, has_thinking_switch=True, markers=_THINKS)
-        on, off = (_prepared(replace(_HELLO, thinking=thinking), info) for thinking in (True, False))
+        on, off = (_prepared(_HELLO._replace(thinking=thinking), info) for thinking in (True, False))
         assert on.requests[0].prompt != off.requests[0].prompt
 
     @pytest.mark.parametrize("effort", ["minimal", "low", "medium", "high", "xhigh"])
     def test_a_switch_knows_no_levels_and_any_effort_switches_it_on(self, effort: str) -> None:
         info = replace(MEMORY_INFO, has_thinking_switch=True, markers=_THINKS)
-        asked = _prepared(replace(_HELLO, effort=effort), info)
-        assert asked.requests == _prepared(replace(_HELLO, thinking=True), info).requests
+        asked = _prepared(_HELLO._replace(effort=effort), info)
+        assert asked.requests == _prepared(_HELLO._replace(thinking=True), info).requests
 
     def test_no_effort_switches_it_off(self) -> None:
         info = replace(MEMORY_INFO, has_thinking_switch=True, markers=_THINKS)
-        asked = _prepared(replace(_HELLO, effort="none"), info)
-        assert asked.requests == _prepared(replace(_HELLO, thinking=False), info).requests
+        asked = _prepared(_HELLO._replace(effort="none"), info)
+        assert asked.requests == _prepared(_HELLO._replace(thinking=False), info).requests
 
     def test_a_model_without_reasoning_cannot_be_told_to_think(self) -> None:
-        assert _refused(replace(_HELLO, thinking=True)).parameter == "thinking"
-        assert _refused(replace(_HELLO, effort="high")).parameter == "effort"
+        assert _refused(_HELLO._replace(thinking=True)).parameter == "thinking"
+        assert _refused(_HELLO._replace(effort="high")).parameter == "effort"
 
     def test_a_model_without_reasoning_may_be_told_not_to_think(self) -> None:
         plain = _prepared(_HELLO)
-        assert _prepared(replace(_HELLO, thinking=False)).requests == plain.requests
-        assert _prepared(replace(_HELLO, effort="none")).requests == plain.requests
+        assert _prepared(_HELLO._replace(thinking=False)).requests == plain.requests
+        assert _prepared(_HELLO._replace(effort="none")).requests == plain.requests
 
     def test_reasoning_that_has_no_switch_cannot_be_switched_off(self) -> None:
         info = replace(MEMORY_INFO, markers=_THINKS)
-        assert _refused(replace(_HELLO, thinking=False), info).parameter == "thinking"
-        assert _prepared(replace(_HELLO, thinking=True), info).requests == _prepared(_HELLO, info).requests
+        assert _refused(_HELLO._replace(thinking=False), info).parameter == "thinking"
+        assert _prepared(_HELLO._replace(thinking=True), info).requests == _prepared(_HELLO, info).requests
 
     def test_effort_and_switch_must_not_contradict_each_other(self) -> None:
         info = replace(MEMORY_INFO, has_thinking_switch=True, markers=_THINKS)
-        assert _refused(replace(_HELLO, thinking=True, effort="none"), info).parameter == "effort"
+        assert _refused(_HELLO._replace(thinking=True, effort="none"), info).parameter == "effort"
 
 
 class TestForm:
     def test_a_response_format_holds_the_answer_after_the_reasoning(self) -> None:
-        question = replace(_HELLO, options=AnswerOptions(structure=Structure("json_schema", '{"type": "object"}')))
+        question = _HELLO._replace(options=AnswerOptions(structure=Structure("json_schema", '{"type": "object"}')))
         assert _prepared(question).requests[0].structure == question.options.structure
         held = _prepared(question, replace(MEMORY_INFO, markers=_THINKS)).requests[0].structure
         assert held is not None
@@ -192,21 +192,21 @@ class TestForm:
         assert "</think>" in held.text
 
     def test_a_tool_choice_that_cannot_be_enforced_is_refused_by_name(self) -> None:
-        question = replace(_HELLO, tools=(_TOOL,), choice=ToolChoice(required=True))
+        question = _HELLO._replace(tools=(_TOOL,), choice=ToolChoice(required=True))
         assert _refused(question).parameter == "tool_choice"
 
     def test_a_tool_choice_without_tools_is_refused(self) -> None:
-        assert _refused(replace(_HELLO, choice=ToolChoice(name="look_up"))).parameter == "tool_choice"
+        assert _refused(_HELLO._replace(choice=ToolChoice(name="look_up"))).parameter == "tool_choice"
 
     def test_a_required_call_is_held_to_its_form(self) -> None:
         info = replace(
             MEMORY_INFO, markers=Markers(tool_start="<tool_call>", tool_end="</tool_call>", tool_format="json_tools")
         )
-        question = replace(_HELLO, tools=(_TOOL,), choice=ToolChoice(required=True))
+        question = _HELLO._replace(tools=(_TOOL,), choice=ToolChoice(required=True))
         structure = _prepared(question, info).requests[0].structure
         assert structure is not None
         assert "look_up" in structure.text
 
     def test_tools_and_a_response_format_at_once_are_refused(self) -> None:
         options = AnswerOptions(structure=Structure("json_schema", "{}"))
-        assert _refused(replace(_HELLO, tools=(_TOOL,), options=options)).parameter == "structure"
+        assert _refused(_HELLO._replace(tools=(_TOOL,), options=options)).parameter == "structure"

@@ -5,7 +5,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,7 +40,7 @@ class Logs:
         self._servers.withdraw(server)
 
     def __call__(self) -> Services:
-        return replace(memory_program(MemoryCache())(), servers=lambda: self._servers)
+        return memory_program(MemoryCache())()._replace(servers=lambda: self._servers)
 
 
 @pytest.fixture

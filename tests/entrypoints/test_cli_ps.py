@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ def program(held: dict[int, Held], *ports: int) -> Callable[[], Services]:
     services = memory_program(MemoryCache(), clock=MemoryClock(NOW))()
     models = ListedModels(held)
     watch = WatchServers(servers, lambda: models, __version__)
-    return lambda: replace(services, watch_servers=lambda: watch, servers=lambda: servers)
+    return lambda: services._replace(watch_servers=lambda: watch, servers=lambda: servers)
 
 
 def data(run: Run) -> Any:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,7 @@ Push = Callable[..., Run]
 def push(cli: CommandLine, server: LoopbackHub, folder: Path, tmp_path: Path) -> Iterator[Push]:
     """`push("--private", "--json")` of the folder to the repo. The token is in nothing that was printed."""
     places = (str(tmp_path / "runtime"), str(tmp_path / "state"), str(tmp_path / "memory"))
-    adapters = Adapters(config=asdict(Settings(str(tmp_path / "no-cache"), server.endpoint, False, *places)))
+    adapters = Adapters(config=Settings(str(tmp_path / "no-cache"), server.endpoint, False, *places)._asdict())
     adapters.hub.override(providers.Object(HuggingFaceHub(server.endpoint, retries=Retries(sleep=lambda _: None))))
     services: Services = App(adapters=adapters).services()
 

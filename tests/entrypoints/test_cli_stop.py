@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ DEMO = "mlxk2/demo"
 def program(models: ListedModels) -> Callable[[], Services]:
     services = memory_program(MemoryCache())()
     unload = UnloadModel(ListedServers([a_server(port) for port in models.listed]), models, __version__)
-    return lambda: replace(services, unload_model=lambda: unload)
+    return lambda: services._replace(unload_model=lambda: unload)
 
 
 def holds(**held: Held) -> Callable[[], Services]:

@@ -7,7 +7,7 @@ starves. The line has an end, and nobody waits longer than the patience. What co
 There is no clock here: times are arguments, in seconds, and only their differences matter.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlxk2.domain.kv import most_tokens, row_bytes
 from mlxk2.domain.sizes import size
@@ -17,8 +17,7 @@ from mlxk2.ports.errors import NotEnoughMemory, Overloaded
 TicketId = int
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """`budget` in bytes for keys and values, None for no bound; `queue` requests may wait, `patience` seconds each."""
 
     rows: int
@@ -27,8 +26,7 @@ class Limits:
     patience: float = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """The tokens that a request brings, and the most that it wants generated within the model's context."""
 
     prompt_tokens: int
@@ -39,16 +37,14 @@ class Demand:
         return self.prompt_tokens + self.max_tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """What time did: who waited too long and is out, and who may begin in the order of the line."""
 
     late: tuple[TicketId, ...] = ()
     begun: tuple[TicketId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     need: int
     since: float
 

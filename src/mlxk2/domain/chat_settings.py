@@ -95,7 +95,7 @@ def read(pairs: Iterable[Pair]) -> ChatSettings:
 
 def _with_sampling(settings: ChatSettings, name: str, value: float | None) -> ChatSettings:
     changes: dict[str, Any] = {_field(name): value}
-    return replace(settings, sampling=replace(settings.sampling, **changes))
+    return replace(settings, sampling=settings.sampling._replace(**changes))
 
 
 def _field(name: str) -> str:

@@ -4,7 +4,7 @@ A model recommends through generation_config.json (`do_sample` with `temperature
 top-k or min-p alone means sampling, at temperature 1, since they do nothing to greedy decoding.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlxk2.domain.snapshot import JsonObject
 from mlxk2.ports import checking
@@ -12,8 +12,7 @@ from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import Sampling
 
 
-@dataclass(frozen=True, slots=True)
-class SamplingChoice:
+class SamplingChoice(NamedTuple):
     """What the user asked for; None means "not said". `logit_bias` as in `Sampling`."""
 
     temperature: float | None = None

@@ -5,9 +5,9 @@ names the parameter and what it may be, and nothing but `ValidationError` and `C
 """
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from mlxk2.ports.engine import EngineInfo
 from mlxk2.ports.errors import ContextExceeded, ValidationError
@@ -23,8 +23,7 @@ _SHOWN = 60
 """So many characters of a wrong value are repeated to whoever sent it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """The numbers that a parameter may be: from `low` to `high`, both included, and 0 where `or_zero`.
 
     `words` say so after "it must be". NaN is in no range, and neither are True and False.

@@ -8,8 +8,8 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlxk2.domain.stopping import StopMatcher
 from mlxk2.domain.text.outputs import CallMade, Output, ReasoningDelta, TextDelta
@@ -27,15 +27,14 @@ def numbered(index: int) -> str:
     return f"call_{index}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """How an answer is to be read.
 
     Without `tools` a call is text like any other. `opens_reasoning` as in `RenderedPrompt`. `call_id` gives the id of
     the call with that index, where the model writes none itself.
     """
 
-    markers: Markers = field(default_factory=Markers)
+    markers: Markers = Markers()
     tools: tuple[Tool, ...] = ()
     opens_reasoning: bool = False
     call_id: Callable[[int], str] = numbered

@@ -1,10 +1,9 @@
 """What a request may say of the tools that it brings."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class ToolChoice:
+class ToolChoice(NamedTuple):
     """Whether the model has to call a tool, and which: `name` asks for exactly one call of that tool.
 
     `parallel` allows several calls in one answer. A request that forbids calls is one without tools.

@@ -5,7 +5,7 @@ the conversation as it was.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mlxk2.domain.chat_settings import ChatSettings, read, written
@@ -65,7 +65,7 @@ class Chat:
         self.settings = options.settings
         self._open_model = open_model
         self._clock = clock
-        self._options = replace(options.open, prefix_cache=True)
+        self._options = options.open._replace(prefix_cache=True)
         self._messages: tuple[Message, ...] = ()
         self._revision = parse_reference(reference).revision
         self._opened = self._open(reference, watch)

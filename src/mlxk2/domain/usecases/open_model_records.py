@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlxk2.domain.snapshot import JsonObject, Snapshot
 from mlxk2.domain.usecases.prepare_answers import AnswerLimits
@@ -11,8 +12,7 @@ from mlxk2.ports.engine import Engine
 from mlxk2.ports.servers import RunningServer
 
 
-@dataclass(frozen=True, slots=True)
-class OpenOptions:
+class OpenOptions(NamedTuple):
     """How to open a model.
 
     `local` asks no running server; to trust its code or to lift all bounds of memory (`force_load`) implies that.
@@ -31,8 +31,7 @@ class OpenOptions:
         return not (self.local or self.trust_remote_code or self.force_load)
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """The healthy snapshot that a reference means; `location` is where an engine finds its files."""
 
     name: str

@@ -6,8 +6,8 @@ answers sooner without.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mlxk2.domain.answer import Answer
 from mlxk2.domain.sampling import SamplingChoice, decide
@@ -32,14 +32,13 @@ _UNKNOWN_CONTEXT = 4096
 _NO_EFFORT = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerOptions:
+class AnswerOptions(NamedTuple):
     """How answers are made. `max_tokens` None leaves it to the server. `answers` is how many are made of one prompt.
 
     With a seed, answer number i is drawn with the seed + i: alike answers would be of no use.
     """
 
-    sampling: SamplingChoice = field(default_factory=SamplingChoice)
+    sampling: SamplingChoice = SamplingChoice()
     max_tokens: int | None = None
     stops: tuple[str, ...] = ()
     logprobs: int | None = None
@@ -47,8 +46,7 @@ class AnswerOptions:
     answers: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ChatQuestion:
+class ChatQuestion(NamedTuple):
     """A conversation to be continued.
 
     `thinking` and `effort` None leave it to the model whether, and how long, it reasons first; `thinking_budget` is the
@@ -56,28 +54,26 @@ class ChatQuestion:
     """
 
     messages: tuple[Message, ...]
-    options: AnswerOptions = field(default_factory=AnswerOptions)
+    options: AnswerOptions = AnswerOptions()
     tools: tuple[Tool, ...] = ()
-    choice: ToolChoice = field(default_factory=ToolChoice)
+    choice: ToolChoice = ToolChoice()
     thinking: bool | None = None
     effort: str | None = None
     thinking_budget: int | None = None
     call_id: Callable[[int], str] = numbered
 
 
-@dataclass(frozen=True, slots=True)
-class TextQuestion:
+class TextQuestion(NamedTuple):
     """A text, or token ids, to be continued as they are, without a chat template."""
 
     prompt: str | tuple[int, ...]
-    options: AnswerOptions = field(default_factory=AnswerOptions)
+    options: AnswerOptions = AnswerOptions()
 
 
 Question = ChatQuestion | TextQuestion
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerLimits:
+class AnswerLimits(NamedTuple):
     """Tokens of an answer: those where the client names no number, and the most that it may name.
 
     `default_max_tokens` None: as many as context and memory have room for.
@@ -131,8 +127,7 @@ class UnboundedAnswer:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """One request an answer, all of the same prompt."""
 
     requests: tuple[GenerationRequest, ...]

@@ -1,6 +1,6 @@
 """`run`: one model answers one prompt."""
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mlxk2.domain.sampling import SamplingChoice, check_choice
 from mlxk2.domain.stopping import check_stops
@@ -21,8 +21,7 @@ from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.generation import Sampling, Structure
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(NamedTuple):
     """What the user asked for.
 
     `max_tokens` None means: until the model ends, or context or memory have no more room; a running server gives 4,096
@@ -33,7 +32,7 @@ class RunOptions:
     prompt: str
     system: str | None = None
     max_tokens: int | None = None
-    sampling: SamplingChoice = field(default_factory=SamplingChoice)
+    sampling: SamplingChoice = SamplingChoice()
     stops: tuple[str, ...] = ()
     use_chat_template: bool = True
     thinking: bool | None = None

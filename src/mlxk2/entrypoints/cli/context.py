@@ -1,8 +1,7 @@
 """What the commands work with; built once, in `container.py`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mlxk2.configuration.reading import Configuration
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from mlxk2.ports.system import Clock, Machine
 
 
-@dataclass(frozen=True)
-class ServerStarted:
+class ServerStarted(NamedTuple):
     """A server that listens. `url` reaches it from this machine; `models` are the names of those that can be asked for.
 
     `loading` are the references of those that it loads at once. `needs_key`: clients must send an API key.
@@ -43,8 +41,7 @@ class ServerStarted:
     needs_key: bool
 
 
-@dataclass(frozen=True)
-class Services:
+class Services(NamedTuple):
     """Makers of use cases, so that a command builds only what it needs.
 
     `serve` blocks until the server has ended, and calls back once it listens.

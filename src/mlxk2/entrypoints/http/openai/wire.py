@@ -4,7 +4,6 @@ Fields that are None here exist in the API and are refused unless they are null 
 names are checked where bodies are decoded, ranges in `options.py`: by the rules that the engine has for them.
 """
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -15,7 +14,7 @@ from mlxk2.domain.usecases.prepare_answers import MOST_ANSWERS
 from mlxk2.ports import checking
 from mlxk2.ports.checking import Range
 
-TOP_P = replace(checking.TOP_P, words="0, or between 0.0001 and 1 (off)", or_zero=True)
+TOP_P = checking.TOP_P._replace(words="0, or between 0.0001 and 1 (off)", or_zero=True)
 SEED = Range(-(2**63), 2**63 - 1, "a whole number from -2^63 to 2^63-1", whole=True)
 ANSWERS = Range(1, MOST_ANSWERS, f"a whole number from 1 to {MOST_ANSWERS}", whole=True)
 
