@@ -338,7 +338,7 @@ def killed(root: Path, patch: str, removal: Removal) -> None:
     ("patch", "whole"),
     [
         ("os.rename = stop", True),
-        ("from mlxk2.adapters.hfcache import remove; remove.delete_tree = stop", False),
+        ("from mlxk2.adapters.hfcache import trash; trash.delete_tree = stop", False),
     ],
     ids=["before the rename", "after the rename"],
 )

@@ -3,24 +3,21 @@
 What changes the cache is imported when it is used, so that reading starts sooner.
 """
 
-import errno
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mlxk2.adapters.hfcache import layout, shared_store
+from mlxk2.adapters.hfcache.access import access
 from mlxk2.adapters.hfcache.listings import Listings
 from mlxk2.adapters.hfcache.repo import read_repo
 from mlxk2.adapters.hfcache.snapshot import read_snapshot
 from mlxk2.ports.cache import ContentReader, Removal, RepoFacts, SnapshotFacts
-from mlxk2.ports.errors import AccessProblem, DiskFull, ValidationError
+from mlxk2.ports.errors import ValidationError
 
 if TYPE_CHECKING:
     from mlxk2.ports.sources import SourceFile
     from mlxk2.ports.transfer import Delivery, Watch
-
-_REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class HfCache:
@@ -38,7 +35,7 @@ class HfCache:
         return self._root
 
     def folders(self) -> list[str]:
-        with _access(f"the cache folder {self._root}"):
+        with access(f"the cache folder {self._root}"):
             try:
                 with os.scandir(self._root) as entries:
                     return sorted(
@@ -68,7 +65,7 @@ class HfCache:
         _check(removal)
         from mlxk2.adapters.hfcache import remove
 
-        with _access(self._named(removal.folder)):
+        with access(self._named(removal.folder)):
             remove.remove(self._root, removal)
         self._listings.forget(removal.folder, removal.commits or None)
 
@@ -78,13 +75,13 @@ class HfCache:
     def missing_bytes(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> int:
         from mlxk2.adapters.hfcache import install
 
-        with _access(self._named(folder)):
+        with access(self._named(folder)):
             return install.missing_bytes(self._root, _checked(folder), _commit(commit), files)
 
     def free_bytes(self) -> int:
         from mlxk2.adapters.hfcache import install
 
-        with _access(f"the cache folder {self._root}"):
+        with access(f"the cache folder {self._root}"):
             return install.free_bytes(self._root)
 
     def install(self, delivery: "Delivery", watch: "Watch") -> int:
@@ -94,7 +91,7 @@ class HfCache:
         _commit(delivery.commit)
         for part in delivery.ref.split("/") if delivery.ref else ():
             _plain_name(part)
-        with _access(self._named(delivery.folder)):
+        with access(self._named(delivery.folder)):
             written = install.install(self._root, delivery, watch)
         self._listings.forget(delivery.folder, (delivery.commit,))  # it has written huggingface_hub's own
         return written
@@ -132,20 +129,3 @@ def _check(removal: Removal) -> None:
 def _plain_name(name: str) -> None:
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise ValidationError(f"{name!r} is not the name of something inside a model folder")
-
-
-@contextmanager
-def _access(what: str) -> Iterator[None]:
-    """Turn the file system's refusals into the program's own error."""
-    try:
-        yield
-    except BrokenPipeError:  # of whoever is told about the progress
-        raise
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFull(
-                f"The disk is full; free some space and run the same command again, it goes on from there ({what})"
-            ) from error
-        reason = (error.strerror or type(error).__name__).lower()
-        step = "check its permissions" if error.errno in _REFUSALS else "check HF_HUB_CACHE and HF_HOME"
-        raise AccessProblem(f"Cannot use {what}: {reason}; {step}") from error

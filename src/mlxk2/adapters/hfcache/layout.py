@@ -12,12 +12,17 @@
 import re
 
 MODEL_FOLDER = re.compile(r"models--[^/\x00]+")
+WORKSHOP = ".tmp"
+"""Ends the name of the folder where a pull of ours makes files; before it stands the commit."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 PARTIAL = re.compile(r"(?P<etag>.+?)(?:\.[0-9a-f]{8})?\.incomplete")
+PARTIAL_LINK = re.compile(r"\.(?P<etag>.+)\.[0-9a-f]{8}\.shared")
+"""A link into the shared store that huggingface_hub has made and not named yet."""
 OWN_PARTIAL = "6d6c786b"
 """The number in the names of our partial files ("mlxk"); huggingface_hub draws a new one for every attempt."""
 ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 XET_HASH = re.compile(r"[0-9a-f]{64}")
+XET_PREFIX = re.compile(r"[0-9a-f]{2}")
 
 LOCKS = ".locks"
 TRASH = ".mlxk2-trash"

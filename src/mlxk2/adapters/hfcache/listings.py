@@ -9,12 +9,16 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.reading import read_file
 from mlxk2.ports.cache import ListedFile
 from mlxk2.ports.errors import ValidationError
 from mlxk2.ports.sources import SourceFile
+
+if TYPE_CHECKING:
+    from mlxk2.ports.pruning import RecordFile
 
 _LARGEST_LISTING = 64 * 1024 * 1024
 _LONGEST_NAME = 255
@@ -73,6 +77,18 @@ class Listings:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._path(folder, commit))
             os.rmdir(self._path(folder))  # only when it is empty
+
+    def stored(self) -> "Iterator[RecordFile]":
+        """All records of ours; those that cannot be looked at are passed over."""
+        if self._state_dir is None:
+            return
+        from mlxk2.ports.pruning import RecordFile
+
+        for folder in _names_in(self._path("")):
+            for commit in _commits_in(self._path(folder)):
+                with contextlib.suppress(OSError):
+                    info = os.lstat(self._path(folder, commit))
+                    yield RecordFile(folder, commit, info.st_size, info.st_mtime)
 
     def _path(self, folder: str, commit: str | None = None) -> str:
         if self._home is None:
@@ -137,5 +153,11 @@ def _read_tree(path: str) -> Listing | None:
 
 
 def _commits_in(place: str) -> Iterator[str]:
-    with contextlib.suppress(OSError):
-        yield from (name.removesuffix(".json") for name in os.listdir(place) if name.endswith(".json"))
+    return (name.removesuffix(".json") for name in _names_in(place) if name.endswith(".json"))
+
+
+def _names_in(place: str) -> list[str]:
+    try:
+        return sorted(os.listdir(place))
+    except OSError:
+        return []

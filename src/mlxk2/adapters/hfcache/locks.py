@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from mlxk2.adapters.hfcache import layout
 
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TRY = fcntl.LOCK_SH | fcntl.LOCK_NB
 _LOOKS = 10
 _LOOK_SECONDS = 0.005
@@ -60,6 +61,55 @@ def lock(path: str, *, waiting: Callable[[], None] | None = None) -> Iterator[No
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def lock_if_free(path: str, *, create: bool = True) -> Iterator[bool]:
+    """Hold a lock without waiting for others; yields whether it is held. Without `create` a missing file is no lock.
+
+    A file that was made for this goes again. Whoever holds the lock may delete a file that was there: huggingface_hub's
+    filelock and `lock` both find out that what they waited for is gone, and begin again.
+    """
+    handle, made = _open_now(path, create=create)
+    if handle is None:
+        yield False
+        return
+    held = False
+    try:
+        held = _take_now(handle, made=made) and is_same_file(handle, path)
+        yield held
+    finally:
+        if held and made and is_same_file(handle, path):
+            os.unlink(path)
+        os.close(handle)
+
+
+def _open_now(path: str, *, create: bool) -> tuple[int | None, bool]:
+    """The open file, and whether it was made now."""
+    if create:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            return os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o664), True
+        except FileExistsError:
+            pass
+    try:
+        return os.open(path, _OPEN), False
+    except FileNotFoundError:
+        return None, False
+
+
+def _take_now(handle: int, *, made: bool) -> bool:
+    """Where there is no flock, whoever has made the file holds the lock."""
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOOK_SECONDS)
+        except OSError as error:
+            return made and error.errno in _NO_FLOCK
+        else:
+            return True
+    return False
 
 
 def _hold(path: str, waiting: Callable[[], None] | None) -> int:

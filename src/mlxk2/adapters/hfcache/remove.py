@@ -13,7 +13,8 @@ import secrets
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
-from mlxk2.adapters.hfcache.trees import delete_tree, walk
+from mlxk2.adapters.hfcache.trash import discard, empty, trash_of
+from mlxk2.adapters.hfcache.trees import walk
 from mlxk2.ports.cache import Removal
 from mlxk2.ports.errors import AccessProblem
 
@@ -22,16 +23,16 @@ def remove(root: str, removal: Removal) -> None:
     """Carry out a plan. Raises AccessProblem when the file system refuses."""
     refuse_links(root, removal.folder)
     model = os.path.join(root, removal.folder)
-    trash = os.path.join(root, layout.LOCKS, layout.TRASH)
+    trash = trash_of(root)
     with lock(f"{trash}.lock"):
         own_trash = os.path.join(trash, secrets.token_hex(8), removal.folder)
         if removal.whole_model:
             os.makedirs(os.path.dirname(own_trash))
             os.rename(model, own_trash)
-            _discard(os.path.join(root, layout.LOCKS, removal.folder), os.path.dirname(own_trash))
+            discard(os.path.join(root, layout.LOCKS, removal.folder), os.path.dirname(own_trash))
         else:
             _remove_revisions(model, removal, own_trash)
-        _sweep(root, trash)
+        empty(root, trash)
     if os.path.lexists(own_trash):
         raise AccessProblem(
             f"{removal.folder} is out of the cache, but not all of its files could be deleted;"
@@ -49,9 +50,9 @@ def _remove_revisions(model: str, removal: Removal, own_trash: str) -> None:
     moved: list[tuple[str, str]] = []
     try:
         for path in (os.path.join(model, layout.REFS, ref) for ref in removal.refs):
-            moved += _discard(path, own_trash)
+            moved += discard(path, own_trash)
         for commit in removal.commits:
-            moved += _discard(os.path.join(model, layout.SNAPSHOTS, commit), own_trash)
+            moved += discard(os.path.join(model, layout.SNAPSHOTS, commit), own_trash)
     except OSError:
         for path, place in reversed(moved):
             os.rename(place, path)
@@ -59,9 +60,9 @@ def _remove_revisions(model: str, removal: Removal, own_trash: str) -> None:
     for commit in removal.commits:
         for path in _records_of(model, commit):
             with contextlib.suppress(OSError):  # without its snapshot it is read by nobody
-                _discard(path, own_trash)
+                discard(path, own_trash)
     for blob in sorted(blobs):
-        _discard(os.path.join(model, layout.BLOBS, blob), os.path.join(own_trash, layout.BLOBS))
+        discard(os.path.join(model, layout.BLOBS, blob), os.path.join(own_trash, layout.BLOBS))
 
 
 def _records_of(model: str, commit: str) -> tuple[str, str]:
@@ -87,27 +88,6 @@ def _links_of_others(model: str, commits: tuple[str, ...]) -> set[str]:
                 raise AccessProblem(f"Revision {other[:12]} uses files of this one through links; nothing was deleted")
             names.add(os.path.basename(goal))
     return names
-
-
-def _discard(path: str, folder: str) -> list[tuple[str, str]]:
-    """Move into a folder of the trash; returns where from and where to, or nothing when it is not there."""
-    place = os.path.join(folder, os.path.basename(path))
-    if os.path.lexists(place):
-        place = f"{place}.{secrets.token_hex(4)}"
-    try:
-        os.rename(path, place)
-    except FileNotFoundError:
-        return []
-    return [(path, place)]
-
-
-def _sweep(root: str, trash: str) -> None:
-    """Empty the trash, this deletion's and what interrupted ones left. Payloads first: their links show the way."""
-    if shared_store.exists(root):
-        links = (path for path in walk(trash, unreadable=None) if os.path.islink(path))
-        payloads = {shared_store.target_of_moved(root, link) for link in links}
-        shared_store.release(root, (payload for payload in payloads if payload))
-    delete_tree(trash)
 
 
 def freed_bytes(root: str, removal: Removal) -> int:

@@ -7,7 +7,7 @@ checked against the disk before it is believed, and a missing manifest keeps the
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.locks import lock
@@ -48,29 +48,49 @@ def _payload(root: str, link: str) -> str | None:
     name = os.path.basename(link)
     prefix = os.path.basename(os.path.dirname(link))
     known = layout.XET_HASH.fullmatch(name) and prefix == name[:2]
-    return os.path.join(root, layout.BLOBS, prefix, name) if known else None
+    return path_of(root, name) if known else None
 
 
 def is_last_user(root: str, payload: str, leaving: set[str]) -> bool:
     """Whether no blob but those `leaving` (paths relative to the root) uses the payload."""
-    users = _users(root, payload)
-    return users is not None and users <= leaving
+    known = users(root, payload)
+    return known is not None and known <= leaving
 
 
-def release(root: str, payloads: Iterable[str]) -> None:
-    """Delete each payload that no blob uses any more, under its own lock."""
+def path_of(root: str, name: str) -> str:
+    """Where the payload of this name is."""
+    return os.path.join(root, layout.BLOBS, name[:2], name)
+
+
+def payloads(root: str) -> Iterator[str]:
+    """All payloads of the store."""
+    store = os.path.join(root, layout.BLOBS)
+    for prefix in sorted(os.listdir(store)):
+        place = os.path.join(store, prefix)
+        if layout.XET_PREFIX.fullmatch(prefix) and os.path.isdir(place) and not os.path.islink(place):
+            for name in sorted(os.listdir(place)):
+                path = os.path.join(place, name)
+                if layout.XET_HASH.fullmatch(name) and name.startswith(prefix) and is_payload(path):
+                    yield path
+
+
+def release(root: str, payloads: Iterable[str]) -> int:
+    """Delete each payload that no blob uses any more, under its own lock; returns the bytes that were freed."""
+    freed = 0
     for payload in sorted(set(payloads)):
         if os.path.islink(os.path.dirname(payload)) or not is_payload(payload):
             continue
         with lock(f"{payload}.lock"):
-            users = _users(root, payload)
-            if users is not None and not users:
+            known = users(root, payload)
+            if known is not None and not known:
+                freed += os.lstat(payload).st_size
                 for path in (payload, f"{payload}.refs"):
                     if os.path.lexists(path):
                         os.unlink(path)
+    return freed
 
 
-def _users(root: str, payload: str) -> set[str] | None:
+def users(root: str, payload: str) -> set[str] | None:
     """Blobs that link to the payload; None when that cannot be told, for want of a manifest or of permission."""
     try:
         lines = os.fsdecode(read_file(f"{payload}.refs", _LARGEST_MANIFEST)).splitlines()

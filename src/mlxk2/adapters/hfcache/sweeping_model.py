@@ -1,0 +1,193 @@
+"""Taking away what is left over of one model; whichever step is the last, the cache is right.
+
+Everything is renamed into the trash. A lock file is deleted by whoever holds its lock. The folder of a model's locks
+stays: huggingface_hub makes it, and then a file in it, and would stumble if it went in between.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+
+from mlxk2.adapters.hfcache import layout
+from mlxk2.adapters.hfcache.guard import refuse_links
+from mlxk2.adapters.hfcache.leftovers import Unclear, holds_nothing, read_links, read_refs, read_revision
+from mlxk2.adapters.hfcache.locks import held_locks, lock_if_free
+from mlxk2.adapters.hfcache.trash import discard
+from mlxk2.ports.cache import COMMIT_LOCK
+from mlxk2.ports.errors import AccessProblem
+from mlxk2.ports.pruning import Kind, Leftover, Outcome
+
+_AT_ONCE = 64
+"""Locks of blobs that are held together."""
+_IN_USE = "a download has begun to use it"
+_LINKED = "a snapshot uses it by now"
+_CHANGED = "it has changed meanwhile"
+_NAMED = "a ref names it by now"
+
+
+def sweep_model(root: str, folder: str, leftovers: Sequence[Leftover], own: str) -> Iterator[Outcome]:
+    """`own` is this model's folder in the trash, which need not exist."""
+    try:
+        refuse_links(root, folder)
+        os.makedirs(os.path.join(own, layout.BLOBS))
+    except (AccessProblem, OSError) as error:
+        yield from (Outcome(leftover, _words(error), refused=True) for leftover in leftovers)
+        return
+    sweep = _Sweep(root, folder, own)
+    steps: dict[Kind, Callable[[Leftover], str | None]] = {
+        Kind.REVISION: sweep.revision,
+        Kind.BLOB: sweep.blob,
+        Kind.PARTIAL: sweep.partial,
+        Kind.LOCK: sweep.lock,
+        Kind.FOLDER: sweep.folder,
+    }
+    sweep.expect_blobs(leftover.name for leftover in leftovers if leftover.kind is Kind.BLOB)
+    for kind, step in steps.items():
+        for leftover in leftovers:
+            if leftover.kind is kind:
+                yield _tried(step, leftover)
+
+
+def _tried(step: Callable[[Leftover], str | None], leftover: Leftover) -> Outcome:
+    try:
+        return Outcome(leftover, step(leftover))
+    except (Unclear, OSError) as error:
+        return Outcome(leftover, _words(error), refused=True)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return (error.strerror or type(error).__name__).lower()
+    return error.message if isinstance(error, AccessProblem) else str(error)
+
+
+class _Sweep:
+    """The steps; each returns why the thing is still there, or None. They raise OSError and Unclear."""
+
+    def __init__(self, root: str, folder: str, own: str) -> None:
+        self._root = root
+        self._folder = folder
+        self._model = os.path.join(root, folder)
+        self._locks = os.path.join(root, layout.LOCKS, folder)
+        self._own = own
+        self._loose: list[str] = []
+        self._kept_blobs: dict[str, str] | None = None
+
+    def expect_blobs(self, names: Iterable[str]) -> None:
+        """Blobs that `blob` will be asked for; they are taken together."""
+        self._loose = list(names)
+
+    def revision(self, leftover: Leftover) -> str | None:
+        commit = leftover.name
+        own_lock = f"{commit}{COMMIT_LOCK}"
+        snapshot = os.path.join(self._model, layout.SNAPSHOTS, commit)
+        with lock_if_free(self._lock_path(own_lock)) as is_free:
+            if not is_free or self._is_busy(own_lock):
+                return _IN_USE
+            if not os.path.lexists(snapshot):
+                return None
+            if read_revision(self._model, commit).modified != leftover.modified:
+                return _CHANGED
+            moved = discard(snapshot, self._own)
+            if reason := self._late_reason(commit, own_lock):
+                _put_back(moved)
+                return reason
+            for part in (os.path.join(layout.NO_EXIST, commit), os.path.join(layout.TREES, f"{commit}.json")):
+                with contextlib.suppress(OSError):  # without its snapshot it is read by nobody
+                    discard(os.path.join(self._model, part), self._own)
+            self._delete_lock(own_lock)
+        self._take_blobs(leftover.blobs)
+        return None
+
+    def blob(self, leftover: Leftover) -> str | None:
+        if self._kept_blobs is None:
+            self._kept_blobs = self._take_blobs(self._loose)
+        return self._kept_blobs.get(leftover.name)
+
+    def partial(self, leftover: Leftover) -> str | None:
+        is_workshop = leftover.name.endswith(layout.WORKSHOP)
+        path = os.path.join(self._locks if is_workshop else os.path.join(self._model, layout.BLOBS), leftover.name)
+        with lock_if_free(self._lock_path(leftover.guard)) as is_free:
+            if not is_free or self._is_installing(leftover.guard):
+                return _IN_USE
+            with contextlib.suppress(FileNotFoundError):
+                if os.lstat(path).st_mtime != leftover.modified:
+                    return _CHANGED
+                discard(path, self._own)
+            self._delete_lock(leftover.guard)
+        return None
+
+    def lock(self, leftover: Leftover) -> str | None:
+        path = self._lock_path(leftover.guard)
+        with lock_if_free(path, create=False) as is_free:
+            if is_free:
+                os.unlink(path)
+        return _IN_USE if os.path.lexists(path) else None
+
+    def folder(self, leftover: Leftover) -> str | None:  # noqa: ARG002 - the shape of a step
+        if self._is_busy():
+            return _IN_USE
+        if not holds_nothing(self._model):
+            return _CHANGED
+        moved = discard(self._model, self._own)
+        if self._is_busy():
+            _put_back(moved)
+            return _IN_USE
+        return None
+
+    def _late_reason(self, commit: str, own_lock: str) -> str | None:
+        """What has happened while the snapshot was taken out of its place."""
+        if self._is_busy(own_lock):
+            return _IN_USE
+        return _NAMED if commit in set(read_refs(self._model)) else None
+
+    def _take_blobs(self, names: Sequence[str]) -> dict[str, str]:
+        """Blobs that nothing links to go; returns those that stay, and why."""
+        kept: dict[str, str] = {}
+        for start in range(0, len(names), _AT_ONCE):
+            with ExitStack() as stack:
+                batch = names[start : start + _AT_ONCE]
+                free = [name for name in batch if stack.enter_context(lock_if_free(self._lock_path(name)))]
+                kept |= dict.fromkeys(set(batch) - set(free), _IN_USE)
+                kept |= self._take_locked_blobs(free)
+        return kept
+
+    def _take_locked_blobs(self, names: Sequence[str]) -> dict[str, str]:
+        if self._is_installing():  # a pull of ours makes its links at the end
+            return dict.fromkeys(names, _IN_USE)
+        linked = read_links(self._model)
+        trash = os.path.join(self._own, layout.BLOBS)
+        moved = {
+            name: discard(os.path.join(self._model, layout.BLOBS, name), trash) for name in names if name not in linked
+        }
+        linked |= read_links(self._model)
+        for name, places in moved.items():
+            if name in linked:
+                _put_back(places)
+            else:
+                self._delete_lock(name)
+        return dict.fromkeys(linked.intersection(names), _LINKED)
+
+    def _is_busy(self, *own: str) -> bool:
+        """Whether somebody holds any lock of the model, beside those that are held here."""
+        return bool(held_locks(self._root, self._folder).difference(own))
+
+    def _is_installing(self, *own: str) -> bool:
+        held = held_locks(self._root, self._folder).difference(own)
+        return any(name.endswith(COMMIT_LOCK) for name in held)
+
+    def _lock_path(self, guard: str) -> str:
+        return os.path.join(self._locks, f"{guard}.lock")
+
+    def _delete_lock(self, guard: str) -> None:
+        """By the holder of the lock."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._lock_path(guard))
+
+
+def _put_back(moved: Iterable[tuple[str, str]]) -> None:
+    """What has been made anew meanwhile stays as it is."""
+    for path, place in moved:
+        if not os.path.lexists(path):
+            os.rename(place, path)
