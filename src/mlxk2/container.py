@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlxk2.ports.sessions import SessionStore
     from mlxk2.ports.sources import ModelSource
     from mlxk2.ports.system import Clock, Machine
+    from mlxk2.ports.verifying import ContentHasher
     from mlxk2.ports.workspace import Workspace
 
 
@@ -33,6 +34,7 @@ class Adapters(containers.DeclarativeContainer):
     config = providers.Configuration(strict=True)
 
     cache = providers.Singleton(outside.cache, config.cache_root, config.state_dir)
+    hasher = providers.Singleton(outside.hasher, config.cache_root, config.memory_dir)
     bundled = providers.Singleton(outside.bundled)
     hub = providers.Singleton(outside.hub, config.hub, config.offline)
     hub_access = providers.Singleton(outside.hub_access, config.hub, config.offline)
@@ -58,6 +60,9 @@ class App(containers.DeclarativeContainer):
     list_models = providers.Factory(models.list_models, adapters.cache, inspector)
     show_model = providers.Factory(models.show_model, inspector)
     check_health = providers.Factory(models.check_health, inspector)
+    verify_models = providers.Factory(
+        models.verify_models, adapters.cache, inspector, adapters.hasher, adapters.clock
+    )
     pull_model = providers.Factory(models.pull_model, adapters.cache, adapters.bundled, adapters.hub, inspector)
     remove_model = providers.Factory(models.remove_model, adapters.cache, inspector)
     push_model = providers.Factory(models.push_model, adapters.workspace, adapters.hub, adapters.cache)
@@ -105,6 +110,7 @@ class App(containers.DeclarativeContainer):
         list_models=list_models.provider,
         show_model=show_model.provider,
         check_health=check_health.provider,
+        verify_models=verify_models.provider,
         pull_model=pull_model.provider,
         remove_model=remove_model.provider,
         push_model=push_model.provider,
@@ -148,13 +154,14 @@ def services_on(
     attachment: "Attachment | None" = None,
     sessions: "SessionStore | None" = None,
     setup: "Setup | None" = None,
+    hasher: "ContentHasher | None" = None,
     hub_access: "HubAccess | None" = None,
 ) -> Services:
     """The program on the given adapters: fakes, or the real ones of another program.
 
     `worker_loader` loads what a server serves; without it, `loader` does that too. Without `servers` none is running.
     """
-    from mlxk2.adapters.memory import MemoryAttachment, MemoryHubAccess, MemoryServers, MemorySessions, MemorySetup
+    from mlxk2.adapters.memory import MemoryAttachment, MemoryHasher, MemoryHubAccess, MemoryServers, MemorySessions, MemorySetup
 
     adapters = containers.DynamicContainer()
     chosen = {
@@ -170,6 +177,7 @@ def services_on(
         "servers": servers or MemoryServers(),
         "attachment": attachment or MemoryAttachment({}),
         "sessions": sessions or MemorySessions(),
+        "hasher": hasher or MemoryHasher(cache),
         "setup": setup or MemorySetup(),
         "hub_access": hub_access or MemoryHubAccess(),
         "trial_loader": worker_loader or loader,

@@ -17,6 +17,7 @@ _MODEL_ARGUMENTS = {
     "list": "pattern",
     "show": "model",
     "health": "pattern",
+    "verify": "pattern",
     "rm": "model",
     "run": "model",
     "fit": "model",

@@ -13,12 +13,12 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _READ_UNSEEN = _READ | getattr(os, "O_NOATIME", 0)
 
 
-def open_file(path: str) -> int:
+def open_file(path: str, more_flags: int = 0) -> int:
     """A descriptor for reading, for the caller to close; never waits for a pipe's other end."""
     try:
-        return os.open(path, _READ_UNSEEN)
+        return os.open(path, _READ_UNSEEN | more_flags)
     except PermissionError:  # somebody else's file, perhaps
-        return os.open(path, _READ)
+        return os.open(path, _READ | more_flags)
 
 
 def read_file(path: str, most: int) -> bytes:

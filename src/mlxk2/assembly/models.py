@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.remove_model import RemoveModel
     from mlxk2.domain.usecases.search_models import SearchModels
     from mlxk2.domain.usecases.show_model import ShowModel
+    from mlxk2.domain.usecases.verify_models import VerifyModels
     from mlxk2.domain.usecases.watch_servers import WatchServers
     from mlxk2.ports.cache import ModelCache
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mlxk2.ports.hub import Hub
     from mlxk2.ports.sources import ModelSource
     from mlxk2.ports.system import Clock, Machine
+    from mlxk2.ports.verifying import ContentHasher
     from mlxk2.ports.workspace import Workspace
 
 
@@ -46,6 +48,14 @@ def check_health(inspector: "Inspector") -> "CheckHealth":
     from mlxk2.domain.usecases.check_health import CheckHealth
 
     return CheckHealth(inspector)
+
+
+def verify_models(
+    cache: "ModelCache", inspector: "Inspector", hasher: "ContentHasher", clock: "Clock"
+) -> "VerifyModels":
+    from mlxk2.domain.usecases.verify_models import VerifyModels
+
+    return VerifyModels(cache, inspector, hasher, clock)
 
 
 def pull_model(cache: "ModelCache", bundled: "ModelSource", hub: "Hub", inspector: "Inspector") -> "PullModel":

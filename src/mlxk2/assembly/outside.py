@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlxk2.ports.sessions import SessionStore
     from mlxk2.ports.sources import ModelSource
     from mlxk2.ports.system import Clock, Machine
+    from mlxk2.ports.verifying import ContentHasher
     from mlxk2.ports.workspace import Workspace
 
 
@@ -19,6 +20,12 @@ def cache(root: str, state_dir: str) -> "ModelCache":
     from mlxk2.adapters.hfcache import HfCache
 
     return HfCache(root, state_dir)
+
+
+def hasher(root: str, memory_dir: str) -> "ContentHasher":
+    from mlxk2.adapters.hfcache.checking import HfContentHasher
+
+    return HfContentHasher(root, memory_dir)
 
 
 def bundled() -> "ModelSource":

@@ -15,7 +15,7 @@ from mlxk2.entrypoints.cli.context import Services
 from mlxk2.testing.disk import write_model
 from mlxk2.testing.program import Run
 
-_CACHE_VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME", "MLXK2_JSON_SPEC")
+_CACHE_VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "MLXK2_JSON_SPEC")
 
 
 class ModelCacheOnDisk:
@@ -42,6 +42,7 @@ def model_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelCacheOn
     root = tmp_path / "hub"
     root.mkdir()
     monkeypatch.setenv("HF_HUB_CACHE", str(root))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "memory"))
     return ModelCacheOnDisk(root)
 
 

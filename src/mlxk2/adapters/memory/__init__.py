@@ -4,6 +4,7 @@ from mlxk2.adapters.memory.attachment import MemoryAttachment
 from mlxk2.adapters.memory.cache import MemoryCache
 from mlxk2.adapters.memory.engine import MEMORY_INFO, Manner, MemoryEngine, MemoryEngineLoader, Script, StructuredScript
 from mlxk2.adapters.memory.examination import MemoryHubAccess, MemorySetup
+from mlxk2.adapters.memory.hasher import MemoryHasher
 from mlxk2.adapters.memory.hub import MemoryHub, MemoryRepo
 from mlxk2.adapters.memory.runtime import MemoryCatalogue
 from mlxk2.adapters.memory.servers import MemoryServers
@@ -22,6 +23,7 @@ __all__ = [
     "MemoryContent",
     "MemoryEngine",
     "MemoryEngineLoader",
+    "MemoryHasher",
     "MemoryHub",
     "MemoryHubAccess",
     "MemoryMachine",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.serve_models import ServeLimits, ServeModels
     from mlxk2.domain.usecases.show_model import ShowModel
     from mlxk2.domain.usecases.unload_model import UnloadModel
+    from mlxk2.domain.usecases.verify_models import VerifyModels
     from mlxk2.domain.usecases.watch_servers import WatchServers
     from mlxk2.ports.attachment import Attachment
     from mlxk2.ports.servers import Servers
@@ -50,6 +51,7 @@ class Services(NamedTuple):
     list_models: "Callable[[], ListModels]"
     show_model: "Callable[[], ShowModel]"
     check_health: "Callable[[], CheckHealth]"
+    verify_models: "Callable[[], VerifyModels]"
     pull_model: "Callable[[], PullModel]"
     remove_model: "Callable[[], RemoveModel]"
     push_model: "Callable[[], PushModel]"

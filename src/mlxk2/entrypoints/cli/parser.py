@@ -17,6 +17,7 @@ SUMMARIES = {
     "list": "list the models in the cache",
     "show": "show everything about one model",
     "health": "check that models are complete and undamaged",
+    "verify": "hash every file of the models in the cache and say which are damaged",
     "pull": "download a model into the cache",
     "rm": "delete a model from the cache",
     "push": "upload a folder to the Hub",
@@ -49,7 +50,6 @@ _ELSEWHERE = {
     "top": "ps",
     "unload": "stop",
     "upload": "push",
-    "verify": "health",
 }
 """How other programs call what a command does: for hints."""
 JSON_SPECS = ("0.2.3", "0.1.3")

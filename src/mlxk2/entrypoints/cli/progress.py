@@ -7,7 +7,7 @@ import time
 from queue import SimpleQueue
 from threading import current_thread, main_thread
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from mlxk2.domain.names import printable
 from mlxk2.domain.sizes import size
@@ -16,6 +16,9 @@ from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.meter import Meter
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.ports.transfer import Checked, Event, Moving, Waiting
+
+if TYPE_CHECKING:
+    from mlxk2.entrypoints.cli.progress_bars import BarReporter
 
 _NOTICE_EVERY = 1.0
 _LINE_EVERY = 5.0
@@ -46,6 +49,11 @@ def reporter(out: Output) -> Reporter:
         from mlxk2.entrypoints.cli.progress_events import EventReporter
 
         return EventReporter(out)
+    return for_people(out)
+
+
+def for_people(out: Output) -> "BarReporter | LineReporter":
+    """Bars or lines."""
     if out.can_animate:
         from mlxk2.entrypoints.cli.progress_bars import BarReporter
 
@@ -119,7 +127,10 @@ class LineReporter(LeavesNothing):
 
     def start(self, preflight: Preflight) -> None:
         if preflight.has_work:
-            self._out.note(opening(preflight))
+            self.begin(opening(preflight), preflight.total, preflight.total - preflight.missing)
+
+    def begin(self, text: str, total: int, here: int) -> None:  # noqa: ARG002 - as the bars do
+        self._out.note(text)
 
     def watch(self, event: Event) -> None:
         if isinstance(event, Waiting):

@@ -55,12 +55,13 @@ class BarReporter:
         self._bars.console.print(printable(text), markup=False, highlight=False)
 
     def start(self, preflight: Preflight) -> None:
-        if not preflight.has_work:
-            return
-        self._out.note(opening(preflight))
-        self._whole = self._bars.add_task(
-            "all files", total=preflight.total, completed=preflight.total - preflight.missing
-        )
+        if preflight.has_work:
+            self.begin(opening(preflight), preflight.total, preflight.total - preflight.missing)
+
+    def begin(self, text: str, total: int, here: int) -> None:
+        """A line that stays, and the bar for `total` bytes, of which some are `here`."""
+        self._out.note(text)
+        self._whole = self._bars.add_task("all files", total=total, completed=here)
         self._bars.start()
 
     def watch(self, event: Event) -> None:

@@ -1,19 +1,25 @@
 """`mlxk2 health`."""
 
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from mlxk2.domain.inspection import ModelSummary
-from mlxk2.domain.names import DEMO_ALIAS, DEMO_NAME, printable
 from mlxk2.domain.usecases.check_health import HealthReport
-from mlxk2.entrypoints.cli import human, model_view
+from mlxk2.entrypoints.cli import health_view, model_view
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.records.models import HealthData, HealthRow, HealthSummary
+from mlxk2.ports.errors import UsageError
 
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
+    if args.deep:
+        from mlxk2.entrypoints.cli.commands.verify import verify
+
+        return verify("health", args, services, out)
+    if args.again or args.max_age is not None:
+        raise UsageError("--again and --max-age are about reading whole files; add --deep, or use: mlxk2 verify")
     report = services().check_health()(args.pattern)
     if out.json:
         out.document(success("health", _data(report)))
@@ -36,37 +42,14 @@ def _row(summary: ModelSummary) -> HealthRow:
 
 def _show(report: HealthReport, args: Namespace, out: Output) -> None:
     if not report.total:
-        matching = f" matches '{args.pattern}'" if args.pattern else ""
-        out.note(f"No model in the cache{matching}; see what is there with: mlxk2 list --all")
+        health_view.tell_nothing(args.pattern, out)
         return
-    if args.verbose or not report.unhealthy:
-        for summary in report.healthy:
-            out.result(
-                f"{model_view.styled_health(summary, out)}    {model_view.shown_name(summary, full=args.verbose)}"
-            )
-    for summary in report.unhealthy:
-        name = model_view.shown_name(summary, full=args.verbose)
-        out.result(f"{model_view.styled_health(summary, out)}  {name}: {summary.health.reason}")
+    healthy = report.healthy if args.verbose or not report.unhealthy else ()
+    for summary in (*healthy, *report.unhealthy):
+        health_view.show_row(summary, out, full=args.verbose)
     if report.unhealthy:
-        out.note(_advice(report.unhealthy, pinned="@" in (args.pattern or "")))
-    unhealthy = f", {len(report.unhealthy)} unhealthy" if report.unhealthy else ""
-    out.result(f"{human.count(report.total, 'model')}: {len(report.healthy)} healthy{unhealthy}")
-
-
-def _advice(unhealthy: Sequence[ModelSummary], *, pinned: bool) -> str:
-    """The next step, for the one model that needs it or for all of them."""
-    waiting = [summary for summary in unhealthy if summary.is_downloading]
-    if len(waiting) == len(unhealthy):
-        return "Wait for the download to end"
-    broken = [summary for summary in unhealthy if not summary.is_downloading]
-    return f"Fetch what is missing or damaged with: mlxk2 pull {_named(broken, pinned=pinned)} --repair"
-
-
-def _named(broken: Sequence[ModelSummary], *, pinned: bool) -> str:
-    if len(broken) > 1:
-        return "<org/model>"
-    (summary,) = broken
-    if summary.name == DEMO_NAME:
-        return DEMO_ALIAS
-    revision = f"@{summary.commit[:12]}" if pinned and summary.commit else ""
-    return f"{printable(summary.name)}{revision}"
+        pinned = "@" in (args.pattern or "")
+        broken = [summary for summary in report.unhealthy if not summary.is_downloading]
+        names = [health_view.pulled_name(one.name, one.commit if pinned else None) for one in broken]
+        out.note(health_view.advice(report.unhealthy, names))
+    out.result(health_view.counts(len(report.healthy), len(report.unhealthy)))

@@ -38,6 +38,20 @@ def add_port(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("--port", type=int, metavar="N", help=text)
 
 
+def add_reading(parser: argparse.ArgumentParser, belongs: str = "") -> None:
+    """How far earlier hashes of the same content are believed."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--again", action="store_true", help=f"{belongs}read every file, also those whose hash was taken before"
+    )
+    either.add_argument(
+        "--max-age",
+        type=age,
+        metavar="AGE",
+        help=f"{belongs}read files again whose hash was taken longer ago than this, such as 12h or 90d (default: 30d)",
+    )
+
+
 def age(text: str) -> float:
     """An option's value in seconds: 30d, 12h."""
     from mlxk2.configuration.kinds import Duration

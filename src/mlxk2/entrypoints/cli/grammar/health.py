@@ -2,7 +2,7 @@
 
 import argparse
 
-from mlxk2.entrypoints.cli.grammar.common import PATTERN_HELP, add_flags
+from mlxk2.entrypoints.cli.grammar.common import PATTERN_HELP, add_flags, add_reading
 
 DESCRIPTION = (
     "Check the files of the models in the cache, offline: every shard, every header, every link. "
@@ -16,6 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         (
             ("--fail", "exit with status 1 when a model is unhealthy"),
+            ("--deep", "hash every file of every revision, as verify does; implies --fail"),
             ("--verbose", "full names, and the healthy models too when some are unhealthy"),
         ),
     )
+    add_reading(parser, "with --deep: ")

@@ -12,12 +12,14 @@ from mlxk2.entrypoints.cli.records.running import LogsData, PsData, PsEvent, Sto
 from mlxk2.entrypoints.cli.records.server import ConfigData, ServeData
 from mlxk2.entrypoints.cli.records.transfer import PullData, PullEvent, SearchData
 from mlxk2.entrypoints.cli.records.upload import PushData
+from mlxk2.entrypoints.cli.records.verification import VerifyData
 from mlxk2.entrypoints.cli.records.versions import VersionData
 
 DATA_OF_COMMAND: dict[str, Any] = {
     "list": ListData,
     "show": ShowData,
-    "health": HealthData,
+    "health": HealthData | VerifyData,
+    "verify": VerifyData,
     "pull": PullData,
     "rm": RemoveResult | RemoveManyData,
     "push": PushData,
