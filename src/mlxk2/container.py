@@ -161,7 +161,14 @@ def services_on(
 
     `worker_loader` loads what a server serves; without it, `loader` does that too. Without `servers` none is running.
     """
-    from mlxk2.adapters.memory import MemoryAttachment, MemoryHasher, MemoryHubAccess, MemoryServers, MemorySessions, MemorySetup
+    from mlxk2.adapters.memory import (
+        MemoryAttachment,
+        MemoryHasher,
+        MemoryHubAccess,
+        MemoryServers,
+        MemorySessions,
+        MemorySetup,
+    )
 
     adapters = containers.DynamicContainer()
     chosen = {

@@ -10,6 +10,7 @@ from mlxk2.adapters.memory import (
     MemoryClock,
     MemoryEngine,
     MemoryEngineLoader,
+    MemoryHasher,
     MemoryHub,
     MemoryHubAccess,
     MemoryMachine,
@@ -44,6 +45,7 @@ def memory_program(
     sessions: MemorySessions | None = None,
     setup: MemorySetup | None = None,
     hub_access: MemoryHubAccess | None = None,
+    hasher: MemoryHasher | None = None,
 ) -> Callable[[], Services]:
     """The container's services with every adapter replaced by its twin in memory."""
     services = services_on(
@@ -60,5 +62,6 @@ def memory_program(
         sessions=sessions,
         setup=setup,
         hub_access=hub_access,
+        hasher=hasher,
     )
     return lambda: services

@@ -23,15 +23,19 @@ class Placement(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """`lfs` decides how the blob is named: sha256 of the content, or git's blob sha1."""
+    """`lfs` decides how the blob is named: sha256 of the content, or git's blob sha1; `named` is another name.
+
+    So a file `named` by the hash of other content is a damaged one.
+    """
 
     content: bytes
     lfs: bool = False
     placement: Placement = Placement.BLOB
+    named: str | None = None
 
     @property
     def etag(self) -> str:
-        return blob_name(self.content, lfs=self.lfs)
+        return self.named or blob_name(self.content, lfs=self.lfs)
 
     @property
     def payload(self) -> str:
