@@ -33,7 +33,7 @@ class Adapters(containers.DeclarativeContainer):
 
     config = providers.Configuration(strict=True)
 
-    cache = providers.Singleton(outside.cache, config.cache_root, config.state_dir)
+    cache = providers.Singleton(outside.cache, config.cache_root, config.state_dir, config.memory_dir)
     hasher = providers.Singleton(outside.hasher, config.cache_root, config.memory_dir)
     bundled = providers.Singleton(outside.bundled)
     hub = providers.Singleton(outside.hub, config.hub, config.offline)

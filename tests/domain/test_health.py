@@ -369,7 +369,9 @@ def test_a_kind_that_nobody_knows_is_healthy_when_every_listed_file_is_there() -
     listed = with_listing(diffusers)
     assert reason(listed) is None
     etag = listed.revisions[next(iter(listed.revisions))].files["unet/weights.onnx"].etag
-    assert reason(replace(listed, held_locks=frozenset({etag}))) == "download in progress"
+    coming = replace(listed, held_locks=frozenset({etag}), partials=((etag, 1),))
+    assert reason(coming) == "download in progress"
+    assert reason(replace(coming, partials=())) is None  # somebody looks at a file that is whole
     outside = StoredFile(b"x", placement=Placement.OUTSIDE)
     assert reason(with_files(listed, {"extra": outside})) == "extra is a link that leaves the model's folder"
     assert reason(with_files(listed, {"unet/weights.onnx": None})) == "config.json is missing"

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from mlxk2.ports.workspace import Workspace
 
 
-def cache(root: str, state_dir: str) -> "ModelCache":
+def cache(root: str, state_dir: str, memory_dir: str) -> "ModelCache":
     from mlxk2.adapters.hfcache import HfCache
 
-    return HfCache(root, state_dir)
+    return HfCache(root, state_dir, memory_dir)
 
 
 def hasher(root: str, memory_dir: str) -> "ContentHasher":

@@ -251,4 +251,4 @@ def _card(head: bytes) -> ModelCard:
     )
 
 
-READER = ContentReader(probe, digest)
+READER = ContentReader(probe, digest, edition="1")

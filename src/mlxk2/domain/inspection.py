@@ -90,7 +90,9 @@ class Inspector:
     def judge_all(self, pattern: str | None) -> list[ModelSummary]:
         """Every model whose name contains the pattern, sorted by name."""
         names = self.names()
-        return [self.judge(self.open(name, names[name]))[0] for name in matching_names(pattern, names)]
+        summaries = [self.judge(self.open(name, names[name]))[0] for name in matching_names(pattern, names)]
+        self._cache.settle()
+        return summaries
 
     def judge(self, located: Located) -> tuple[ModelSummary, Subject | None]:
         """Verdicts on one snapshot, and its parsed contents for whoever shows more of it."""

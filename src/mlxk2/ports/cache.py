@@ -53,11 +53,13 @@ Probe = Callable[[str, int], Reading | None]
 class ContentReader(NamedTuple):
     """How a caller looks into files: which bytes it wants, and what it makes of them.
 
-    `digest` is given path, size, first and last bytes, and answers alike whenever it is asked.
+    `digest` is given path, size, first and last bytes. `edition` changes whenever one of the two would answer
+    differently; None says that the answers are not worth keeping.
     """
 
     probe: Probe
     digest: Callable[[str, int, bytes, bytes], Content | None]
+    edition: str | None = None
 
 
 def _wants_nothing(path: str, size: int) -> None:
@@ -125,7 +127,10 @@ COMMIT_LOCK = ".commit"
 
 
 class RepoFacts(NamedTuple):
-    """One model folder: refs, snapshots, leftovers and locks. `problem` says in words why it could not be read."""
+    """One model folder: refs, snapshots, leftovers and locks. `problem` says in words why it could not be read.
+
+    `held_locks` are those that tell of a download: of commits, and of blobs that are not here or not whole yet.
+    """
 
     folder: str
     refs: Mapping[str, str]
@@ -192,6 +197,12 @@ class ModelCache(Protocol):
 
     def snapshot(self, repo: RepoFacts, commit: str, reader: ContentReader) -> SnapshotFacts:
         """Facts of one snapshot, with what `reader` makes of each file's content."""
+
+    def held_locks(self, folder: str) -> frozenset[str]:
+        """Names of all the folder's locks that another process holds at this moment."""
+
+    def settle(self) -> None:
+        """Keep what was read for the next time, where that pays; the facts are the same without. Never fails."""
 
     def location(self, folder: str, commit: str) -> str:
         """Where an engine finds the snapshot's files on this machine."""

@@ -22,10 +22,9 @@ class LargeJson(NamedTuple):
 
 
 class ShardIndex(NamedTuple):
-    """The files that an index of weights names, sorted; `why` says what is wrong with it, as half a sentence."""
+    """The files that an index of weights names, sorted."""
 
     shards: tuple[str, ...]
-    why: str | None = None
 
 
 class SafetensorsHeader(NamedTuple):

@@ -10,25 +10,46 @@ from typing import TYPE_CHECKING
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.access import access
 from mlxk2.adapters.hfcache.listings import Listings
+from mlxk2.adapters.hfcache.locks import held_locks
 from mlxk2.adapters.hfcache.repo import read_repo
 from mlxk2.adapters.hfcache.snapshot import read_snapshot
 from mlxk2.ports.cache import ContentReader, Removal, RepoFacts, SnapshotFacts
 from mlxk2.ports.errors import ValidationError
 
 if TYPE_CHECKING:
+    from mlxk2.adapters.hfcache.remembering import Memory
     from mlxk2.ports.sources import SourceFile
     from mlxk2.ports.transfer import Delivery, Watch
+
+WORTH_INDEXING = 100
+"""Models that are read as fast as an index of them."""
+SETTLED = 3.0
+"""Seconds, longer than a tick of any file system's clock (FAT: two of them)."""
 
 
 class HfCache:
     """Facts and changes of one cache folder, which need not exist yet.
 
-    `state_dir` as in `Settings`: where listings are recorded that huggingface_hub has not; None records none.
+    `state_dir` and `memory_dir` as in `Settings`. In the one listings are recorded that huggingface_hub has not, in the
+    other facts are kept of a cache with at least `worth_indexing` models, of what has not changed for `settled`
+    seconds; None records and keeps nothing.
     """
 
-    def __init__(self, root: str, state_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        state_dir: str | None = None,
+        memory_dir: str | None = None,
+        *,
+        worth_indexing: int = WORTH_INDEXING,
+        settled: float = SETTLED,
+    ) -> None:
         self._root = os.path.abspath(root)
         self._listings = Listings(self._root, state_dir)
+        self._memory_dir = memory_dir
+        self._worth_indexing = worth_indexing
+        self._settled = settled
+        self._memory: Memory | None = None
         self._shared: bool | None = None
 
     def place(self) -> str:
@@ -38,19 +59,32 @@ class HfCache:
         with access(f"the cache folder {self._root}"):
             try:
                 with os.scandir(self._root) as entries:
-                    return sorted(
+                    found = sorted(
                         entry.name for entry in entries if layout.MODEL_FOLDER.fullmatch(entry.name) and _is_dir(entry)
                     )
             except FileNotFoundError:
                 return []
+        self._remember(len(found))
+        return found
 
     def repo(self, folder: str) -> RepoFacts:
         if self._shared is None:
             self._shared = shared_store.exists(self._root)
+        if self._memory:
+            return self._memory.repo(_checked(folder), shared=self._shared)
         return read_repo(self._root, _checked(folder), shared=self._shared)
 
     def snapshot(self, repo: RepoFacts, commit: str, reader: ContentReader) -> SnapshotFacts:
+        if self._memory:
+            return self._memory.snapshot(repo, _commit(commit), reader)
         return read_snapshot(self._root, repo, _commit(commit), reader, self._listings)
+
+    def held_locks(self, folder: str) -> frozenset[str]:
+        return held_locks(self._root, _checked(folder))
+
+    def settle(self) -> None:
+        if self._memory:
+            self._memory.save(self.folders())
 
     def location(self, folder: str, commit: str) -> str:
         return os.path.join(self._root, _checked(folder), layout.SNAPSHOTS, _commit(commit))
@@ -95,6 +129,12 @@ class HfCache:
             written = install.install(self._root, delivery, watch)
         self._listings.forget(delivery.folder, (delivery.commit,))  # it has written huggingface_hub's own
         return written
+
+    def _remember(self, models: int) -> None:
+        if self._memory is None and self._memory_dir is not None and models >= self._worth_indexing:
+            from mlxk2.adapters.hfcache.remembering import Memory
+
+            self._memory = Memory(self._root, self._memory_dir, self._listings, self._settled)
 
     def _named(self, folder: str) -> str:
         return f"{folder} in the cache {self._root}"

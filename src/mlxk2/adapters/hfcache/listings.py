@@ -42,6 +42,11 @@ class Listings:
             return _read_tree(self._path(folder, commit))
         return listing
 
+    def places(self, folder: str, commit: str) -> tuple[str, ...]:
+        """The files that `read` may look at."""
+        hub = os.path.join(self._root, folder, layout.TREES, f"{commit}.json")
+        return (hub,) if self._state_dir is None else (hub, self._path(folder, commit))
+
     def named_blobs(self, folder: str) -> frozenset[str]:
         """What all the listings of the model name."""
         places = [os.path.join(self._root, folder, layout.TREES)]

@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 
 from mlxk2.adapters.hfcache import layout
@@ -16,21 +16,30 @@ from mlxk2.adapters.hfcache import layout
 _LOOK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TRY = fcntl.LOCK_SH | fcntl.LOCK_NB
+_ENDING = ".lock"
 _LOOKS = 10
 _LOOK_SECONDS = 0.005
 _NO_FLOCK = {errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
-def held_locks(root: str, folder: str) -> frozenset[str]:
-    """Names (etags) of the folder's locks that another process holds at this moment."""
-    path = os.path.join(root, layout.LOCKS, folder)
+def held_locks(root: str, folder: str, *, besides: Container[str] = ()) -> frozenset[str]:
+    """Names (etags) of the folder's locks that another process holds at this moment, of those not in `besides`."""
+    path = folder_of(root, folder)
+    return frozenset(name for name in lock_names(path) if name not in besides and is_held(f"{path}/{name}{_ENDING}"))
+
+
+def folder_of(root: str, folder: str) -> str:
+    """Where the locks of a model are."""
+    return os.path.join(root, layout.LOCKS, folder)
+
+
+def lock_names(path: str) -> list[str]:
+    """The locks in a folder, whether somebody holds them or not."""
     try:
         names = os.listdir(path)
     except OSError:
-        return frozenset()
-    return frozenset(
-        name.removesuffix(".lock") for name in names if name.endswith(".lock") and is_held(f"{path}/{name}")
-    )
+        return []
+    return [name.removesuffix(_ENDING) for name in names if name.endswith(_ENDING)]
 
 
 def is_held(path: str) -> bool:

@@ -33,7 +33,8 @@ def _read_once(root: str, folder: str, *, shared: bool) -> RepoFacts:
     if part := next((part for part in PARTS if names.get(part)), None):
         leaving = f"{part} is a link that leaves the model's folder"
         return RepoFacts(folder, {}, (), {}, modified=_mtime(path), is_link=is_link, problem=leaving)
-    held = held_locks(root, folder)  # before the rest: a pull that ends meanwhile is still seen as one
+    whole = _whole_blobs(os.path.join(path, layout.BLOBS))
+    held = held_locks(root, folder, besides=whole)  # before the rest: a pull that ends meanwhile is still seen as one
     problem: str | None = None
     refs: dict[str, str] = {}
     snapshots: tuple[SnapshotEntry, ...] = ()
@@ -48,7 +49,7 @@ def _read_once(root: str, folder: str, *, shared: bool) -> RepoFacts:
     except OSError as error:
         problem = f"the folder cannot be read: {_reason(error)}"
     if partial_names or not snapshots:
-        held |= held_locks(root, folder)  # and one that began meanwhile
+        held |= held_locks(root, folder, besides=whole)  # and one that began meanwhile
     return RepoFacts(
         folder=folder,
         refs=refs,
@@ -60,6 +61,16 @@ def _read_once(root: str, folder: str, *, shared: bool) -> RepoFacts:
         is_link=is_link,
         problem=problem,
     )
+
+
+def _whole_blobs(path: str) -> set[str]:
+    """Names of those that no download is about to replace."""
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return set()
+    coming = {match["etag"] for name in names if (match := layout.PARTIAL.fullmatch(name))}
+    return {name for name in names if name not in coming}
 
 
 def _refs(path: str) -> Iterator[tuple[str, str]]:

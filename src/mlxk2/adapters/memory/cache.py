@@ -65,6 +65,7 @@ class MemoryCache:
         blobs = {file.etag: _blob(file, model.modified) for file in self._blob_files(model)}
         snapshots = (SnapshotEntry(commit, revision.modified) for commit, revision in model.revisions.items())
         entries = tuple(sorted(snapshots, key=lambda entry: entry.commit))
+        coming = {etag for etag, _ in model.partials}
         reachable = any(blob.state is LinkState.FILE for blob in blobs.values())
         return RepoFacts(
             folder=folder,
@@ -72,7 +73,7 @@ class MemoryCache:
             snapshots=entries,
             blobs=blobs,
             partials=tuple(PartialFile(etag, size, etag in blobs) for etag, size in sorted(model.partials)),
-            held_locks=model.held_locks,
+            held_locks=frozenset(lock for lock in model.held_locks if lock not in blobs or lock in coming),
             modified=model.modified if reachable or not entries else max(entry.modified for entry in entries),
         )
 
@@ -83,6 +84,13 @@ class MemoryCache:
         others = self._models[repo.folder].revisions.values() if undecided else ()
         elsewhere = frozenset(row.blob for other in others for row in other.listing or ())
         return SnapshotFacts(commit, tuple(files), revision.listing, elsewhere)
+
+    def held_locks(self, folder: str) -> frozenset[str]:
+        model = self._models.get(folder)
+        return model.held_locks if model else frozenset()
+
+    def settle(self) -> None:
+        """Memory has nothing to keep."""
 
     def location(self, folder: str, commit: str) -> str:
         return f"memory:{folder}/{commit}"
@@ -158,6 +166,17 @@ class MemoryCache:
             model, revisions={**model.revisions, delivery.commit: revision}, refs=refs
         )
         return fetched
+
+    def stored(self) -> tuple[StoredModel, ...]:
+        """All models as they are now, by folder."""
+        return tuple(self._models[folder] for folder in self.folders())
+
+    def put(self, folder: str, model: StoredModel | None) -> None:
+        """Replace a model, or (None) take it away."""
+        if model is None:
+            self._models.pop(folder, None)
+        else:
+            self._models[folder] = model
 
     def _sizes(self, folder: str) -> dict[str, int]:
         model = self._models.get(folder)

@@ -55,7 +55,7 @@ class RemoveModel:
         self._cache.remove(plan.removal)
 
     def _plan(self, located: Located, *, one_revision: bool) -> RemovalPlan:
-        repo = located.repo
+        repo = located.repo._replace(held_locks=self._cache.held_locks(located.repo.folder))
         if repo.is_link:
             raise AccessProblem(
                 f"The folder of '{located.name}' is a link to a place outside the cache; remove the link yourself"
