@@ -8,19 +8,19 @@ from mlxk2.ports.verifying import FileHashing, Hashed, Hashing, Settled, Target,
 
 
 class MemoryHasher:
-    """Remembers by content, as the real one does by what a file looks like. `reads` are the contents it has read."""
+    """Remembers a content by its size and its model's time of modification. `reads` are the targets it has read."""
 
     def __init__(self, cache: ModelCache) -> None:
         self._cache = cache
-        self._remembered: dict[tuple[Target, bytes], Hashed] = {}
+        self._remembered: dict[tuple[Target, int, float], Hashed] = {}
         self.reads: list[Target] = []
 
     def hashes(self, targets: Sequence[Target], now: float, since: float, watch: Watch) -> Mapping[Target, Hashed]:
         found: dict[Target, Hashed] = {}
-        contents = {target: self._content(target) for target in targets}
         waiting: dict[Target, bytes] = {}
-        for target, content in contents.items():
-            known = self._remembered.get((target, content)) if content is not None else None
+        for target in dict.fromkeys(targets):
+            content = self._content(target)
+            known = None if content is None else self._remembered.get(self._look(target, content))
             if content is None:
                 found[target] = Hashed(None, problem="was deleted while it was checked")
             elif known and since <= known.taken <= now:
@@ -34,11 +34,14 @@ class MemoryHasher:
             self.reads.append(target)
             watch(Hashing(total, done, (FileHashing(target.path, len(content), 0),)))
             found[target] = Hashed(blob_name(content, lfs=target.sha256), len(content), now)
-            self._remembered[target, content] = found[target]
+            self._remembered[self._look(target, content)] = found[target]
             done += len(content)
             watch(Settled(target, found[target]))
             watch(Hashing(total, done))
         return found
+
+    def _look(self, target: Target, content: bytes) -> tuple[Target, int, float]:
+        return target._replace(size=len(content)), len(content), self._cache.repo(target.folder).modified
 
     def _content(self, target: Target) -> bytes | None:
         """None for what is not there, or cannot be read."""

@@ -10,6 +10,7 @@ from mlxk2.testing.contracts.servers import ServersContract
 from mlxk2.testing.contracts.sessions import SessionsContract
 from mlxk2.testing.contracts.source import SourceContract
 from mlxk2.testing.contracts.system import ClockContract, MachineContract
+from mlxk2.testing.contracts.verifying import HasherContract
 from mlxk2.testing.contracts.workspace import WorkspaceContract
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "CacheContract",
     "ClockContract",
     "EngineContract",
+    "HasherContract",
     "HubAccessContract",
     "HubContract",
     "MachineContract",
