@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
     from mlxk2.ports.examination import HubAccess, Setup
     from mlxk2.ports.hub import Hub
+    from mlxk2.ports.pruning import CacheSweeper
     from mlxk2.ports.servers import Servers
     from mlxk2.ports.sessions import SessionStore
     from mlxk2.ports.sources import ModelSource
@@ -35,6 +36,7 @@ class Adapters(containers.DeclarativeContainer):
 
     cache = providers.Singleton(outside.cache, config.cache_root, config.state_dir, config.memory_dir)
     hasher = providers.Singleton(outside.hasher, config.cache_root, config.memory_dir)
+    sweeper = providers.Singleton(outside.sweeper, config.cache_root, config.state_dir)
     bundled = providers.Singleton(outside.bundled)
     hub = providers.Singleton(outside.hub, config.hub, config.offline)
     hub_access = providers.Singleton(outside.hub_access, config.hub, config.offline)
@@ -65,6 +67,7 @@ class App(containers.DeclarativeContainer):
     )
     pull_model = providers.Factory(models.pull_model, adapters.cache, adapters.bundled, adapters.hub, inspector)
     remove_model = providers.Factory(models.remove_model, adapters.cache, inspector)
+    prune_cache = providers.Factory(models.prune_cache, adapters.sweeper, adapters.clock)
     push_model = providers.Factory(models.push_model, adapters.workspace, adapters.hub, adapters.cache)
     search_models = providers.Factory(models.search_models, adapters.hub, inspector, adapters.machine)
     fit_model = providers.Factory(
@@ -113,6 +116,7 @@ class App(containers.DeclarativeContainer):
         verify_models=verify_models.provider,
         pull_model=pull_model.provider,
         remove_model=remove_model.provider,
+        prune_cache=prune_cache.provider,
         push_model=push_model.provider,
         search_models=search_models.provider,
         fit_model=fit_model.provider,
@@ -155,11 +159,13 @@ def services_on(
     sessions: "SessionStore | None" = None,
     setup: "Setup | None" = None,
     hasher: "ContentHasher | None" = None,
+    sweeper: "CacheSweeper | None" = None,
     hub_access: "HubAccess | None" = None,
 ) -> Services:
     """The program on the given adapters: fakes, or the real ones of another program.
 
-    `worker_loader` loads what a server serves; without it, `loader` does that too. Without `servers` none is running.
+    `worker_loader` loads what a server serves; without it, `loader` does that too. Without `servers` none is running. Without
+    `sweeper`, nothing is left over in a cache that is not one in memory.
     """
     from mlxk2.adapters.memory import (
         MemoryAttachment,
@@ -168,6 +174,7 @@ def services_on(
         MemoryServers,
         MemorySessions,
         MemorySetup,
+        MemorySweeper,
     )
 
     adapters = containers.DynamicContainer()
@@ -185,6 +192,7 @@ def services_on(
         "attachment": attachment or MemoryAttachment({}),
         "sessions": sessions or MemorySessions(),
         "hasher": hasher or MemoryHasher(cache),
+        "sweeper": sweeper or MemorySweeper(cache),
         "setup": setup or MemorySetup(),
         "hub_access": hub_access or MemoryHubAccess(),
         "trial_loader": worker_loader or loader,

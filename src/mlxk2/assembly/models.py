@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.examine import Examine
     from mlxk2.domain.usecases.fit_model import FitModel
     from mlxk2.domain.usecases.list_models import ListModels
+    from mlxk2.domain.usecases.prune_cache import PruneCache
     from mlxk2.domain.usecases.pull_model import PullModel
     from mlxk2.domain.usecases.push_model import PushModel
     from mlxk2.domain.usecases.remove_model import RemoveModel
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mlxk2.ports.examination import HubAccess, Setup
     from mlxk2.ports.hub import Hub
     from mlxk2.ports.sources import ModelSource
+    from mlxk2.ports.pruning import CacheSweeper
     from mlxk2.ports.system import Clock, Machine
     from mlxk2.ports.verifying import ContentHasher
     from mlxk2.ports.workspace import Workspace
@@ -68,6 +70,12 @@ def remove_model(cache: "ModelCache", inspector: "Inspector") -> "RemoveModel":
     from mlxk2.domain.usecases.remove_model import RemoveModel
 
     return RemoveModel(cache, inspector)
+
+
+def prune_cache(sweeper: "CacheSweeper", clock: "Clock") -> "PruneCache":
+    from mlxk2.domain.usecases.prune_cache import PruneCache
+
+    return PruneCache(sweeper, clock)
 
 
 def push_model(workspace: "Workspace", hub: "Hub", cache: "ModelCache") -> "PushModel":

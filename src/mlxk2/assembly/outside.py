@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
     from mlxk2.ports.examination import HubAccess, Setup
     from mlxk2.ports.hub import Hub
+    from mlxk2.ports.pruning import CacheSweeper
     from mlxk2.ports.servers import Servers
     from mlxk2.ports.sessions import SessionStore
     from mlxk2.ports.sources import ModelSource
@@ -26,6 +27,12 @@ def hasher(root: str, memory_dir: str) -> "ContentHasher":
     from mlxk2.adapters.hfcache.checking import HfContentHasher
 
     return HfContentHasher(root, memory_dir)
+
+
+def sweeper(root: str, state_dir: str) -> "CacheSweeper":
+    from mlxk2.adapters.hfcache.sweeper import HfSweeper
+
+    return HfSweeper(root, state_dir)
 
 
 def bundled() -> "ModelSource":

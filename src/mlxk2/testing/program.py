@@ -18,6 +18,7 @@ from mlxk2.adapters.memory import (
     MemorySessions,
     MemorySetup,
     MemorySource,
+    MemorySweeper,
 )
 from mlxk2.adapters.workspace import FolderWorkspace
 from mlxk2.container import services_on
@@ -46,6 +47,7 @@ def memory_program(
     setup: MemorySetup | None = None,
     hub_access: MemoryHubAccess | None = None,
     hasher: MemoryHasher | None = None,
+    sweeper: MemorySweeper | None = None,
 ) -> Callable[[], Services]:
     """The container's services with every adapter replaced by its twin in memory."""
     services = services_on(
@@ -63,5 +65,6 @@ def memory_program(
         setup=setup,
         hub_access=hub_access,
         hasher=hasher,
+        sweeper=sweeper,
     )
     return lambda: services

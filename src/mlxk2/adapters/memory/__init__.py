@@ -11,6 +11,7 @@ from mlxk2.adapters.memory.servers import MemoryServers
 from mlxk2.adapters.memory.sessions import MemorySessions
 from mlxk2.adapters.memory.source import MemoryContent, MemorySource
 from mlxk2.adapters.memory.storage import Placement, StoredFile, StoredModel, StoredRevision
+from mlxk2.adapters.memory.sweeper import MemorySweeper
 from mlxk2.adapters.memory.system import MemoryClock, MemoryMachine
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "MemorySessions",
     "MemorySetup",
     "MemorySource",
+    "MemorySweeper",
     "Placement",
     "Script",
     "StoredFile",

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/mlxk2
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_mlxk2_subparsers=(list show health verify pull rm push search fit run serve server ps stop logs doctor completion config version)
+_shtab_mlxk2_subparsers=(list show health verify pull rm prune push search fit run serve server ps stop logs doctor completion config version)
 
 _shtab_mlxk2_list_option_strings=(-h --help --json --json-spec --all --health --verbose --framework --type --healthy --unhealthy --sort --reverse --limit --format)
 _shtab_mlxk2_show_option_strings=(-h --help --json --json-spec --files --config)
@@ -13,6 +13,7 @@ _shtab_mlxk2_health_option_strings=(-h --help --json --json-spec --fail --deep -
 _shtab_mlxk2_verify_option_strings=(-h --help --json --json-spec --verbose --again --max-age)
 _shtab_mlxk2_pull_option_strings=(-h --help --json --json-spec --revision --include --all-files --exclude --repair --check-update --transport --jsonl)
 _shtab_mlxk2_rm_option_strings=(-h --help --json --json-spec --force --dry-run)
+_shtab_mlxk2_prune_option_strings=(-h --help --json --json-spec --older-than --keep-last --force --dry-run)
 _shtab_mlxk2_push_option_strings=(-h --help --json --json-spec --private --public --branch --commit --create --delete --check-only --dry-run --verbose)
 _shtab_mlxk2_search_option_strings=(-h --help --json --json-spec --limit --all)
 _shtab_mlxk2_fit_option_strings=(-h --help --json --json-spec --context)
@@ -61,6 +62,7 @@ _shtab_mlxk2_verify___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_pull___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_pull___transport_choices=(http xet)
 _shtab_mlxk2_rm___json_spec_choices=(0.2.3 0.1.3)
+_shtab_mlxk2_prune___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_push___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_search___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_fit___json_spec_choices=(0.2.3 0.1.3)
@@ -79,7 +81,7 @@ _shtab_mlxk2_completion_pos_0_choices=(bash zsh)
 _shtab_mlxk2_completion___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_config___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_version___json_spec_choices=(0.2.3 0.1.3)
-_shtab_mlxk2_pos_0_choices=(list show health verify pull rm push search fit run serve server ps stop logs doctor completion config version)
+_shtab_mlxk2_pos_0_choices=(list show health verify pull rm prune push search fit run serve server ps stop logs doctor completion config version)
 _shtab_mlxk2___json_spec_choices=(0.2.3 0.1.3)
 
 _shtab_mlxk2_list__h_nargs=0
@@ -120,6 +122,11 @@ _shtab_mlxk2_rm___help_nargs=0
 _shtab_mlxk2_rm___json_nargs=0
 _shtab_mlxk2_rm___force_nargs=0
 _shtab_mlxk2_rm___dry_run_nargs=0
+_shtab_mlxk2_prune__h_nargs=0
+_shtab_mlxk2_prune___help_nargs=0
+_shtab_mlxk2_prune___json_nargs=0
+_shtab_mlxk2_prune___force_nargs=0
+_shtab_mlxk2_prune___dry_run_nargs=0
 _shtab_mlxk2_push__h_nargs=0
 _shtab_mlxk2_push___help_nargs=0
 _shtab_mlxk2_push___json_nargs=0

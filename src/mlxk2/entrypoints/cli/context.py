@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.fit_model import FitModel
     from mlxk2.domain.usecases.list_models import ListModels
     from mlxk2.domain.usecases.open_model import OpenModel
+    from mlxk2.domain.usecases.prune_cache import PruneCache
     from mlxk2.domain.usecases.pull_model import PullModel
     from mlxk2.domain.usecases.push_model import PushModel
     from mlxk2.domain.usecases.remove_model import RemoveModel
@@ -54,6 +55,7 @@ class Services(NamedTuple):
     verify_models: "Callable[[], VerifyModels]"
     pull_model: "Callable[[], PullModel]"
     remove_model: "Callable[[], RemoveModel]"
+    prune_cache: "Callable[[], PruneCache]"
     push_model: "Callable[[], PushModel]"
     search_models: "Callable[[], SearchModels]"
     fit_model: "Callable[[], FitModel]"

@@ -20,6 +20,7 @@ SUMMARIES = {
     "verify": "hash every file of the models in the cache and say which are damaged",
     "pull": "download a model into the cache",
     "rm": "delete a model from the cache",
+    "prune": "free what nothing in the cache uses any more",
     "push": "upload a folder to the Hub",
     "search": "look for models on the Hub",
     "fit": "say whether a model will run here, before it is downloaded or loaded",
@@ -38,8 +39,10 @@ ALIASES = {"server": "serve"}
 """Other words for commands."""
 _ELSEWHERE = {
     "chat": "run",
+    "clean": "prune",
     "delete": "rm",
     "download": "pull",
+    "gc": "prune",
     "generate": "run",
     "info": "show",
     "install": "pull",

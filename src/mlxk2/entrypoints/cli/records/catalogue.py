@@ -7,6 +7,7 @@ from mlxk2.entrypoints.cli.records.completion import CompletionData
 from mlxk2.entrypoints.cli.records.examination import DoctorData
 from mlxk2.entrypoints.cli.records.fitting import FitData
 from mlxk2.entrypoints.cli.records.models import HealthData, ListData, ShowData
+from mlxk2.entrypoints.cli.records.pruning import PruneData
 from mlxk2.entrypoints.cli.records.removal import RemoveManyData, RemoveResult
 from mlxk2.entrypoints.cli.records.running import LogsData, PsData, PsEvent, StopData
 from mlxk2.entrypoints.cli.records.server import ConfigData, ServeData
@@ -22,6 +23,7 @@ DATA_OF_COMMAND: dict[str, Any] = {
     "verify": VerifyData,
     "pull": PullData,
     "rm": RemoveResult | RemoveManyData,
+    "prune": PruneData,
     "push": PushData,
     "search": SearchData,
     "fit": FitData,
