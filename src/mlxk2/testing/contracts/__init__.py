@@ -5,6 +5,7 @@ from mlxk2.testing.contracts.cache import CacheContract
 from mlxk2.testing.contracts.engine import EngineContract
 from mlxk2.testing.contracts.examination import HubAccessContract, SetupContract
 from mlxk2.testing.contracts.hub import HubContract
+from mlxk2.testing.contracts.pruning import SweeperContract
 from mlxk2.testing.contracts.runtime import RuntimeContract
 from mlxk2.testing.contracts.servers import ServersContract
 from mlxk2.testing.contracts.sessions import SessionsContract
@@ -27,5 +28,6 @@ __all__ = [
     "SessionsContract",
     "SetupContract",
     "SourceContract",
+    "SweeperContract",
     "WorkspaceContract",
 ]
