@@ -51,8 +51,11 @@ class Damage(NamedTuple):
     found: str | None = None
 
 
-def expectations(folder: str, facts: SnapshotFacts) -> Revision:
-    """What there is to check in a snapshot."""
+def expectations(folder: str, facts: SnapshotFacts, blobs: dict[tuple[str, bool], Target]) -> Revision:
+    """What there is to check in a snapshot.
+
+    `blobs` are the targets of the folder's blobs so far: each has one, whatever files of whatever revisions hold it.
+    """
     listed = {row.path: row.blob for row in facts.listing or ()}
     wanted: list[Wanted] = []
     unknown: list[str] = []
@@ -63,7 +66,7 @@ def expectations(folder: str, facts: SnapshotFacts) -> Revision:
             continue
         hashes = [name for name in dict.fromkeys((file.blob, listed.get(file.path))) if name and _is_hash(name)]
         if hashes:
-            wanted += (Wanted(file.path, _target(folder, facts.commit, file, name), name) for name in hashes)
+            wanted += (Wanted(file.path, _target(folder, facts.commit, file, name, blobs), name) for name in hashes)
         else:
             unknown.append(file.path)
     return Revision(facts.commit, tuple(wanted), tuple(unknown), tuple(broken))
@@ -118,11 +121,11 @@ def _why(wanted: Wanted) -> str:
     return "is damaged: its content does not have its hash"
 
 
-def _target(folder: str, commit: str, file: FileFact, expected: str) -> Target:
+def _target(folder: str, commit: str, file: FileFact, expected: str, blobs: dict[tuple[str, bool], Target]) -> Target:
     sha256 = _SHA256.fullmatch(expected) is not None
-    if file.blob is not None:
-        return Target(folder, file.blob, None, file.path, file.size, sha256)
-    return Target(folder, None, commit, file.path, file.size, sha256)
+    if file.blob is None:
+        return Target(folder, None, commit, file.path, file.size, sha256)
+    return blobs.setdefault((file.blob, sha256), Target(folder, file.blob, None, file.path, file.size, sha256))
 
 
 def _is_hash(name: str) -> bool:

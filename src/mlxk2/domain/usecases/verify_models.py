@@ -136,7 +136,8 @@ class VerifyModels:
         chosen = [located.commit] if located.commit else []
         others = [entry.commit for entry in repo.snapshots if entry.commit != located.commit] if every else []
         facts = (self._cache.snapshot(repo, commit, READ_NOTHING) for commit in chosen + others)
-        return _Case(summary, tuple(expectations(repo.folder, one) for one in facts))
+        blobs: dict[tuple[str, bool], Target] = {}
+        return _Case(summary, tuple(expectations(repo.folder, one, blobs) for one in facts))
 
 
 def _users(cases: Iterable[_Case]) -> dict[Target, list[_Use]]:
