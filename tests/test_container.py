@@ -29,7 +29,7 @@ def test_every_provider_can_be_built(tmp_path: Path) -> None:
         for provider in container.providers.values()
         if isinstance(provider, (providers.Factory, providers.Singleton))
     ]
-    assert len(built) == 17 + 22
+    assert len(built) == 18 + 23
     assert all(thing is not None for thing in built)
 
 

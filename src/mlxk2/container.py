@@ -17,6 +17,7 @@ with without_extras():
 if TYPE_CHECKING:
     from mlxk2.ports.attachment import Attachment
     from mlxk2.ports.cache import ModelCache
+    from mlxk2.ports.disk import CacheDisk
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
     from mlxk2.ports.examination import HubAccess, Setup
     from mlxk2.ports.hub import Hub
@@ -35,6 +36,7 @@ class Adapters(containers.DeclarativeContainer):
     config = providers.Configuration(strict=True)
 
     cache = providers.Singleton(outside.cache, config.cache_root, config.state_dir, config.memory_dir)
+    disk = providers.Singleton(outside.disk, config.cache_root)
     hasher = providers.Singleton(outside.hasher, config.cache_root, config.memory_dir)
     sweeper = providers.Singleton(outside.sweeper, config.cache_root, config.state_dir)
     bundled = providers.Singleton(outside.bundled)
@@ -65,6 +67,7 @@ class App(containers.DeclarativeContainer):
     verify_models = providers.Factory(
         models.verify_models, adapters.cache, inspector, adapters.hasher, adapters.clock
     )
+    disk_usage = providers.Factory(models.disk_usage, adapters.cache, adapters.disk)
     pull_model = providers.Factory(models.pull_model, adapters.cache, adapters.bundled, adapters.hub, inspector)
     remove_model = providers.Factory(models.remove_model, adapters.cache, inspector)
     prune_cache = providers.Factory(models.prune_cache, adapters.sweeper, adapters.clock)
@@ -114,6 +117,7 @@ class App(containers.DeclarativeContainer):
         show_model=show_model.provider,
         check_health=check_health.provider,
         verify_models=verify_models.provider,
+        disk_usage=disk_usage.provider,
         pull_model=pull_model.provider,
         remove_model=remove_model.provider,
         prune_cache=prune_cache.provider,
@@ -158,6 +162,7 @@ def services_on(
     attachment: "Attachment | None" = None,
     sessions: "SessionStore | None" = None,
     setup: "Setup | None" = None,
+    disk: "CacheDisk | None" = None,
     hasher: "ContentHasher | None" = None,
     sweeper: "CacheSweeper | None" = None,
     hub_access: "HubAccess | None" = None,
@@ -169,6 +174,7 @@ def services_on(
     """
     from mlxk2.adapters.memory import (
         MemoryAttachment,
+        MemoryDisk,
         MemoryHasher,
         MemoryHubAccess,
         MemoryServers,
@@ -191,6 +197,7 @@ def services_on(
         "servers": servers or MemoryServers(),
         "attachment": attachment or MemoryAttachment({}),
         "sessions": sessions or MemorySessions(),
+        "disk": disk or MemoryDisk(cache),
         "hasher": hasher or MemoryHasher(cache),
         "sweeper": sweeper or MemorySweeper(cache),
         "setup": setup or MemorySetup(),

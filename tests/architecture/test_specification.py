@@ -30,6 +30,7 @@ DOCUMENTS: list[str] = re.findall(r"```json\n(.+?)```", TEXT, re.DOTALL)
 
 DEPENDS_ON_THE_MACHINE = (
     "version",
+    "du",
     "pull",
     "push",
     "search",

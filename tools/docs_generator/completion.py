@@ -18,6 +18,7 @@ _MODEL_ARGUMENTS = {
     "show": "model",
     "health": "pattern",
     "verify": "pattern",
+    "du": "pattern",
     "rm": "model",
     "run": "model",
     "fit": "model",

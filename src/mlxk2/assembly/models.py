@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlxk2.domain.inspection import Inspector
     from mlxk2.domain.usecases.check_health import CheckHealth
+    from mlxk2.domain.usecases.disk_usage import DiskUsage
     from mlxk2.domain.usecases.examine import Examine
     from mlxk2.domain.usecases.fit_model import FitModel
     from mlxk2.domain.usecases.list_models import ListModels
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mlxk2.domain.usecases.verify_models import VerifyModels
     from mlxk2.domain.usecases.watch_servers import WatchServers
     from mlxk2.ports.cache import ModelCache
+    from mlxk2.ports.disk import CacheDisk
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
     from mlxk2.ports.examination import HubAccess, Setup
     from mlxk2.ports.hub import Hub
@@ -58,6 +60,12 @@ def verify_models(
     from mlxk2.domain.usecases.verify_models import VerifyModels
 
     return VerifyModels(cache, inspector, hasher, clock)
+
+
+def disk_usage(cache: "ModelCache", disk: "CacheDisk") -> "DiskUsage":
+    from mlxk2.domain.usecases.disk_usage import DiskUsage
+
+    return DiskUsage(cache, disk)
 
 
 def pull_model(cache: "ModelCache", bundled: "ModelSource", hub: "Hub", inspector: "Inspector") -> "PullModel":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlxk2.ports.attachment import Attachment
     from mlxk2.ports.cache import ModelCache
+    from mlxk2.ports.disk import CacheDisk
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
     from mlxk2.ports.examination import HubAccess, Setup
     from mlxk2.ports.hub import Hub
@@ -21,6 +22,12 @@ def cache(root: str, state_dir: str, memory_dir: str) -> "ModelCache":
     from mlxk2.adapters.hfcache import HfCache
 
     return HfCache(root, state_dir, memory_dir)
+
+
+def disk(root: str) -> "CacheDisk":
+    from mlxk2.adapters.hfcache.disk import HfCacheDisk
+
+    return HfCacheDisk(root)
 
 
 def hasher(root: str, memory_dir: str) -> "ContentHasher":

@@ -2,6 +2,7 @@
 
 from mlxk2.adapters.memory.attachment import MemoryAttachment
 from mlxk2.adapters.memory.cache import MemoryCache
+from mlxk2.adapters.memory.disk import MemoryDisk
 from mlxk2.adapters.memory.engine import MEMORY_INFO, Manner, MemoryEngine, MemoryEngineLoader, Script, StructuredScript
 from mlxk2.adapters.memory.examination import MemoryHubAccess, MemorySetup
 from mlxk2.adapters.memory.hasher import MemoryHasher
@@ -22,6 +23,7 @@ __all__ = [
     "MemoryCatalogue",
     "MemoryClock",
     "MemoryContent",
+    "MemoryDisk",
     "MemoryEngine",
     "MemoryEngineLoader",
     "MemoryHasher",

@@ -5,12 +5,13 @@
 #    source ~/.local/share/bash_completion/mlxk2
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_mlxk2_subparsers=(list show health verify pull rm prune push search fit run serve server ps stop logs doctor completion config version)
+_shtab_mlxk2_subparsers=(list show health verify du pull rm prune push search fit run serve server ps stop logs doctor completion config version)
 
 _shtab_mlxk2_list_option_strings=(-h --help --json --json-spec --all --health --verbose --framework --type --healthy --unhealthy --sort --reverse --limit --format)
 _shtab_mlxk2_show_option_strings=(-h --help --json --json-spec --files --config)
 _shtab_mlxk2_health_option_strings=(-h --help --json --json-spec --fail --deep --verbose --again --max-age)
 _shtab_mlxk2_verify_option_strings=(-h --help --json --json-spec --verbose --again --max-age)
+_shtab_mlxk2_du_option_strings=(-h --help --json --json-spec --verbose)
 _shtab_mlxk2_pull_option_strings=(-h --help --json --json-spec --revision --include --all-files --exclude --repair --check-update --transport --jsonl)
 _shtab_mlxk2_rm_option_strings=(-h --help --json --json-spec --force --dry-run)
 _shtab_mlxk2_prune_option_strings=(-h --help --json --json-spec --older-than --keep-last --force --dry-run)
@@ -33,6 +34,7 @@ _shtab_mlxk2_list_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_show_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_health_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_verify_pos_0_COMPGEN=_mlxk2_models
+_shtab_mlxk2_du_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_rm_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_fit_pos_0_COMPGEN=_mlxk2_models
 _shtab_mlxk2_run_pos_0_COMPGEN=_mlxk2_models
@@ -59,6 +61,7 @@ _shtab_mlxk2_list___format_choices=(table csv names)
 _shtab_mlxk2_show___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_health___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_verify___json_spec_choices=(0.2.3 0.1.3)
+_shtab_mlxk2_du___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_pull___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_pull___transport_choices=(http xet)
 _shtab_mlxk2_rm___json_spec_choices=(0.2.3 0.1.3)
@@ -81,7 +84,7 @@ _shtab_mlxk2_completion_pos_0_choices=(bash zsh)
 _shtab_mlxk2_completion___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_config___json_spec_choices=(0.2.3 0.1.3)
 _shtab_mlxk2_version___json_spec_choices=(0.2.3 0.1.3)
-_shtab_mlxk2_pos_0_choices=(list show health verify pull rm prune push search fit run serve server ps stop logs doctor completion config version)
+_shtab_mlxk2_pos_0_choices=(list show health verify du pull rm prune push search fit run serve server ps stop logs doctor completion config version)
 _shtab_mlxk2___json_spec_choices=(0.2.3 0.1.3)
 
 _shtab_mlxk2_list__h_nargs=0
@@ -110,6 +113,10 @@ _shtab_mlxk2_verify___help_nargs=0
 _shtab_mlxk2_verify___json_nargs=0
 _shtab_mlxk2_verify___verbose_nargs=0
 _shtab_mlxk2_verify___again_nargs=0
+_shtab_mlxk2_du__h_nargs=0
+_shtab_mlxk2_du___help_nargs=0
+_shtab_mlxk2_du___json_nargs=0
+_shtab_mlxk2_du___verbose_nargs=0
 _shtab_mlxk2_pull__h_nargs=0
 _shtab_mlxk2_pull___help_nargs=0
 _shtab_mlxk2_pull___json_nargs=0

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from mlxk2.configuration.reading import Configuration
     from mlxk2.domain.usecases.chat_model import ChatModel
     from mlxk2.domain.usecases.check_health import CheckHealth
+    from mlxk2.domain.usecases.disk_usage import DiskUsage
     from mlxk2.domain.usecases.examine import Examine
     from mlxk2.domain.usecases.fit_model import FitModel
     from mlxk2.domain.usecases.list_models import ListModels
@@ -53,6 +54,7 @@ class Services(NamedTuple):
     show_model: "Callable[[], ShowModel]"
     check_health: "Callable[[], CheckHealth]"
     verify_models: "Callable[[], VerifyModels]"
+    disk_usage: "Callable[[], DiskUsage]"
     pull_model: "Callable[[], PullModel]"
     remove_model: "Callable[[], RemoveModel]"
     prune_cache: "Callable[[], PruneCache]"

@@ -13,6 +13,7 @@ from mlxk2.entrypoints.cli.records.running import LogsData, PsData, PsEvent, Sto
 from mlxk2.entrypoints.cli.records.server import ConfigData, ServeData
 from mlxk2.entrypoints.cli.records.transfer import PullData, PullEvent, SearchData
 from mlxk2.entrypoints.cli.records.upload import PushData
+from mlxk2.entrypoints.cli.records.usage import UsageData
 from mlxk2.entrypoints.cli.records.verification import VerifyData
 from mlxk2.entrypoints.cli.records.versions import VersionData
 
@@ -21,6 +22,7 @@ DATA_OF_COMMAND: dict[str, Any] = {
     "show": ShowData,
     "health": HealthData | VerifyData,
     "verify": VerifyData,
+    "du": UsageData,
     "pull": PullData,
     "rm": RemoveResult | RemoveManyData,
     "prune": PruneData,
