@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from mlxk2.adapters.hfcache import HfCache
 from mlxk2.adapters.hfcache.locks import lock
+from mlxk2.adapters.hfcache.workshop import Workshop
 from mlxk2.adapters.memory import MemoryContent, Placement, StoredFile, StoredModel, StoredRevision
 from mlxk2.ports.errors import AccessProblem, OperationError, ValidationError
 from mlxk2.ports.sources import SourceFile
@@ -330,3 +332,40 @@ def test_every_stream_is_closed_by_whoever_reads_it(
     while content.open_streams and time.monotonic() < deadline:  # threads of other files end after the first failure
         time.sleep(0.01)
     assert content.open_streams == 0
+
+
+@pytest.mark.parametrize("part", ["", "blobs", "snapshots", "trees"])
+def test_a_model_that_is_deleted_while_it_is_pulled_is_told_as_such(root: Path, part: str) -> None:
+    def delete() -> None:
+        shutil.rmtree(root / FOLDER / part)
+
+    wanted = delivery({"model.safetensors": b"weights"})
+    assert isinstance(wanted.content, MemoryContent)
+    if part in ("snapshots", "trees"):  # made again in time, or not needed any more
+        HfCache(str(root)).install(wanted._replace(content=Slow(wanted.content, delete)), unwatched)
+        assert contents(root) == {"model.safetensors": b"weights"}
+        return
+    with pytest.raises(OperationError, match="was deleted by another program"):
+        HfCache(str(root)).install(wanted._replace(content=Slow(wanted.content, delete)), unwatched)
+    assert HfCache(str(root)).repo(FOLDER).refs == {}
+
+
+def test_a_file_where_a_folder_must_be_is_not_taken_for_a_deletion(root: Path) -> None:
+    (root / FOLDER).mkdir(parents=True)
+    (root / FOLDER / "blobs").write_bytes(b"")
+    with pytest.raises(AccessProblem, match="file exists"):
+        HfCache(str(root)).install(delivery(FILES), unwatched)
+
+
+def test_two_that_hold_the_lock_because_a_deletion_took_it_along_do_not_mix_what_they_make(root: Path) -> None:
+    """`rm --force` takes a model's locks with it, and who pulls it then has the new lock beside the one of before."""
+    folder = str(root / ".locks" / FOLDER / f"{FIRST}.tmp")
+    first = Workshop(folder)
+    first.write(str(root / "one"), b"first")
+    second = Workshop(folder)
+    with pytest.raises(FileNotFoundError):
+        first.write(str(root / "one"), b"of the first")
+    second.write(str(root / "two"), b"second")
+    assert ((root / "one").read_bytes(), (root / "two").read_bytes()) == (b"first", b"second")
+    second.close()
+    assert not os.path.lexists(folder)

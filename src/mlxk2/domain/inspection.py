@@ -12,7 +12,7 @@ from mlxk2.domain.resolution import choose_commit, find_commit, matching_names, 
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.ports.cache import ModelCache, RepoFacts
-from mlxk2.ports.errors import AccessProblem
+from mlxk2.ports.errors import AccessProblem, ModelNotFound
 
 if TYPE_CHECKING:
     from mlxk2.ports.engine import RuntimeCatalogue
@@ -76,6 +76,8 @@ class Inspector:
         names = self.names() if among is None else among
         name = resolve_name(reference, list(names))
         located = self.open(name, names[name])
+        if located.repo.problem and located.repo.folder not in self._cache.folders():
+            raise ModelNotFound(f"'{name}' was deleted by another program at this moment")
         if reference.revision and located.repo.problem:
             raise AccessProblem(f"'{name}' cannot be looked into: {located.repo.problem}")
         if reference.revision:
@@ -88,10 +90,13 @@ class Inspector:
         return Located(name, repo, choose_commit(repo))
 
     def judge_all(self, pattern: str | None) -> list[ModelSummary]:
-        """Every model whose name contains the pattern, sorted by name."""
+        """Every model whose name contains the pattern, sorted by name; none that others have deleted meanwhile."""
         names = self.names()
         summaries = [self.judge(self.open(name, names[name]))[0] for name in matching_names(pattern, names)]
         self._cache.settle()
+        if any(summary.commit is None for summary in summaries):
+            there = self.names()
+            return [summary for summary in summaries if summary.commit is not None or summary.name in there]
         return summaries
 
     def judge(self, located: Located) -> tuple[ModelSummary, Subject | None]:

@@ -16,14 +16,30 @@ from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.hfcache.placing import make_folders, place, real_file
 from mlxk2.adapters.hfcache.workshop import Workshop
 from mlxk2.ports.cache import COMMIT_LOCK, ListedFile
-from mlxk2.ports.errors import AccessProblem
+from mlxk2.ports.errors import AccessProblem, OperationError
 from mlxk2.ports.sources import SourceFile
 from mlxk2.ports.transfer import Delivery, Waiting, Watch
 
 
 def install(root: str, delivery: Delivery, watch: Watch) -> int:
-    """Returns the bytes that came from the source."""
+    """Returns the bytes that came from the source. Raises OperationError when somebody deletes what is being made."""
     check_listing(delivery.listing)
+    try:
+        return _install(root, delivery, watch)
+    except (FileNotFoundError, FileExistsError) as error:
+        if not os.path.isdir(root) or (isinstance(error, FileExistsError) and _is_in_the_way(error.filename)):
+            raise
+        raise OperationError(
+            f"A file of {delivery.folder} was deleted by another program while it was pulled; run the same command again"
+        ) from error
+
+
+def _is_in_the_way(path: str) -> bool:
+    """What is not a folder where one is needed, and not just one that came and went."""
+    return os.path.lexists(path) and not os.path.isdir(path)
+
+
+def _install(root: str, delivery: Delivery, watch: Watch) -> int:
     folder, commit = delivery.folder, delivery.commit
     refuse_links(root, folder)
     own_lock = os.path.join(root, layout.LOCKS, folder, f"{commit}{COMMIT_LOCK}.lock")

@@ -11,6 +11,7 @@ that last moment: all of it counts as done, and its hash decides.
 """
 
 import contextlib
+import errno
 import os
 import struct
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,6 @@ from threading import Lock
 
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.locks import is_same_file
-from mlxk2.ports.errors import OperationError
 
 SEGMENT = 32 * 1024 * 1024
 """Bytes that one request asks for."""
@@ -99,15 +99,12 @@ class Partial:
     def finish(self, blob: str) -> None:
         """The content is right: give it its name, and clear what other attempts at it have left behind.
 
-        Raises OperationError when somebody has deleted the file meanwhile.
+        Raises FileNotFoundError when somebody has deleted the file meanwhile.
         """
         self._let_go()
         os.ftruncate(self.handle, self._size)
         if not is_same_file(self.handle, self._path):
-            raise OperationError(
-                f"{os.path.basename(self._path)} was deleted by another program while it was pulled; run the same"
-                " command again"
-            )
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._path)
         os.replace(self._path, blob)
         for piece in self._pieces:
             with contextlib.suppress(OSError):

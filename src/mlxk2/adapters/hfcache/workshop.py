@@ -1,11 +1,13 @@
 """Where files are made before they get their names.
 
 A folder for each commit beside its lock, used by the lock's holder alone: what a kill leaves in it is in nobody's way,
-and the next holder clears it. In the model's folder it would be taken for a ref or a file of the snapshot.
+and the next holder clears it. Within it everyone has a folder of their own: who deletes a model takes its locks along, and
+one that is pulled again at once has two holders, who must not write into the same file. In the model's folder it would be taken for a ref or a file of the snapshot.
 """
 
 import contextlib
 import os
+import secrets
 import shutil
 
 from mlxk2.adapters.hfcache.trees import delete_tree
@@ -19,8 +21,9 @@ class Workshop:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         delete_tree(folder)
-        os.makedirs(folder)
-        self._made = os.path.join(folder, _NAME)
+        own = os.path.join(folder, secrets.token_hex(4))
+        os.makedirs(own)
+        self._made = os.path.join(own, _NAME)
 
     def write(self, path: str, content: bytes) -> None:
         """A file with this content, there at once or not at all."""

@@ -20,6 +20,9 @@ from mlxk2.ports.hub import Hub, Notice, Transport
 from mlxk2.ports.sources import ModelSource, SourceFile, SourceModel
 from mlxk2.ports.transfer import Checked, Delivery, Event, Watch
 
+_THE_FOLDER_ITSELF = "."
+"""Stands among a snapshot's files for a folder that cannot be read."""
+
 
 class PullStatus(Enum):
     SUCCESS = "success"
@@ -216,12 +219,19 @@ class PullModel:
         return all(file.path in there and there[file.path].size == file.size for file in files)
 
     def _judged(self, model: SourceModel) -> ModelSummary:
-        """The verdicts on the installed commit. Raises OperationError when a file that is not of it may be why."""
+        """The verdicts on the installed commit. Raises OperationError when a file that is not of it may be why, and
+        when somebody has deleted it already.
+        """
         repo = self._cache.repo(folder_of(model.name))
         repo = repo._replace(held_locks=frozenset())  # of whoever has waited for this pull to end
+        if model.commit not in {entry.commit for entry in repo.snapshots}:
+            raise OperationError(
+                f"'{model.name}' was deleted by another program as soon as it was here; run the same command again"
+            )
         summary, subject = self._inspector.judge(Located(model.name, repo, model.commit))
         if summary.health.reason and subject is not None:
-            strays = sorted(subject.snapshot.files.keys() - {file.path for file in model.files})
+            known = {_THE_FOLDER_ITSELF, *(file.path for file in model.files)}
+            strays = sorted(subject.snapshot.files.keys() - known)
             if strays:
                 raise OperationError(
                     f"All files of '{model.name}' are here, but its folder also holds {strays[0]}, which is not of this"

@@ -38,7 +38,10 @@ class RemoveModel:
 
     def plan_named(self, name: str) -> RemovalPlan:
         """The plan for a whole model by its exact name, however odd that is."""
-        return self._plan(self._inspector.open(name, self._inspector.names()[name]), one_revision=False)
+        folder = self._inspector.names().get(name)
+        if folder is None:
+            raise _gone(name)
+        return self._plan(self._inspector.open(name, folder), one_revision=False)
 
     def check_locks(self, plan: RemovalPlan) -> None:
         """Raises LocksPresent when another process is downloading the model."""
@@ -52,7 +55,13 @@ class RemoveModel:
             )
 
     def execute(self, plan: RemovalPlan) -> None:
-        self._cache.remove(plan.removal)
+        """Raises ModelNotFound when another program was faster, and what `ModelCache.remove` raises."""
+        try:
+            self._cache.remove(plan.removal)
+        except AccessProblem as problem:
+            if plan.removal.folder in self._cache.folders():
+                raise
+            raise _gone(plan.name) from problem
 
     def _plan(self, located: Located, *, one_revision: bool) -> RemovalPlan:
         repo = located.repo._replace(held_locks=self._cache.held_locks(located.repo.folder))
@@ -76,3 +85,7 @@ class RemoveModel:
                 " nothing was deleted, check its permissions"
             )
         return frozenset(file.blob for file in files if file.blob)
+
+
+def _gone(name: str) -> ModelNotFound:
+    return ModelNotFound(f"'{name}' was deleted by another program at this moment")
