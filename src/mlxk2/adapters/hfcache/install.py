@@ -30,7 +30,8 @@ def install(root: str, delivery: Delivery, watch: Watch) -> int:
         if not os.path.isdir(root) or (isinstance(error, FileExistsError) and _is_in_the_way(error.filename)):
             raise
         raise OperationError(
-            f"A file of {delivery.folder} was deleted by another program while it was pulled; run the same command again"
+            f"A file of {delivery.folder} was deleted by another program while it was pulled; run the same command"
+            " again"
         ) from error
 
 

@@ -1,8 +1,9 @@
 """Where files are made before they get their names.
 
 A folder for each commit beside its lock, used by the lock's holder alone: what a kill leaves in it is in nobody's way,
-and the next holder clears it. Within it everyone has a folder of their own: who deletes a model takes its locks along, and
-one that is pulled again at once has two holders, who must not write into the same file. In the model's folder it would be taken for a ref or a file of the snapshot.
+and the next holder clears it. In the model's folder it would be taken for a ref or a file of the snapshot. Within it
+everyone has a folder of their own: who deletes a model takes its locks along, and one that is pulled again at once has
+two holders, who must not write into the same file.
 """
 
 import contextlib
