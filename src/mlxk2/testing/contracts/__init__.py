@@ -2,6 +2,7 @@
 
 from mlxk2.testing.contracts.attachment import AttachmentContract
 from mlxk2.testing.contracts.cache import CacheContract
+from mlxk2.testing.contracts.disk import DiskContract
 from mlxk2.testing.contracts.engine import EngineContract
 from mlxk2.testing.contracts.examination import HubAccessContract, SetupContract
 from mlxk2.testing.contracts.hub import HubContract
@@ -18,6 +19,7 @@ __all__ = [
     "AttachmentContract",
     "CacheContract",
     "ClockContract",
+    "DiskContract",
     "EngineContract",
     "HasherContract",
     "HubAccessContract",
