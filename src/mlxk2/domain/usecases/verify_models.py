@@ -37,10 +37,11 @@ class VerifiedModel(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """Models sorted by name; `read` are the bytes that were read for it, other hashes were remembered."""
+    """Models sorted by name; `read` are the bytes that were read, `remembered` the number of hashes from before."""
 
     models: tuple[VerifiedModel, ...]
     read: int
+    remembered: int
 
     @property
     def healthy(self) -> tuple[VerifiedModel, ...]:
@@ -118,7 +119,8 @@ class VerifyModels:
         now = self._clock.now()
         watch(Planned(len(cases), len(users), sum(target.size for target in users)))
         hashes = self._hasher.hashes(tuple(users), now, math.inf if max_age is None else now - max_age, watch_all)
-        return VerifyReport(tuple(_verified(case, hashes) for case in cases), read)
+        remembered = sum(not hashed.fresh for hashed in hashes.values())
+        return VerifyReport(tuple(_verified(case, hashes) for case in cases), read, remembered)
 
     def _located(self, pattern: str | None) -> list[tuple[Located, bool]]:
         """What to look at, and whether it is every revision of it."""

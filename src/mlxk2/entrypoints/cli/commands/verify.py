@@ -22,6 +22,8 @@ from mlxk2.ports.errors import Interrupted
 
 MAX_AGE = 30 * 86_400.0
 """Seconds after which a file is read again; whoever verifies once a month reads everything."""
+_WORTH_A_SPEED = 1.0
+"""Seconds: of shorter runs, the reading was not the most of it."""
 
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
@@ -82,9 +84,7 @@ def _show(report: VerifyReport, args: Namespace, out: Output, seconds: float) ->
         name = health_view.pulled_name(unknown[0].summary.name, None) if len(unknown) == 1 else "<org/model>"
         out.note(f"Nothing here tells the hash of these files; the Hub does, with: mlxk2 pull {name} --repair")
     counts = health_view.counts(len(report.healthy), len(report.unhealthy))
-    out.result(
-        f"{counts}; {human.count(report.files, 'file')}, {size(report.size)} checked{_how(report, args, seconds)}"
-    )
+    out.result(f"{counts}; {human.count(report.files, 'file')}, {size(report.size)} {_how(report, args, seconds)}")
 
 
 def _unchecked(model: VerifiedModel) -> str:
@@ -104,8 +104,9 @@ def _to_pull(model: VerifiedModel, *, pinned: bool) -> Iterator[str]:
 def _how(report: VerifyReport, args: Namespace, seconds: float) -> str:
     """What was read now, how fast, and since when the rest is known."""
     limit = human.duration(MAX_AGE if args.max_age is None else args.max_age)
+    speed = f" ({size(round(report.read / seconds))}/s)" if seconds >= _WORTH_A_SPEED else ""
+    if not report.remembered:
+        return f"read and checked{speed}"
     if not report.read:
-        return f" within the last {limit}; --again reads everything now" if report.size else ""
-    speed = f" ({size(round(report.read / seconds))}/s)" if seconds >= 1 else ""
-    rest = f", the rest within the last {limit}" if report.read < report.size else ""
-    return f"; {size(report.read)} of it read now{speed}{rest}"
+        return f"checked within the last {limit}; --again reads everything now"
+    return f"checked; {size(report.read)} of it read now{speed}, the rest within the last {limit}"
