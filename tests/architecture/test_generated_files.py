@@ -201,6 +201,7 @@ def test_bash_completes_commands_options_and_cached_models(tmp_path: Path) -> No
     assert bash_offers(tmp_path, "mlxk2 list --json-spec ") == ["0.2.3", "0.1.3"]
     assert bash_offers(tmp_path, "mlxk2 list --sort ") == ["name", "size", "modified", "used"]
     assert bash_offers(tmp_path, "mlxk2 list --un") == ["--unhealthy"]
+    assert bash_offers(tmp_path, "mlxk2 du ") == ["demo", "org/good"]
     assert bash_offers(tmp_path, "mlxk2 show ") == ["demo", "org/good"]
     assert bash_offers(tmp_path, "mlxk2 serve --pin ") == ["demo", "org/good"]
     assert bash_offers(tmp_path, "mlxk2 server --log-format ") == ["text", "json"]

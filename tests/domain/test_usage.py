@@ -1,17 +1,16 @@
 """What takes the space: own, shared, unfinished and unused bytes, each counted once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mlxk2.adapters.memory import MemoryCache, Placement, StoredFile, StoredModel, StoredRevision
-from mlxk2.adapters.memory.disk import MemoryDisk
+from mlxk2.adapters.memory import MemoryCache, MemoryDisk, Placement, StoredFile, StoredModel, StoredRevision
 from mlxk2.domain.usage import Disk, ModelUsage, RevisionUsage, Usage, model_usage
 from mlxk2.domain.usecases.disk_usage import DiskUsage
 from mlxk2.ports.cache import FileFact, LinkState, RepoFacts, SnapshotEntry, SnapshotFacts
-from mlxk2.ports.disk import DiskFile
+from mlxk2.ports.disk import DiskFile, Missed
 
 FOLDER = "models--org--m"
 FIRST, SECOND, THIRD = ("1" * 40, "2" * 40, "3" * 40)
@@ -163,7 +162,7 @@ def test_a_folder_that_is_a_link_is_elsewhere_and_a_problem_is_told() -> None:
 
 def test_the_sum_of_everything_counts_every_content_once() -> None:
     class Three:
-        def files(self, missed: Any) -> Iterable[DiskFile]:
+        def files(self, missed: Missed) -> Iterator[DiskFile]:
             missed("datasets--b")
             missed("datasets--a")
             missed("datasets--a")
@@ -171,6 +170,6 @@ def test_the_sum_of_everything_counts_every_content_once() -> None:
             yield DiskFile("datasets--org--d", "blobs/x", 50, 2, names=2)
             yield DiskFile("spaces--org--s", "blobs/x", 50, 2, names=2)
 
-    usage = DiskUsage(MemoryCache(), Three())  # type: ignore[arg-type]
+    usage = DiskUsage(MemoryCache(), Three())
     assert usage() == Usage((), 0, 0, 0, 53, 10**12, ("datasets--a", "datasets--b"))
     assert usage().others == 53
