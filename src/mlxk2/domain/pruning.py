@@ -160,6 +160,11 @@ def _beside(contents: CacheContents) -> Iterator[Leftover]:
         for one in contents.payloads
         if one.users is not None and not one.users
     )
+    yield from (
+        Leftover(Kind.LOCK, None, f"{one.guard}.lock", 0, one.modified, guard=one.guard)
+        for one in contents.payload_locks
+        if not one.held
+    )
     commits = {(model.folder, one.commit) for model in contents.models for one in model.revisions}
     unclear = {model.folder for model in contents.models if model.problem}
     yield from (

@@ -106,10 +106,13 @@ class RecordFile(NamedTuple):
 
 
 class CacheContents(NamedTuple):
+    """`payload_locks` are those of the shared store whose payload is gone; their guard is its name."""
+
     models: tuple[ModelContents, ...] = ()
     payloads: tuple[Payload, ...] = ()
     trash: tuple[TrashEntry, ...] = ()
     records: tuple[RecordFile, ...] = ()
+    payload_locks: tuple[LockFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

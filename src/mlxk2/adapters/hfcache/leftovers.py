@@ -42,7 +42,9 @@ def read_contents(root: str) -> CacheContents:
     there = set(_model_folders(root))
     lock_folders = set() if os.path.islink(locks) else set(_model_folders(locks))
     models = tuple(read_model(root, folder, shared=shared) for folder in sorted(there | lock_folders))
-    return CacheContents(models, tuple(_payloads(root)) if shared else (), tuple(_trash(root)))
+    payloads = tuple(_payloads(root)) if shared else ()
+    payload_locks = tuple(_payload_locks(root)) if shared else ()
+    return CacheContents(models, payloads, tuple(_trash(root)), payload_locks=payload_locks)
 
 
 def _model_folders(place: str) -> Iterator[str]:
@@ -253,6 +255,15 @@ def _payloads(root: str) -> Iterator[Payload]:
         info = os.lstat(path)
         known = None if users is None else frozenset(_short(user) for user in users)
         yield Payload(os.path.basename(path), info.st_size, info.st_mtime, known)
+
+
+def _payload_locks(root: str) -> Iterator[LockFile]:
+    """Locks of payloads that are gone."""
+    for name in shared_store.lock_guards(root):
+        path = shared_store.path_of(root, name)
+        if not os.path.lexists(path) and not os.path.lexists(f"{path}.refs"):
+            lock = f"{path}.lock"
+            yield LockFile(name, os.lstat(lock).st_mtime, is_held(lock))
 
 
 def _short(user: str) -> str:

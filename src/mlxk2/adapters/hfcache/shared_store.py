@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from mlxk2.adapters.hfcache import layout
-from mlxk2.adapters.hfcache.locks import lock
+from mlxk2.adapters.hfcache.locks import lock, lock_if_free
 from mlxk2.adapters.reading import read_file
 
 _LARGEST_MANIFEST = 64 * 1024 * 1024
@@ -63,19 +63,30 @@ def path_of(root: str, name: str) -> str:
 
 
 def payloads(root: str) -> Iterator[str]:
-    """All payloads of the store."""
+    """Paths of all payloads of the store."""
+    return (path for name, path in _entries(root) if layout.XET_HASH.fullmatch(name) and is_payload(path))
+
+
+def lock_guards(root: str) -> Iterator[str]:
+    """Names of payloads that have a lock file, whether they are there or not."""
+    names = (name.removesuffix(".lock") for name, _ in _entries(root) if name.endswith(".lock"))
+    return (name for name in names if layout.XET_HASH.fullmatch(name))
+
+
+def _entries(root: str) -> Iterator[tuple[str, str]]:
+    """Name and path of whatever stands where payloads do."""
     store = os.path.join(root, layout.BLOBS)
     for prefix in sorted(os.listdir(store)):
         place = os.path.join(store, prefix)
         if layout.XET_PREFIX.fullmatch(prefix) and os.path.isdir(place) and not os.path.islink(place):
-            for name in sorted(os.listdir(place)):
-                path = os.path.join(place, name)
-                if layout.XET_HASH.fullmatch(name) and name.startswith(prefix) and is_payload(path):
-                    yield path
+            yield from ((name, os.path.join(place, name)) for name in sorted(os.listdir(place)) if name[:2] == prefix)
 
 
 def release(root: str, payloads: Iterable[str]) -> int:
-    """Delete each payload that no blob uses any more, under its own lock; returns the bytes that were freed."""
+    """Delete each payload that no blob uses any more, under its own lock; returns the bytes that were freed.
+
+    The lock file goes last, deleted by who holds it.
+    """
     freed = 0
     for payload in sorted(set(payloads)):
         if os.path.islink(os.path.dirname(payload)) or not is_payload(payload):
@@ -84,10 +95,18 @@ def release(root: str, payloads: Iterable[str]) -> int:
             known = users(root, payload)
             if known is not None and not known:
                 freed += os.lstat(payload).st_size
-                for path in (payload, f"{payload}.refs"):
+                for path in (payload, f"{payload}.refs", f"{payload}.lock"):
                     if os.path.lexists(path):
                         os.unlink(path)
     return freed
+
+
+def delete_lock(root: str, name: str) -> None:
+    """Of a payload that is gone, unless somebody holds it."""
+    path = path_of(root, name)
+    with lock_if_free(f"{path}.lock", create=False) as is_free:
+        if is_free and not os.path.lexists(path) and not os.path.lexists(f"{path}.refs"):
+            os.unlink(f"{path}.lock")
 
 
 def users(root: str, payload: str) -> set[str] | None:

@@ -1,65 +1,87 @@
 """`prune` carried out: every leftover is looked at again under its locks, moved into the trash, and deleted there.
 
-A blob goes under huggingface_hub's own lock for it, and when no snapshot links to it at that moment. huggingface_hub
-looks whether a blob is there before it takes the lock, and makes a link to it afterwards without looking again; so the
-links are read once more when the blob is out of its place, and what one of them means by then is put back.
+A blob goes under huggingface_hub's own lock for it, when no snapshot links to it at that moment. huggingface_hub looks
+whether a blob is there before it waits for the lock, and makes its link afterwards without looking again. So all links
+are read once more after a pause in which whoever waited has got the lock, and what one of them means is put back.
 """
 
+import contextlib
 import os
 import secrets
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mlxk2.adapters.hfcache import shared_store
 from mlxk2.adapters.hfcache.listings import Listings
 from mlxk2.adapters.hfcache.locks import lock
-from mlxk2.adapters.hfcache.sweeping_model import sweep_model
+from mlxk2.adapters.hfcache.sweeping_model import ModelSweep
 from mlxk2.adapters.hfcache.trash import empty, trash_of
 from mlxk2.ports.pruning import Kind, Leftover, Outcome, Swept
 
-_OF_MODELS = frozenset({Kind.REVISION, Kind.BLOB, Kind.PARTIAL, Kind.LOCK, Kind.FOLDER})
 _NOT_ALL = "it is out of the cache, but not all of its files could be deleted"
+_USED = "a model uses it by now"
+_PAUSE = 0.25
+"""Seconds; who waits for a lock with filelock tries it every 0.05 seconds."""
 
 
 def sweep(root: str, listings: Listings, leftovers: Sequence[Leftover]) -> Swept:
     """Take the leftovers away, as far as nobody uses them by now."""
+    if not leftovers:
+        return Swept((), 0)
     trash = trash_of(root)
     own = os.path.join(trash, secrets.token_hex(8))
     with lock(f"{trash}.lock"):
         os.makedirs(own)
-        outcomes = list(_models(root, listings, leftovers, own))
+        outcomes = _of_models(root, leftovers, own)
         freed = empty(root, own)
         if os.path.lexists(own):
             outcomes = [one if one.kept else one._replace(kept=_NOT_ALL, refused=True) for one in outcomes]
-        for leftover in leftovers:
-            if leftover.kind is Kind.TRASH:
-                place = os.path.join(trash, leftover.name)
-                freed += empty(root, place)
-                outcomes.append(_gone(leftover, place))
-    paths = {leftover.name: leftover for leftover in leftovers if leftover.kind is Kind.PAYLOAD}
-    for name, leftover in paths.items():
-        path = shared_store.path_of(root, name)
+        for leftover in _of_kind(leftovers, Kind.TRASH):
+            place = os.path.join(trash, leftover.name)
+            freed += empty(root, place)
+            outcomes.append(_gone(leftover, place, _NOT_ALL))
+        with contextlib.suppress(OSError):  # only when it is empty
+            os.rmdir(trash)
+    for leftover in _of_kind(leftovers, Kind.PAYLOAD):
+        path = shared_store.path_of(root, leftover.name)
         freed += shared_store.release(root, [path])
-        outcomes.append(_gone(leftover, path))
-    return Swept(tuple(outcomes), freed)
+        outcomes.append(_gone(leftover, path, _USED))
+    for leftover in _of_kind(leftovers, Kind.LOCK):
+        if leftover.folder is None:
+            shared_store.delete_lock(root, leftover.guard)
+            outcomes.append(_gone(leftover, f"{shared_store.path_of(root, leftover.guard)}.lock", _USED))
+    freed += sum(leftover.size for leftover in _of_kind(leftovers, Kind.RECORD))
+    return Swept((*outcomes, *_forget(listings, leftovers, outcomes)), freed)
 
 
-def _models(root: str, listings: Listings, leftovers: Sequence[Leftover], own: str) -> Iterator[Outcome]:
+def _of_kind(leftovers: Iterable[Leftover], kind: Kind) -> list[Leftover]:
+    return [leftover for leftover in leftovers if leftover.kind is kind]
+
+
+def _of_models(root: str, leftovers: Sequence[Leftover], own: str) -> list[Outcome]:
     of_models: dict[str, list[Leftover]] = defaultdict(list)
     for leftover in leftovers:
-        if leftover.folder is not None and leftover.kind in _OF_MODELS:
+        if leftover.folder is not None and leftover.kind is not Kind.RECORD:
             of_models[leftover.folder].append(leftover)
-        elif leftover.folder is not None:
+    sweeps = [ModelSweep(root, name, group, os.path.join(own, name)) for name, group in of_models.items()]
+    taken = [(sweep, sweep.take()) for sweep in sweeps]
+    if any(sweep.has_moved_blobs for sweep in sweeps):
+        time.sleep(_PAUSE)
+    return [outcome for sweep, outcomes in taken for outcome in sweep.look_again(outcomes)]
+
+
+def _forget(listings: Listings, leftovers: Sequence[Leftover], outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Our own records of revisions that are gone."""
+    gone = {one.leftover for one in outcomes if one.kept is None and one.leftover.kind is Kind.REVISION}
+    for leftover in leftovers:
+        if leftover.folder is not None and (leftover.kind is Kind.RECORD or leftover in gone):
             listings.forget(leftover.folder, (leftover.name,))
+        if leftover.kind is Kind.RECORD:
             yield Outcome(leftover)
-    for folder, group in of_models.items():
-        for outcome in sweep_model(root, folder, group, os.path.join(own, folder)):
-            if outcome.kept is None and outcome.leftover.kind is Kind.REVISION:
-                listings.forget(folder, (outcome.leftover.name,))
-            yield outcome
 
 
-def _gone(leftover: Leftover, path: str) -> Outcome:
+def _gone(leftover: Leftover, path: str, otherwise: str) -> Outcome:
     if not os.path.lexists(path):
         return Outcome(leftover)
-    return Outcome(leftover, "it is used by now" if leftover.kind is Kind.PAYLOAD else _NOT_ALL, refused=True)
+    return Outcome(leftover, otherwise, refused=otherwise is _NOT_ALL)

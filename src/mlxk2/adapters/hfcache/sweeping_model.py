@@ -6,7 +6,7 @@ stays: huggingface_hub makes it, and then a file in it, and would stumble if it 
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 
 from mlxk2.adapters.hfcache import layout
@@ -26,27 +26,49 @@ _CHANGED = "it has changed meanwhile"
 _NAMED = "a ref names it by now"
 
 
-def sweep_model(root: str, folder: str, leftovers: Sequence[Leftover], own: str) -> Iterator[Outcome]:
-    """`own` is this model's folder in the trash, which need not exist."""
-    try:
-        refuse_links(root, folder)
-        os.makedirs(os.path.join(own, layout.BLOBS))
-    except (AccessProblem, OSError) as error:
-        yield from (Outcome(leftover, _words(error), refused=True) for leftover in leftovers)
-        return
-    sweep = _Sweep(root, folder, own)
-    steps: dict[Kind, Callable[[Leftover], str | None]] = {
-        Kind.REVISION: sweep.revision,
-        Kind.BLOB: sweep.blob,
-        Kind.PARTIAL: sweep.partial,
-        Kind.LOCK: sweep.lock,
-        Kind.FOLDER: sweep.folder,
-    }
-    sweep.expect_blobs(leftover.name for leftover in leftovers if leftover.kind is Kind.BLOB)
-    for kind, step in steps.items():
-        for leftover in leftovers:
-            if leftover.kind is kind:
-                yield _tried(step, leftover)
+class ModelSweep:
+    """What goes of one model. `own` is its folder in the trash, which need not exist."""
+
+    def __init__(self, root: str, folder: str, leftovers: Sequence[Leftover], own: str) -> None:
+        self._root = root
+        self._folder = folder
+        self._leftovers = leftovers
+        self._own = own
+        self._steps = _Steps(root, folder, own)
+
+    def take(self) -> list[Outcome]:
+        """Move into the trash what may go by now."""
+        try:
+            refuse_links(self._root, self._folder)
+            os.makedirs(os.path.join(self._own, layout.BLOBS))
+        except (AccessProblem, OSError) as error:
+            return [Outcome(leftover, _words(error), refused=True) for leftover in self._leftovers]
+        steps: dict[Kind, Callable[[Leftover], str | None]] = {
+            Kind.REVISION: self._steps.revision,
+            Kind.BLOB: self._steps.blob,
+            Kind.PARTIAL: self._steps.partial,
+            Kind.LOCK: self._steps.lock,
+            Kind.FOLDER: self._steps.folder,
+        }
+        self._steps.expect_blobs(leftover.name for leftover in self._leftovers if leftover.kind is Kind.BLOB)
+        return [
+            _tried(step, leftover)
+            for kind, step in steps.items()
+            for leftover in self._leftovers
+            if leftover.kind is kind
+        ]
+
+    @property
+    def has_moved_blobs(self) -> bool:
+        return bool(self._steps.moved)
+
+    def look_again(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Put back what a link means by now that was made by somebody who had waited for a blob's lock."""
+        back = self._steps.put_back_linked()
+        return [
+            one._replace(kept=_LINKED) if one.leftover.kind is Kind.BLOB and one.leftover.name in back else one
+            for one in outcomes
+        ]
 
 
 def _tried(step: Callable[[Leftover], str | None], leftover: Leftover) -> Outcome:
@@ -62,7 +84,7 @@ def _words(error: Exception) -> str:
     return error.message if isinstance(error, AccessProblem) else str(error)
 
 
-class _Sweep:
+class _Steps:
     """The steps; each returns why the thing is still there, or None. They raise OSError and Unclear."""
 
     def __init__(self, root: str, folder: str, own: str) -> None:
@@ -71,6 +93,7 @@ class _Sweep:
         self._model = os.path.join(root, folder)
         self._locks = os.path.join(root, layout.LOCKS, folder)
         self._own = own
+        self.moved: dict[str, list[tuple[str, str]]] = {}
         self._loose: list[str] = []
         self._kept_blobs: dict[str, str] | None = None
 
@@ -136,6 +159,16 @@ class _Sweep:
             return _IN_USE
         return None
 
+    def put_back_linked(self) -> set[str]:
+        """Names of moved blobs that a snapshot links to; all of them when that cannot be told."""
+        try:
+            linked = read_links(self._model) & self.moved.keys()
+        except (Unclear, OSError):
+            linked = set(self.moved)
+        for name in linked:
+            _put_back(self.moved[name])
+        return linked
+
     def _late_reason(self, commit: str, own_lock: str) -> str | None:
         """What has happened while the snapshot was taken out of its place."""
         if self._is_busy(own_lock):
@@ -166,6 +199,7 @@ class _Sweep:
             if name in linked:
                 _put_back(places)
             else:
+                self.moved[name] = places
                 self._delete_lock(name)
         return dict.fromkeys(linked.intersection(names), _LINKED)
 

@@ -19,7 +19,8 @@ _NOUNS = {
     Kind.LOCK: "file",
     Kind.RECORD: "file",
 }
-_PLACES = {Kind.PAYLOAD: "(shared by models)", Kind.TRASH: "(interrupted)"}
+_WORDS = {Kind.PARTIAL: "partial file", Kind.PAYLOAD: "shared file", Kind.TRASH: "interrupted deletion"}
+"""For sentences, where a kind's own name says too little."""
 
 
 def table(leftovers: Sequence[Leftover], now: float, width: int | None) -> list[str]:
@@ -29,11 +30,11 @@ def table(leftovers: Sequence[Leftover], now: float, width: int | None) -> list[
 
 
 def summary(leftovers: Sequence[Leftover]) -> str:
-    """Such as "2 revisions, 1 folder and 12 locks"."""
+    """Such as "2 revisions, 1 partial file and 12 locks"."""
     counts: dict[Kind, int] = defaultdict(int)
     for leftover in leftovers:
         counts[leftover.kind] += 1
-    words = [human.count(counts[kind], kind.value) for kind in Kind if counts[kind]]
+    words = [human.count(counts[kind], _WORDS.get(kind, kind.value)) for kind in Kind if counts[kind]]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
@@ -64,10 +65,13 @@ def _row(kind: Kind, group: list[Leftover], now: float) -> tuple[str, str, str, 
 
 
 def _place(kind: Kind, group: list[Leftover]) -> str:
-    folders = {leftover.folder for leftover in group if leftover.folder}
-    if len(folders) == 1:
-        return short_name(name_of(folders.pop()))
-    return _PLACES.get(kind) or f"({human.count(len(folders), 'model')})"
+    folders = {leftover.folder for leftover in group}
+    if len(folders) == 1 and (folder := group[0].folder):
+        return short_name(name_of(folder))
+    folders.discard(None)
+    if folders:
+        return f"({human.count(len(folders), 'model')})"
+    return "(interrupted)" if kind is Kind.TRASH else "(shared by models)"
 
 
 def _what(kind: Kind, group: list[Leftover]) -> str:
