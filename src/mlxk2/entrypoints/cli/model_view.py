@@ -1,20 +1,26 @@
-"""A model summary as the record that scripts read and the words that people read."""
+"""A model summary as the record that scripts read and the words that people read; each loads what it needs."""
+
+from typing import TYPE_CHECKING
 
 from mlxk2.domain.inspection import ModelSummary
 from mlxk2.domain.names import short_name
 from mlxk2.entrypoints.cli import human
 from mlxk2.entrypoints.cli.output import Output
 from mlxk2.entrypoints.cli.parser import JSON_SPECS
-from mlxk2.entrypoints.cli.records.models import HealthWord, ModelObject, StrictModelObject
+
+if TYPE_CHECKING:
+    from mlxk2.entrypoints.cli.records.models import HealthWord, ModelObject, StrictModelObject
 
 SHORT_HASH = 7
 
 
-def health_word(summary: ModelSummary) -> HealthWord:
+def health_word(summary: ModelSummary) -> "HealthWord":
     return "healthy" if summary.health.healthy else "unhealthy"
 
 
-def model_object(summary: ModelSummary) -> ModelObject:
+def model_object(summary: ModelSummary) -> "ModelObject":
+    from mlxk2.entrypoints.cli.records.models import ModelObject
+
     kind = summary.classification
     return ModelObject(
         name=summary.name,
@@ -31,7 +37,9 @@ def model_object(summary: ModelSummary) -> ModelObject:
     )
 
 
-def strict_object(summary: ModelSummary) -> StrictModelObject:
+def strict_object(summary: ModelSummary) -> "StrictModelObject":
+    from mlxk2.entrypoints.cli.records.models import StrictModelObject
+
     full = model_object(summary)
     return StrictModelObject(
         name=full.name,

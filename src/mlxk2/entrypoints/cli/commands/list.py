@@ -8,9 +8,7 @@ from mlxk2.domain.inspection import ModelSummary
 from mlxk2.domain.listing import Choice, Listing, Order
 from mlxk2.entrypoints.cli import human, list_view, model_view
 from mlxk2.entrypoints.cli.context import Services
-from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.output import Output
-from mlxk2.entrypoints.cli.records.models import ListData
 from mlxk2.ports.errors import UsageError
 
 _FRAMEWORKS = {framework.value.lower(): framework for framework in Framework}
@@ -22,7 +20,7 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
     list_models = services().list_models()
     listing = list_models.choose(args.pattern, _choice(args, for_mlx=not (out.json or args.all)))
     if out.json:
-        out.document(success("list", _data(listing.models, args.json_spec)))
+        _print(listing.models, args.json_spec, out)
         return 0
     _show(listing.models, args, services, out)
     _notes(args, listing, list_models.place(), out)
@@ -43,10 +41,15 @@ def _choice(args: Namespace, *, for_mlx: bool) -> Choice:
     )
 
 
-def _data(models: list[ModelSummary], json_spec: str) -> ListData:
+def _print(models: list[ModelSummary], json_spec: str, out: Output) -> None:
+    from mlxk2.entrypoints.cli.envelope import success
+    from mlxk2.entrypoints.cli.records.models import ListData
+
     if model_view.is_strict(json_spec):
-        return ListData([model_view.strict_object(model) for model in models], len(models))
-    return ListData([model_view.model_object(model) for model in models], len(models))
+        data = ListData([model_view.strict_object(model) for model in models], len(models))
+    else:
+        data = ListData([model_view.model_object(model) for model in models], len(models))
+    out.document(success("list", data))
 
 
 def _show(models: list[ModelSummary], args: Namespace, services: Callable[[], Services], out: Output) -> None:
