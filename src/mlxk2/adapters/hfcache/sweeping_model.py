@@ -43,20 +43,16 @@ class ModelSweep:
             os.makedirs(os.path.join(self._own, layout.BLOBS))
         except (AccessProblem, OSError) as error:
             return [Outcome(leftover, _words(error), refused=True) for leftover in self._leftovers]
-        steps: dict[Kind, Callable[[Leftover], str | None]] = {
-            Kind.REVISION: self._steps.revision,
-            Kind.BLOB: self._steps.blob,
-            Kind.PARTIAL: self._steps.partial,
-            Kind.LOCK: self._steps.lock,
-            Kind.FOLDER: self._steps.folder,
-        }
-        self._steps.expect_blobs(leftover.name for leftover in self._leftovers if leftover.kind is Kind.BLOB)
-        return [
-            _tried(step, leftover)
-            for kind, step in steps.items()
-            for leftover in self._leftovers
-            if leftover.kind is kind
-        ]
+        steps = self._steps
+        outcomes = self._each(Kind.REVISION, steps.revision)
+        steps.take_blobs(leftover.name for leftover in self._leftovers if leftover.kind is Kind.BLOB)
+        outcomes += self._each(Kind.BLOB, steps.blob)
+        outcomes += self._each(Kind.PARTIAL, steps.partial)
+        outcomes += self._each(Kind.LOCK, steps.lock)
+        return outcomes + self._each(Kind.FOLDER, steps.folder)
+
+    def _each(self, kind: Kind, step: Callable[[Leftover], str | None]) -> list[Outcome]:
+        return [_tried(step, leftover) for leftover in self._leftovers if leftover.kind is kind]
 
     @property
     def has_moved_blobs(self) -> bool:
@@ -94,12 +90,9 @@ class _Steps:
         self._locks = os.path.join(root, layout.LOCKS, folder)
         self._own = own
         self.moved: dict[str, list[tuple[str, str]]] = {}
-        self._loose: list[str] = []
-        self._kept_blobs: dict[str, str] | None = None
-
-    def expect_blobs(self, names: Iterable[str]) -> None:
-        """Blobs that `blob` will be asked for; they are taken together."""
-        self._loose = list(names)
+        self._with_revisions: list[str] = []
+        self._kept_blobs: dict[str, str] = {}
+        self._blobs_problem: Exception | None = None
 
     def revision(self, leftover: Leftover) -> str | None:
         commit = leftover.name
@@ -120,12 +113,21 @@ class _Steps:
                 with contextlib.suppress(OSError):  # without its snapshot it is read by nobody
                     discard(os.path.join(self._model, part), self._own)
             self._delete_lock(own_lock)
-        self._take_blobs(leftover.blobs)
+        self._with_revisions += leftover.blobs
         return None
 
+    def take_blobs(self, loose: Iterable[str]) -> None:
+        """Those of the revisions that are gone, and others; `blob` tells what has become of each."""
+        names = list(dict.fromkeys([*self._with_revisions, *loose]))
+        try:
+            for start in range(0, len(names), _AT_ONCE):
+                self._kept_blobs |= self._take_blobs(names[start : start + _AT_ONCE])
+        except (Unclear, OSError) as error:
+            self._blobs_problem = error
+
     def blob(self, leftover: Leftover) -> str | None:
-        if self._kept_blobs is None:
-            self._kept_blobs = self._take_blobs(self._loose)
+        if self._blobs_problem and leftover.name not in self.moved:
+            raise self._blobs_problem
         return self._kept_blobs.get(leftover.name)
 
     def partial(self, leftover: Leftover) -> str | None:
@@ -177,14 +179,10 @@ class _Steps:
 
     def _take_blobs(self, names: Sequence[str]) -> dict[str, str]:
         """Blobs that nothing links to go; returns those that stay, and why."""
-        kept: dict[str, str] = {}
-        for start in range(0, len(names), _AT_ONCE):
-            with ExitStack() as stack:
-                batch = names[start : start + _AT_ONCE]
-                free = [name for name in batch if stack.enter_context(lock_if_free(self._lock_path(name)))]
-                kept |= dict.fromkeys(set(batch) - set(free), _IN_USE)
-                kept |= self._take_locked_blobs(free)
-        return kept
+        with ExitStack() as stack:
+            free = [name for name in names if stack.enter_context(lock_if_free(self._lock_path(name)))]
+            held = dict.fromkeys(set(names) - set(free), _IN_USE)
+            return held | self._take_locked_blobs(free)
 
     def _take_locked_blobs(self, names: Sequence[str]) -> dict[str, str]:
         if self._is_installing():  # a pull of ours makes its links at the end

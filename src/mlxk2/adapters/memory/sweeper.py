@@ -47,7 +47,15 @@ class MemorySweeper:
         before = self._bytes()
         order = tuple(Kind)
         outcomes = [self._take(leftover) for leftover in sorted(leftovers, key=lambda one: order.index(one.kind))]
+        self._take_blobs(outcome.leftover for outcome in outcomes if outcome.kept is None)
         return Swept(tuple(outcomes), before - self._bytes())
+
+    def _take_blobs(self, gone: Iterable[Leftover]) -> None:
+        """Those that several revisions had in common."""
+        names = {f"{_LOOSE}{blob}" for leftover in gone for blob in leftover.blobs}
+        for model in self._cache.stored():
+            extra = {path: content for path, content in model.extra.items() if path not in names}
+            self._cache.put(model.folder, replace(model, extra=extra))
 
     def _take(self, leftover: Leftover) -> Outcome:
         if leftover.kind is Kind.TRASH:

@@ -66,7 +66,7 @@ class SweeperContract:
 
     def test_a_model_tells_its_refs_its_blobs_and_what_each_revision_uses(self, sweeper_of: SweeperOf) -> None:
         model = first_of(sweeper_of([with_loose_blob()])[1])
-        assert (model.folder, model.refs, model.problem, model.other) == (FOLDER, {SECOND}, None, False)
+        assert (model.folder, model.refs, model.problem, model.other) == (FOLDER, frozenset({SECOND}), None, False)
         assert set(model.revisions) == {
             RevisionUse(FIRST, frozenset({CONFIG.etag, OLD.etag}), 0, TIME),
             RevisionUse(SECOND, frozenset({CONFIG.etag, NEW.etag}), 0, TIME + 1),
@@ -109,7 +109,7 @@ class SweeperContract:
         etag = models[0].revisions[commit_of(FOLDER)].files["model.safetensors"].etag
         contents = sweeper_of(models)[1].contents()
         (payload,) = contents.payloads
-        assert (payload.size, payload.users) == (7, {f"{FOLDER}/{etag}", f"{OTHER}/{etag}"})
+        assert (payload.size, payload.users) == (7, frozenset({f"{FOLDER}/{etag}", f"{OTHER}/{etag}"}))
         assert {blob.payload for model in contents.models for blob in model.blobs} == {payload.name}
 
     def test_a_revision_goes_with_the_blobs_that_are_named(self, sweeper_of: SweeperOf) -> None:
@@ -120,6 +120,18 @@ class SweeperContract:
         repo = cache.repo(FOLDER)
         assert [entry.commit for entry in repo.snapshots] == [SECOND]
         assert repo.blobs.keys() == {CONFIG.etag, NEW.etag}
+
+    def test_what_only_revisions_that_go_have_in_common_goes_with_them(self, sweeper_of: SweeperOf) -> None:
+        cache, sweeper = sweeper_of([replace(two_revisions(), refs={})])
+        swept = sweeper.sweep(
+            [
+                Leftover(Kind.REVISION, FOLDER, FIRST, 29, TIME, (CONFIG.etag, OLD.etag)),
+                Leftover(Kind.REVISION, FOLDER, SECOND, 4, TIME + 1, (NEW.etag,)),
+                Leftover(Kind.FOLDER, FOLDER, "", 0, TIME + 1),
+            ]
+        )
+        assert ([outcome.kept for outcome in swept.outcomes], swept.freed) == ([None] * 3, 33)
+        assert cache.folders() == []
 
     def test_blobs_partial_files_and_locks_go(self, sweeper_of: SweeperOf) -> None:
         stored = replace(with_loose_blob(), partials=((ETAG, 7),), stale_locks=frozenset({NEW.etag}))

@@ -1,0 +1,520 @@
+"""`prune` on a real file system: what is found there, what goes, and what others do to it meanwhile."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlxk2.adapters.hfcache import HfCache, sweeping_model
+from mlxk2.adapters.hfcache.listings import Listings
+from mlxk2.adapters.hfcache.locks import held_locks, lock_if_free
+from mlxk2.adapters.hfcache.sweeper import HfSweeper
+from mlxk2.adapters.memory import StoredModel
+from mlxk2.adapters.memory.source import source_file
+from mlxk2.domain.pruning import PruneChoice, PrunePlan, plan_of
+from mlxk2.ports.cache import COMMIT_LOCK
+from mlxk2.ports.pruning import CacheContents, Kind, Leftover, ModelContents, Outcome, Swept
+from mlxk2.testing import healthy_model, hold_lock, write_cache
+from mlxk2.testing.contracts.pruning import (
+    CONFIG,
+    ETAG,
+    FIRST,
+    FOLDER,
+    LOOSE,
+    NEW,
+    OLD,
+    OTHER,
+    SECOND,
+    shared_by,
+    two_revisions,
+    with_loose_blob,
+)
+
+NOW = 2_000_000_000.0
+XET = "0" * 64
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "hub"
+
+
+def plan(root: Path, state: Path | None = None, **choice: float) -> PrunePlan:
+    contents = HfSweeper(str(root), str(state) if state else None).contents()
+    return plan_of(contents, PruneChoice(choice.get("older_than", 0), int(choice.get("keep_last", 0))), NOW)
+
+
+def sweep(root: Path, found: PrunePlan, state: Path | None = None) -> Swept:
+    return HfSweeper(str(root), str(state) if state else None).sweep(found.leftovers)
+
+
+def pruned(root: Path) -> Swept:
+    return sweep(root, plan(root))
+
+
+def contents_of(root: Path) -> ModelContents:
+    return HfSweeper(str(root)).contents().models[0]
+
+
+def kinds(found: PrunePlan) -> set[Kind]:
+    return {one.kind for one in found.leftovers}
+
+
+def files(place: Path) -> set[str]:
+    return {str(path.relative_to(place)) for path in place.rglob("*") if not path.is_dir()}
+
+
+def only(outcomes: tuple[Outcome, ...], kind: Kind) -> Outcome:
+    (found,) = (one for one in outcomes if one.leftover.kind is kind)
+    return found
+
+
+@contextmanager
+def process_with_lock(path: Path) -> Iterator[None]:
+    """Another process that holds a lock as huggingface_hub does, by filelock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    code = (
+        "import sys\nfrom huggingface_hub.utils import WeakFileLock\n"
+        "with WeakFileLock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield
+        process.communicate()
+
+
+class TestWhatIsFound:
+    def test_a_cache_that_is_not_there_holds_nothing_and_is_not_made(self, root: Path) -> None:
+        assert HfSweeper(str(root)).contents() == CacheContents()
+        assert sweep(root, plan(root)) == Swept((), 0)
+        assert not root.exists()
+
+    def test_locks_of_models_that_are_gone_are_leftovers_but_not_a_dataset_s(self, root: Path) -> None:
+        for folder in (FOLDER, "datasets--org--data"):
+            (root / ".locks" / folder).mkdir(parents=True)
+            (root / ".locks" / folder / f"{ETAG}.lock").touch()
+        found = plan(root)
+        assert [(one.kind, one.folder, one.name) for one in found.leftovers] == [(Kind.LOCK, FOLDER, f"{ETAG}.lock")]
+        pruned(root)
+        assert files(root / ".locks") == {f"datasets--org--data/{ETAG}.lock", ".mlxk2-trash.lock"}
+        assert (root / ".locks" / FOLDER).is_dir()  # a download that has just made it will open a file in it
+
+    def test_a_killed_pull_s_workshop_is_a_partial_file_of_its_commit(self, root: Path) -> None:
+        write_cache(root, [two_revisions()])
+        workshop = root / ".locks" / FOLDER / f"{SECOND}.tmp"
+        workshop.mkdir(parents=True)
+        (workshop / "made").write_bytes(b"123")
+        (piece,) = contents_of(root).partials
+        assert (piece.name, piece.guard, piece.size) == (f"{SECOND}.tmp", f"{SECOND}{COMMIT_LOCK}", 3)
+        pruned(root)
+        assert not workshop.exists()
+
+    def test_a_link_into_the_shared_store_that_has_no_name_yet_is_a_partial_file(self, root: Path) -> None:
+        write_cache(root, [two_revisions()])
+        link = root / FOLDER / "blobs" / f".{ETAG}.0123abcd.shared"
+        link.symlink_to(f"../../blobs/00/{XET}")
+        assert [(one.name, one.guard) for one in contents_of(root).partials] == [(link.name, ETAG)]
+        pruned(root)
+        assert not link.is_symlink()
+
+    @pytest.mark.parametrize("place", ["", "blobs", "snapshots", "refs", "trees", ".no_exist", "locks"])
+    def test_nothing_is_followed_out_of_a_model_s_folder(self, root: Path, tmp_path: Path, place: str) -> None:
+        write_cache(root, [with_loose_blob()])
+        path = root / ".locks" / FOLDER if place == "locks" else root / FOLDER / place
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / LOOSE).write_bytes(b"not of this cache")
+        if path.exists():
+            path.rename(tmp_path / "away")
+        path.parent.mkdir(exist_ok=True)
+        path.symlink_to(elsewhere)
+        found = plan(root)
+        assert [one for one in found.leftovers if one.folder == FOLDER] == []
+        assert [(kept.folder, "is a link to another place" in kept.reason) for kept in found.kept] == [(FOLDER, True)]
+        swept = sweep(root, PrunePlan((Leftover(Kind.BLOB, FOLDER, LOOSE, 5, 0.0),), ()))
+        assert swept.outcomes[0].refused
+        assert (elsewhere / LOOSE).read_bytes() == b"not of this cache"
+
+    @pytest.mark.parametrize(
+        "goal",
+        ["../../blobs/" + "9" * 64, "model.safetensors", "../../../outside", "/etc/passwd", "../../blobs", "."],
+    )
+    def test_a_model_with_a_link_that_cannot_be_told_keeps_everything(self, root: Path, goal: str) -> None:
+        write_cache(root, [with_loose_blob()])
+        link = root / FOLDER / "snapshots" / FIRST / "model.safetensors"
+        link.unlink()
+        link.symlink_to(goal)
+        found = plan(root)
+        assert found.leftovers == ()
+        assert [kept.folder for kept in found.kept] == [FOLDER]
+
+    def test_a_link_beside_the_snapshots_is_a_ref_to_one(self, root: Path) -> None:
+        write_cache(root, [two_revisions()])
+        (root / FOLDER / "snapshots" / "latest").symlink_to(FIRST)
+        assert contents_of(root).refs == {FIRST, SECOND}
+        assert plan(root).leftovers == ()
+        (root / FOLDER / "snapshots" / "loop").symlink_to("loop")
+        assert contents_of(root).problem == "snapshots/loop is a link to another place"
+
+    def test_a_ref_with_a_line_end_is_a_ref(self, root: Path) -> None:
+        write_cache(root, [two_revisions()])
+        (root / FOLDER / "refs" / "nested").mkdir()
+        (root / FOLDER / "refs" / "nested" / "v1").write_text(f"{FIRST}\n")
+        assert contents_of(root).refs == {FIRST, SECOND}
+
+    def test_a_newer_file_in_a_sub_folder_makes_the_revision_younger(self, root: Path) -> None:
+        write_cache(root, [two_revisions()])
+        folder = root / FOLDER / "snapshots" / FIRST / "sub"
+        folder.mkdir()
+        os.utime(folder, (NOW, NOW))
+        assert {one.commit: one.modified for one in contents_of(root).revisions}[FIRST] == NOW
+
+    def test_names_that_are_no_text_are_passed_on(self, root: Path) -> None:
+        write_cache(root, [two_revisions()])
+        bad = os.fsencode(root / FOLDER / "blobs") + b"/\xff\xfe"
+        with open(bad, "wb") as file:
+            file.write(b"?")
+        os.mkdir(os.fsencode(root) + b"/models--org--\xff")
+        found = plan(root)
+        assert contents_of(root).other
+        assert {Kind.REVISION, Kind.FOLDER} == kinds(found)
+        sweep(root, found)
+        assert os.path.exists(bad)
+
+    def test_what_a_finder_leaves_keeps_no_folder(self, root: Path) -> None:
+        write_cache(root, [StoredModel(FOLDER, {}, {"main": FIRST})])
+        for place in ("", "blobs", "snapshots"):
+            (root / FOLDER / place).mkdir(exist_ok=True)
+            (root / FOLDER / place / ".DS_Store").write_bytes(b"x")
+        pruned(root)
+        assert not (root / FOLDER).exists()
+
+
+class TestWhatGoes:
+    def test_everything_that_is_left_over_goes_and_nothing_else(self, root: Path) -> None:
+        empty = StoredModel("models--org--empty", {}, {"main": FIRST}, extra={f"trees/{FIRST}.json": b"{}"})
+        stored = replace(with_loose_blob(), partials=((ETAG, 7),), stale_locks=frozenset({ETAG, NEW.etag}))
+        whole = healthy_model("org/whole")
+        write_cache(root, [stored, empty, whole])
+        found = plan(root)
+        swept = sweep(root, found)
+        assert all(one.kept is None for one in swept.outcomes)
+        assert len(swept.outcomes) == len(found.leftovers)
+        assert swept.freed == found.frees == 27 + 5 + 7 + 42
+        assert files(root / FOLDER) == {
+            "refs/main",
+            f"snapshots/{SECOND}/config.json",
+            f"snapshots/{SECOND}/model.safetensors",
+            f"blobs/{CONFIG.etag}",
+            f"blobs/{NEW.etag}",
+        }
+        assert HfCache(str(root)).folders() == sorted([FOLDER, whole.folder])
+        assert files(root / ".locks") == {".mlxk2-trash.lock"}
+        assert plan(root).leftovers == ()
+
+    def test_a_model_whose_revisions_all_go_goes_with_its_folder(self, root: Path) -> None:
+        write_cache(root, [replace(two_revisions(), refs={})])
+        pruned(root)
+        assert HfCache(str(root)).folders() == []
+
+    def test_the_revision_s_listing_and_absent_files_go_with_it(self, root: Path, tmp_path: Path) -> None:
+        extra = {f"trees/{FIRST}.json": b"{}", f".no_exist/{FIRST}/a": b"", f"trees/{SECOND}.json": b"{}"}
+        write_cache(root, [replace(two_revisions(), extra=extra)])
+        state = tmp_path / "state"
+        (root / FOLDER / "trees" / f"{FIRST}.json").write_bytes(b"damaged")
+        Listings(str(root), str(state)).record(FOLDER, FIRST, [source_file("a", b"a")])
+        assert files(state)
+        sweep(root, plan(root, state), state)
+        assert files(root / FOLDER / "trees") == {f"{SECOND}.json"}
+        assert files(root / FOLDER / ".no_exist") == set()
+        assert files(state) == set()
+
+    def test_our_records_of_revisions_that_others_have_deleted_go(self, root: Path, tmp_path: Path) -> None:
+        write_cache(root, [two_revisions()])
+        state = tmp_path / "state"
+        for commit in (FIRST, SECOND):
+            Listings(str(root), str(state)).record(FOLDER, commit, [source_file("a", b"a")])
+        for path in sorted((root / FOLDER / "snapshots" / FIRST).iterdir()):
+            path.unlink()
+        (root / FOLDER / "snapshots" / FIRST).rmdir()
+        found = plan(root, state)
+        assert [one.name for one in found.leftovers if one.kind is Kind.RECORD] == [FIRST]
+        swept = sweep(root, found, state)
+        assert swept.freed == found.frees
+        assert [path.name for path in state.rglob("*.json")] == [f"{SECOND}.json"]
+
+    def test_trash_of_a_killed_deletion_goes_with_the_payloads_that_only_it_uses(self, root: Path) -> None:
+        write_cache(root, shared_by(FOLDER))
+        (payload,) = HfSweeper(str(root)).contents().payloads
+        trash = root / ".locks" / ".mlxk2-trash" / "0123"
+        trash.mkdir(parents=True)
+        (root / FOLDER).rename(trash / FOLDER)
+        found = plan(root)
+        assert kinds(found) == {Kind.TRASH, Kind.PAYLOAD}
+        assert sweep(root, found).freed == payload.size == 7
+        assert files(root) == {"blobs/.huggingface-shared-blobs", ".locks/.mlxk2-trash.lock"}
+
+    def test_a_kill_while_it_works_leaves_a_cache_that_is_right_and_trash(self, root: Path) -> None:
+        write_cache(root, [replace(with_loose_blob(), refs={"main": SECOND})])
+        code = (
+            "import os, sys\n"
+            "from mlxk2.adapters.hfcache import sweeping\n"
+            "from mlxk2.adapters.hfcache.sweeper import HfSweeper\n"
+            "from mlxk2.domain.pruning import PruneChoice, plan_of\n"
+            "sweeping.empty = lambda *_: os.kill(os.getpid(), 9)\n"
+            "sweeper = HfSweeper(sys.argv[1])\n"
+            "sweeper.sweep(plan_of(sweeper.contents(), PruneChoice(), 2e9).leftovers)"
+        )
+        result = subprocess.run([sys.executable, "-c", code, str(root)], check=False)
+        assert result.returncode == -signal.SIGKILL
+        model = contents_of(root)
+        assert ([one.commit for one in model.revisions], model.problem) == ([SECOND], None)
+        assert kinds(plan(root)) == {Kind.TRASH}
+        pruned(root)
+        assert not (root / ".locks" / ".mlxk2-trash").exists()
+
+    def test_with_an_age_younger_trash_and_partial_files_stay(self, root: Path) -> None:
+        write_cache(root, [replace(with_loose_blob(), partials=((ETAG, 7),), modified=NOW - 100)])
+        (root / ".locks" / ".mlxk2-trash" / "young").mkdir(parents=True)
+        os.utime(root / ".locks" / ".mlxk2-trash" / "young", (NOW, NOW))
+        found = plan(root, older_than=200)
+        assert kinds(found) == {Kind.REVISION}
+        sweep(root, found)
+        assert (root / ".locks" / ".mlxk2-trash" / "young").is_dir()
+        assert len(list((root / FOLDER / "blobs").glob("*.incomplete"))) == 1
+
+
+class TestSharedStore:
+    def test_a_payload_without_users_goes_under_its_lock_and_one_without_a_manifest_stays(self, root: Path) -> None:
+        write_cache(root, shared_by(OTHER))
+        place = root / "blobs" / "00"
+        place.mkdir()
+        for name, manifest in ((XET, b"models--gone--x/blobs/y\n"), ("00" + "1" * 62, None)):
+            (place / name).write_bytes(b"payload")
+            if manifest:
+                (place / f"{name}.refs").write_bytes(manifest)
+        found = plan(root, keep_last=1)
+        assert [(one.kind, one.name, one.size) for one in found.leftovers] == [(Kind.PAYLOAD, XET, 7)]
+        assert sweep(root, found).freed == 7
+        assert files(place) == {"00" + "1" * 62}
+        assert contents_of(root).problem is None
+
+    def test_a_payload_that_a_model_has_taken_meanwhile_stays(self, root: Path) -> None:
+        write_cache(root, shared_by(OTHER))
+        (payload,) = HfSweeper(str(root)).contents().payloads
+        stale = Leftover(Kind.PAYLOAD, None, payload.name, 7, 0.0)
+        swept = sweep(root, PrunePlan((stale,), ()))
+        assert (swept.outcomes, swept.freed) == ((Outcome(stale, "a model uses it by now"),), 0)
+        assert contents_of(root).problem is None
+
+    def test_a_model_that_shares_a_payload_takes_its_link_and_not_the_payload(self, root: Path) -> None:
+        live, old = shared_by(OTHER, FOLDER)
+        write_cache(root, [replace(live, refs={"main": next(iter(live.revisions))}), old])
+        found = plan(root)
+        assert found.frees == 0
+        sweep(root, found)
+        (model,) = (one for one in HfSweeper(str(root)).contents().models if one.there)
+        assert (model.folder, model.problem) == (OTHER, None)
+        snapshot = root / OTHER / "snapshots" / next(iter(live.revisions))
+        assert (snapshot / "model.safetensors").read_bytes() == b"payload"
+
+    def test_locks_of_payloads_that_are_gone_go_and_those_of_others_stay(self, root: Path) -> None:
+        write_cache(root, [replace(shared_by(OTHER)[0], refs={"main": next(iter(shared_by(OTHER)[0].revisions))})])
+        (payload,) = HfSweeper(str(root)).contents().payloads
+        here = root / "blobs" / payload.name[:2] / f"{payload.name}.lock"
+        here.touch()
+        gone = root / "blobs" / "00" / f"{XET}.lock"
+        gone.parent.mkdir()
+        gone.touch()
+        found = plan(root)
+        assert [(one.kind, one.name) for one in found.leftovers] == [(Kind.LOCK, f"{XET}.lock")]
+        with hold(gone):
+            assert sweep(root, found).outcomes[0].kept
+            assert plan(root).leftovers == ()
+        assert sweep(root, found).outcomes[0].kept is None
+        assert (here.exists(), gone.exists()) == (True, False)
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class TestMeanwhile:
+    """What happens between the plan and the sweep, or during it."""
+
+    @pytest.mark.parametrize("guard", [LOOSE, OLD.etag, f"{FIRST}{COMMIT_LOCK}", f"{SECOND}{COMMIT_LOCK}"])
+    def test_a_download_that_has_begun_in_another_process_keeps_what_it_may_use(self, root: Path, guard: str) -> None:
+        write_cache(root, [with_loose_blob()])
+        found = plan(root)
+        assert kinds(found) == {Kind.REVISION, Kind.BLOB}
+        before = files(root / FOLDER)
+        with process_with_lock(root / ".locks" / FOLDER / f"{guard}.lock"):
+            swept = sweep(root, found)
+            assert only(swept.outcomes, Kind.REVISION).kept == "a download has begun to use it"
+            blob = only(swept.outcomes, Kind.BLOB)
+            assert blob.kept is None if guard == OLD.etag else blob.kept == "a download has begun to use it"
+            assert not any(one.refused for one in swept.outcomes)
+            gone = {f"blobs/{LOOSE}"} if guard == OLD.etag else set()
+            assert files(root / FOLDER) == before - gone
+        assert pruned(root).freed > 0
+
+    def test_a_partial_file_whose_lock_another_process_has_taken_stays(self, root: Path) -> None:
+        write_cache(root, [replace(two_revisions(), partials=((ETAG, 7), ("e" * 64, 7)))])
+        found = plan(root)
+        with process_with_lock(root / ".locks" / FOLDER / f"{ETAG}.lock"):
+            kept = {one.leftover.guard: one.kept for one in sweep(root, found).outcomes if one.leftover.guard}
+            assert kept == {ETAG: "a download has begun to use it", "e" * 64: None}
+            assert [piece.guard for piece in contents_of(root).partials] == [ETAG]
+
+    def test_a_partial_file_that_has_grown_and_a_revision_that_has_changed_stay(self, root: Path) -> None:
+        write_cache(root, [replace(two_revisions(), partials=((ETAG, 7),))])
+        found = plan(root)
+        (piece,) = (root / FOLDER / "blobs").glob("*.incomplete")
+        os.utime(piece, (NOW, NOW))
+        os.utime(root / FOLDER / "snapshots" / FIRST, (NOW, NOW))
+        assert {one.kept for one in sweep(root, found).outcomes} == {"it has changed meanwhile"}
+
+    def test_a_revision_that_a_ref_names_by_now_is_put_back(self, root: Path) -> None:
+        write_cache(root, [two_revisions()])
+        found = plan(root)
+        (root / FOLDER / "refs" / "v1").write_text(FIRST)
+        before = files(root / FOLDER)
+        assert only(sweep(root, found).outcomes, Kind.REVISION).kept == "a ref names it by now"
+        assert files(root / FOLDER) == before
+
+    def test_a_blob_that_a_snapshot_uses_by_now_stays(self, root: Path) -> None:
+        write_cache(root, [with_loose_blob()])
+        found = plan(root)
+        (root / FOLDER / "snapshots" / SECOND / "extra.bin").symlink_to(f"../../blobs/{LOOSE}")
+        (root / FOLDER / "snapshots" / SECOND / "old.bin").symlink_to(f"../../blobs/{OLD.etag}")
+        swept = sweep(root, found)
+        assert only(swept.outcomes, Kind.BLOB).kept == "a snapshot uses it by now"
+        assert contents_of(root).problem is None
+        assert [one.commit for one in contents_of(root).revisions] == [SECOND]
+
+    def test_a_link_that_a_waiting_download_makes_afterwards_gets_its_blob_back(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """huggingface_hub sees the blob, waits for its lock, and makes the link without looking again."""
+        write_cache(root, [with_loose_blob()])
+        link = root / FOLDER / "snapshots" / SECOND / "extra.bin"
+        release = sweeping_model._Steps._delete_lock
+
+        def and_then_links(steps: object, guard: str) -> None:
+            release(steps, guard)  # type: ignore[arg-type]
+            if guard == LOOSE:
+                link.symlink_to(f"../../blobs/{LOOSE}")
+
+        monkeypatch.setattr(sweeping_model._Steps, "_delete_lock", and_then_links)
+        swept = pruned(root)
+        assert only(swept.outcomes, Kind.BLOB).kept == "a snapshot uses it by now"
+        assert link.read_bytes() == b"loose"
+
+    def test_a_folder_that_is_not_empty_any_more_stays(self, root: Path) -> None:
+        write_cache(root, [StoredModel(FOLDER, {}, {"main": FIRST})])
+        found = plan(root)
+        (root / FOLDER / "blobs" / f"{ETAG}.0000abcd.incomplete").write_bytes(b"x")
+        assert only(sweep(root, found).outcomes, Kind.FOLDER).kept == "it has changed meanwhile"
+        with process_with_lock(root / ".locks" / FOLDER / f"{ETAG}.lock"):
+            assert only(sweep(root, found).outcomes, Kind.FOLDER).kept == "a download has begun to use it"
+        assert (root / FOLDER).is_dir()
+
+    def test_a_model_that_cannot_be_read_by_now_keeps_its_blobs(self, root: Path) -> None:
+        write_cache(root, [with_loose_blob()])
+        found = plan(root)
+        (root / FOLDER / "snapshots" / SECOND / "away").symlink_to("/etc/passwd")
+        swept = sweep(root, found)
+        assert only(swept.outcomes, Kind.BLOB).refused
+        assert (root / FOLDER / "blobs" / LOOSE).exists()
+
+    def test_what_others_have_deleted_meanwhile_is_gone(self, root: Path) -> None:
+        write_cache(root, [replace(with_loose_blob(), partials=((ETAG, 7),), stale_locks=frozenset({"a" * 40}))])
+        found = plan(root)
+        assert len(found.leftovers) == 4
+        pruned(root)
+        assert [one.kept for one in sweep(root, found).outcomes] == [None] * 4
+
+    def test_two_prunes_at_once_are_one(self, root: Path) -> None:
+        many = {f"blobs/{number:064x}": b"x" for number in range(200)}
+        write_cache(root, [replace(two_revisions(), extra=many)])
+        code = (
+            "import sys\nfrom mlxk2.adapters.hfcache.sweeper import HfSweeper\n"
+            "from mlxk2.domain.pruning import PruneChoice, plan_of\n"
+            "sweeper = HfSweeper(sys.argv[1])\n"
+            "found = plan_of(sweeper.contents(), PruneChoice(), 2e9).leftovers\n"
+            "print('ready', flush=True)\nsys.stdin.readline()\n"
+            "print([one for one in sweeper.sweep(found).outcomes if one.kept])"
+        )
+        command = [sys.executable, "-c", code, str(root)]
+        both = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        for process in both:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+        for process in both:
+            assert process.stdin
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        assert [process.communicate()[0] for process in both] == ["[]\n", "[]\n"]
+        assert plan(root).leftovers == ()
+
+
+class TestLockIfFree:
+    def test_a_lock_file_that_was_made_for_it_goes_again(self, tmp_path: Path) -> None:
+        path = tmp_path / "folder" / "x.lock"
+        with lock_if_free(str(path)) as is_free:
+            assert is_free
+            assert path.exists()
+        assert not path.exists()
+
+    def test_one_that_was_there_stays_and_none_is_made_unasked(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.lock"
+        with lock_if_free(str(path), create=False) as is_free:
+            assert not is_free
+        assert not path.exists()
+        path.touch()
+        with lock_if_free(str(path)) as is_free:
+            assert is_free
+        assert path.exists()
+
+    def test_while_it_is_held_nobody_else_gets_it(self, root: Path) -> None:
+        model = two_revisions()
+        path = root / ".locks" / FOLDER / f"{ETAG}.lock"
+        with lock_if_free(str(path)):
+            assert held_locks(str(root), FOLDER) == {ETAG}
+            with lock_if_free(str(path)) as is_free:
+                assert not is_free
+        with hold_lock(root, model, ETAG), lock_if_free(str(path)) as is_free:
+            assert not is_free
+
+    def test_whoever_waits_with_filelock_for_a_file_that_goes_gets_the_next_one(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.lock"
+        path.touch()
+        with lock_if_free(str(path)) as is_free:
+            assert is_free
+            code = (
+                "import sys\nfrom huggingface_hub.utils import WeakFileLock\nprint('waits', flush=True)\n"
+                "with WeakFileLock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
+            )
+            waiter = subprocess.Popen(
+                [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            assert waiter.stdout
+            assert waiter.stdout.readline() == "waits\n"
+            path.unlink()
+        assert waiter.stdout.readline() == "held\n"
+        with lock_if_free(str(path)) as is_free:
+            assert not is_free
+        waiter.communicate()
