@@ -240,3 +240,12 @@ def test_names_go_into_xargs(model_cache: ModelCacheOnDisk, environment: dict[st
     )
     shown = [json.loads(document)["data"]["model"]["name"] for document in run.stdout.splitlines()]
     assert shown == ["mlx-community/old-4bit", "org/bad-4bit"]
+
+
+def test_a_model_that_was_read_since_the_last_look_comes_first(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:
+    model_cache.add(OLD, NEW)
+    for model, when in ((OLD, NOW), (NEW, NOW + DAY), (OLD, NOW + 2 * DAY)):
+        (blob, *_) = sorted(model_cache.folder(model).glob("blobs/*"))
+        os.utime(blob, (when, blob.stat().st_mtime))
+        for _ in range(2):
+            assert cli("list", "--sort", "used", "--format", "names").out.splitlines()[0].endswith(model.folder[-8:])
