@@ -11,21 +11,23 @@ from pathlib import Path
 from bench.processes import CommandFailed
 
 NAME = "mlx-community/Bench-2GB"
-_SHARDS = 4
-_FLOATS = 125_000_000
 _PIECE = 4_000_000
 _ROOT = Path(__file__).parent.parent
 
 
 def model_folder(base: Path) -> Path:
-    """A healthy MLX model with four shards of 500 MB of random numbers, written when it is not there yet."""
-    folder = base / "pull-2gb"
+    """A healthy MLX model with four shards of 500 MB of random numbers."""
+    return write_model_folder(base / "pull-2gb", shards=4, floats=125_000_000)
+
+
+def write_model_folder(folder: Path, shards: int, floats: int) -> Path:
+    """A healthy MLX model with shards of so many random numbers each, written when it is not there yet."""
     done = folder.with_suffix(".done")
     if not done.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        names = [f"model-{number + 1:05d}-of-{_SHARDS:05d}.safetensors" for number in range(_SHARDS)]
+        names = [f"model-{number + 1:05d}-of-{shards:05d}.safetensors" for number in range(shards)]
         for number, name in enumerate(names):
-            _write_shard(folder / name, f"weight{number}")
+            _write_shard(folder / name, f"weight{number}", floats)
         weight_map = {f"weight{number}": name for number, name in enumerate(names)}
         documents: dict[str, object] = {
             "model.safetensors.index.json": {"metadata": {}, "weight_map": weight_map},
@@ -39,9 +41,9 @@ def model_folder(base: Path) -> Path:
     return folder
 
 
-def _write_shard(path: Path, tensor: str) -> None:
-    length = 4 * _FLOATS
-    shape = {"dtype": "F32", "shape": [_FLOATS], "data_offsets": [0, length]}
+def _write_shard(path: Path, tensor: str, floats: int) -> None:
+    length = 4 * floats
+    shape = {"dtype": "F32", "shape": [floats], "data_offsets": [0, length]}
     header = json.dumps({"__metadata__": {"format": "mlx"}, tensor: shape}).encode()
     with path.open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ def in_the_middle(
         memory = tmp_path / f"memory-{number}"
         memory.mkdir()
         started = start([MLXK2, "verify", *options], environment(root, XDG_CACHE_HOME=str(memory)), tmp_path)
-        until(lambda memory=memory: remembered(memory), seconds=60)
+        until(partial(remembered, memory), seconds=60)
         act(started)
         ended = started.finish(120)
         if 0 < remembered(memory) < ALL:
