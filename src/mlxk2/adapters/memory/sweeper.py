@@ -79,6 +79,7 @@ class MemorySweeper:
     def _bytes(self) -> int:
         contents = self.contents()
         total = sum(one.size for one in contents.payloads) + sum(one.size for one in contents.trash)
+        total += sum(one.size for one in contents.records)
         for model in contents.models:
             total += model.size + sum(one.size for one in model.revisions) + sum(one.size for one in model.blobs)
             total += sum(one.size for one in model.partials)
@@ -110,9 +111,8 @@ def _without(model: StoredModel, leftover: Leftover) -> StoredModel:
         return replace(model, extra={path: one for path, one in model.extra.items() if path != _LOOSE + leftover.name})
     if leftover.kind is Kind.LOCK:
         return replace(model, stale_locks=model.stale_locks - {leftover.guard})
-    names = [_piece_name(number, etag) for number, (etag, _) in enumerate(model.partials)]
-    partials = tuple(one for name, one in zip(names, model.partials, strict=True) if name != leftover.name)
-    return replace(model, partials=partials)
+    partials = [one for one in model.partials if one != (leftover.guard, leftover.size)]
+    return replace(model, partials=tuple(partials))
 
 
 def _contents(model: StoredModel) -> ModelContents:
@@ -156,11 +156,7 @@ def _blob(model: StoredModel, file: StoredFile) -> StoredBlob:
 
 def _pieces(model: StoredModel) -> Iterable[PartialPiece]:
     for number, (etag, size) in enumerate(model.partials):
-        yield PartialPiece(_piece_name(number, etag), etag, size, model.modified)
-
-
-def _piece_name(number: int, etag: str) -> str:
-    return f"{etag}.{number:08x}.incomplete"
+        yield PartialPiece(f"{etag}.{number:08x}.incomplete", etag, size, model.modified)
 
 
 def _payloads(models: Iterable[StoredModel]) -> Iterable[Payload]:
