@@ -1,6 +1,6 @@
 """Looking at one model: facts from the cache, verdicts from the rules, put together once for every command."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlxk2.domain.classify import Classification, Framework, ModelType, classify
@@ -76,7 +76,7 @@ class Inspector:
         names = self.names() if among is None else among
         name = resolve_name(reference, list(names))
         located = self.open(name, names[name])
-        if located.repo.problem and located.repo.folder not in self._cache.folders():
+        if located.repo.is_gone:
             raise ModelNotFound(f"'{name}' was deleted by another program at this moment")
         if reference.revision and located.repo.problem:
             raise AccessProblem(f"'{name}' cannot be looked into: {located.repo.problem}")
@@ -89,14 +89,16 @@ class Inspector:
         repo = self._cache.repo(folder)
         return Located(name, repo, choose_commit(repo))
 
-    def judge_all(self, pattern: str | None) -> list[ModelSummary]:
+    def open_all(self, pattern: str | None) -> Iterator[Located]:
         """Every model whose name contains the pattern, sorted by name; none that others have deleted meanwhile."""
         names = self.names()
-        summaries = [self.judge(self.open(name, names[name]))[0] for name in matching_names(pattern, names)]
+        opened = (self.open(name, names[name]) for name in matching_names(pattern, names))
+        return (located for located in opened if not located.repo.is_gone)
+
+    def judge_all(self, pattern: str | None) -> list[ModelSummary]:
+        """The verdicts on all of these."""
+        summaries = [self.judge(located)[0] for located in self.open_all(pattern)]
         self._cache.settle()
-        if any(summary.commit is None for summary in summaries):
-            there = self.names()
-            return [summary for summary in summaries if summary.commit is not None or summary.name in there]
         return summaries
 
     def judge(self, located: Located) -> tuple[ModelSummary, Subject | None]:

@@ -130,6 +130,7 @@ class RepoFacts(NamedTuple):
     """One model folder: refs, snapshots, leftovers and locks. `problem` says in words why it could not be read.
 
     `held_locks` are those that tell of a download: of commits, and of blobs that are not here or not whole yet.
+    `is_gone` tells that there is no such folder: another program has deleted it since it was listed.
     """
 
     folder: str
@@ -141,6 +142,7 @@ class RepoFacts(NamedTuple):
     modified: float = 0.0
     is_link: bool = False
     problem: str | None = None
+    is_gone: bool = False
 
     @property
     def used(self) -> float:

@@ -16,9 +16,10 @@ from mlxk2.ports.cache import BlobFact, LinkState, PartialFile, RepoFacts, Snaps
 def read_repo(root: str, folder: str, *, shared: bool) -> RepoFacts:
     """Facts of the folder; `shared` tells whether the cache has a shared Xet store."""
     facts = _read_once(root, folder, shared=shared)
-    if facts.snapshots or not os.path.isdir(os.path.join(root, folder, layout.SNAPSHOTS)):
+    read_well = facts.problem is None and facts.snapshots
+    if read_well or not os.path.isdir(os.path.join(root, folder, layout.SNAPSHOTS)):
         return facts
-    return _read_once(root, folder, shared=shared)  # a whole pull may have passed by in between
+    return _read_once(root, folder, shared=shared)  # a pull or a deletion may have passed by in between
 
 
 def _read_once(root: str, folder: str, *, shared: bool) -> RepoFacts:
@@ -29,7 +30,8 @@ def _read_once(root: str, folder: str, *, shared: bool) -> RepoFacts:
             names = {entry.name: entry.is_symlink() for entry in entries}
     except OSError as error:
         unreadable = f"the folder cannot be read: {_reason(error)}"
-        return RepoFacts(folder, {}, (), {}, is_link=is_link, problem=unreadable)
+        is_gone = not os.path.lexists(path)
+        return RepoFacts(folder, {}, (), {}, is_link=is_link, problem=unreadable, is_gone=is_gone)
     if part := next((part for part in PARTS if names.get(part)), None):
         leaving = f"{part} is a link that leaves the model's folder"
         return RepoFacts(folder, {}, (), {}, modified=_mtime(path), is_link=is_link, problem=leaving)

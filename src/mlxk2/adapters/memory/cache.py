@@ -61,7 +61,8 @@ class MemoryCache:
     def repo(self, folder: str) -> RepoFacts:
         model = self._models.get(folder)
         if model is None:
-            return RepoFacts(folder, {}, (), {}, problem="the folder cannot be read: no such file or directory")
+            unreadable = "the folder cannot be read: no such file or directory"
+            return RepoFacts(folder, {}, (), {}, problem=unreadable, is_gone=True)
         blobs = {file.etag: _blob(file, model.modified) for file in self._blob_files(model)}
         snapshots = (SnapshotEntry(commit, revision.modified) for commit, revision in model.revisions.items())
         entries = tuple(sorted(snapshots, key=lambda entry: entry.commit))

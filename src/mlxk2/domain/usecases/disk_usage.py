@@ -24,8 +24,9 @@ class DiskUsage:
         folders = self._cache.folders()
         unread: list[str] = []
         disk = Disk(self._disk.files(unread.append))
-        models = {folder: self._of(self._cache.repo(folder), disk) for folder in folders}
-        chosen = [folder for folder in folders if matching_names(pattern, [name_of(folder)])]
+        repos = map(self._cache.repo, folders)
+        models = {repo.folder: self._of(repo, disk) for repo in repos if not repo.is_gone}
+        chosen = [folder for folder in models if matching_names(pattern, [name_of(folder)])]
         return whole_usage(models, chosen, disk, self._cache.free_bytes(), unread)
 
     def _of(self, repo: RepoFacts, disk: Disk) -> ModelUsage:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from mlxk2.domain.health import Health
 from mlxk2.domain.inspection import Inspector, Located, ModelSummary
 from mlxk2.domain.names import parse_reference
-from mlxk2.domain.resolution import matching_names
 from mlxk2.domain.verification import Damage, Revision, Wanted, damage_of, damages, expectations, reason
 from mlxk2.ports.cache import READ_NOTHING, ModelCache
 from mlxk2.ports.errors import ModelNotFound
@@ -129,8 +128,7 @@ class VerifyModels:
                 return [(self._inspector.locate(parse_reference(pattern)), False)]
             except ModelNotFound:
                 return []
-        names = self._inspector.names()
-        return [(self._inspector.open(name, names[name]), True) for name in matching_names(pattern, names)]
+        return [(located, True) for located in self._inspector.open_all(pattern)]
 
     def _case(self, located: Located, *, every: bool) -> _Case:
         repo = located.repo

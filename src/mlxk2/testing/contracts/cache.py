@@ -83,6 +83,7 @@ class CacheContract:
         assert repo.modified == two_revisions().modified
         assert repo.problem is None
         assert not repo.is_link
+        assert not repo.is_gone
 
     def test_a_blob_tells_when_it_was_used_and_which_payload_of_the_shared_store_it_is(self, cache_of: CacheOf) -> None:
         own, shared = (StoredFile(text, lfs=True, placement=place) for text, place in _SHARED_AND_OWN)
@@ -94,6 +95,7 @@ class CacheContract:
     def test_a_folder_that_is_not_there_is_reported_not_raised(self, cache_of: CacheOf) -> None:
         repo = cache_of([]).repo(FOLDER)
         assert repo.problem is not None
+        assert repo.is_gone
         assert repo.snapshots == ()
 
     def test_leftovers_of_downloads_are_told_apart_by_their_blob(self, cache_of: CacheOf) -> None:
