@@ -1,8 +1,8 @@
 """`prune` carried out: every leftover is looked at again under its locks, moved into the trash, and deleted there.
 
 A blob goes under huggingface_hub's own lock for it, when no snapshot links to it at that moment. huggingface_hub looks
-whether a blob is there before it waits for the lock, and makes its link afterwards without looking again. So all links
-are read once more after a pause in which whoever waited has got the lock, and what one of them means is put back.
+whether a blob is there before it waits for the lock, and makes its link afterwards without looking again. So the
+links are read again and again until whoever waited has got the lock, and what one of them means is put back.
 """
 
 import contextlib
@@ -23,6 +23,8 @@ _NOT_ALL = "it is out of the cache, but not all of its files could be deleted"
 _USED = "a model uses it by now"
 _PAUSE = 0.25
 """Seconds; who waits for a lock with filelock tries it every 0.05 seconds."""
+_LOOKS = 0.02
+"""Seconds between two looks, so that a link is broken no longer than that."""
 
 
 def sweep(root: str, listings: Listings, leftovers: Sequence[Leftover]) -> Swept:
@@ -66,9 +68,15 @@ def _of_models(root: str, leftovers: Sequence[Leftover], own: str) -> list[Outco
             of_models[leftover.folder].append(leftover)
     sweeps = [ModelSweep(root, name, group, os.path.join(own, name)) for name, group in of_models.items()]
     taken = [(sweep, sweep.take()) for sweep in sweeps]
-    if any(sweep.has_moved_blobs for sweep in sweeps):
-        time.sleep(_PAUSE)
-    return [outcome for sweep, outcomes in taken for outcome in sweep.look_again(outcomes)]
+    open_until = time.monotonic() + _PAUSE
+    while any(sweep.has_moved_blobs for sweep in sweeps):
+        is_last = time.monotonic() >= open_until
+        for sweep in sweeps:
+            sweep.put_back_linked()
+        if is_last:
+            break
+        time.sleep(_LOOKS)
+    return [outcome for sweep, outcomes in taken for outcome in sweep.corrected(outcomes)]
 
 
 def _forget(listings: Listings, leftovers: Sequence[Leftover], outcomes: Iterable[Outcome]) -> Iterator[Outcome]:

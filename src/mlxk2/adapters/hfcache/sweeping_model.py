@@ -35,6 +35,7 @@ class ModelSweep:
         self._leftovers = leftovers
         self._own = own
         self._steps = _Steps(root, folder, own)
+        self._back: set[str] = set()
 
     def take(self) -> list[Outcome]:
         """Move into the trash what may go by now."""
@@ -58,11 +59,15 @@ class ModelSweep:
     def has_moved_blobs(self) -> bool:
         return bool(self._steps.moved)
 
-    def look_again(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Put back what a link means by now that was made by somebody who had waited for a blob's lock."""
-        back = self._steps.put_back_linked()
+    def put_back_linked(self) -> None:
+        """What a link means by now that was made by somebody who had waited for a blob's lock."""
+        if self.has_moved_blobs:
+            self._back |= self._steps.put_back_linked()
+
+    def corrected(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """The outcomes of `take`, after what was put back."""
         return [
-            one._replace(kept=_LINKED) if one.leftover.kind is Kind.BLOB and one.leftover.name in back else one
+            one._replace(kept=_LINKED) if one.leftover.kind is Kind.BLOB and one.leftover.name in self._back else one
             for one in outcomes
         ]
 
@@ -168,7 +173,7 @@ class _Steps:
         except (Unclear, OSError):
             linked = set(self.moved)
         for name in linked:
-            _put_back(self.moved[name])
+            _put_back(self.moved.pop(name))
         return linked
 
     def _late_reason(self, commit: str, own_lock: str) -> str | None:
