@@ -4,7 +4,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
@@ -61,7 +60,7 @@ def test_a_seed_names_where_a_sampled_answer_begins(echo: MemoryEngine) -> None:
 
 
 def test_log_probabilities_halve_from_place_to_place(echo: MemoryEngine) -> None:
-    listener = Listener(echo, replace(asking("a"), logprobs=3))
+    listener = Listener(echo, asking("a")._replace(logprobs=3))
     listener.end()
     (entry,) = listener.logprobs
     assert [chance.text for chance in entry.top] == ["a", "b", "c"]
@@ -72,10 +71,10 @@ def test_log_probabilities_halve_from_place_to_place(echo: MemoryEngine) -> None
 def test_structures_have_a_script_of_their_own() -> None:
     form = Structure("regex", "[0-9]+")
     with closing(MemoryEngine(lambda _: "free", structured=lambda asked, _: f"{asked.kind} 7")) as engine:
-        assert said(engine, replace(asking("hi"), structure=form)) == "regex 7"
+        assert said(engine, asking("hi")._replace(structure=form)) == "regex 7"
         assert said(engine, asking("hi")) == "free"
     with closing(MemoryEngine(lambda _: "free")) as engine:
-        error = Listener(engine, replace(asking("hi"), structure=form)).failure()
+        error = Listener(engine, asking("hi")._replace(structure=form)).failure()
         assert "structured=" in error.message
 
 
@@ -112,7 +111,7 @@ class Unanswerable(list[int]):
 
 def test_whatever_breaks_the_engine_itself_fails_those_who_wait_and_those_who_come_later() -> None:
     engine = MemoryEngine(
-        lambda prompt: prompt, info=replace(MEMORY_INFO, max_rows=1), manner=Manner(broken_steps=Unanswerable())
+        lambda prompt: prompt, info=MEMORY_INFO._replace(max_rows=1), manner=Manner(broken_steps=Unanswerable())
     )
     running, waiting = Listener(engine, asking("abcdef")), Listener(engine, asking("xyz"))
     assert "broke: nobody knows; load the model again" in running.failure().message
@@ -137,7 +136,7 @@ def test_those_who_wait_survive_a_break() -> None:
         assert go_on.wait(60)
         return prompt
 
-    engine = MemoryEngine(script, info=replace(MEMORY_INFO, max_rows=1), manner=Manner(broken_steps={3}))
+    engine = MemoryEngine(script, info=MEMORY_INFO._replace(max_rows=1), manner=Manner(broken_steps={3}))
     with closing(engine):
         first = Listener(engine, asking("abcdef"))
         assert held.wait(60)
@@ -193,7 +192,7 @@ def test_the_oldest_prompts_leave_a_full_prefix_cache() -> None:
 
 def test_memory_is_counted_as_the_info_says() -> None:
     kv = KvCost((KvLayers(10), KvLayers(100, window=2)), fixed_bytes=1000)
-    info = replace(MEMORY_INFO, kv=kv, weights_bytes=5000)
+    info = MEMORY_INFO._replace(kv=kv, weights_bytes=5000)
     seen: list[int] = []
     engine = MemoryEngine(lambda _: "ab", info=info)
     engine.load(LoadOptions(), lambda _: seen.append(engine.stats().kv_bytes))
@@ -204,7 +203,7 @@ def test_memory_is_counted_as_the_info_says() -> None:
 
 
 def test_thinking_opens_the_reasoning_where_the_model_has_a_switch() -> None:
-    info = replace(MEMORY_INFO, has_thinking_switch=True, markers=Markers("<think>", "</think>"))
+    info = MEMORY_INFO._replace(has_thinking_switch=True, markers=Markers("<think>", "</think>"))
     engine = MemoryEngine(lambda prompt: prompt, info=info)
     on = engine.render([Message("user", "hi")], options=RenderOptions(thinking=True))
     assert engine.detokenize(on.tokens) == "user: hi\n<think>"
@@ -219,13 +218,13 @@ def test_a_conversation_is_rendered_line_by_line(echo: MemoryEngine) -> None:
 
 
 def test_without_a_chat_template_a_conversation_is_refused() -> None:
-    engine = MemoryEngine(lambda prompt: prompt, info=replace(MEMORY_INFO, has_chat_template=False))
+    engine = MemoryEngine(lambda prompt: prompt, info=MEMORY_INFO._replace(has_chat_template=False))
     with pytest.raises(OperationError, match="no chat template"):
         engine.render([Message("user", "hi")])
 
 
 def test_the_smaller_of_two_limits_binds() -> None:
-    engine = MemoryEngine(lambda prompt: prompt, info=replace(MEMORY_INFO, context_length=50, max_rows=4))
+    engine = MemoryEngine(lambda prompt: prompt, info=MEMORY_INFO._replace(context_length=50, max_rows=4))
     engine.load(LoadOptions(context_length=20, max_rows=8))
     assert (engine.info().context_length, engine.info().max_rows) == (20, 4)
     engine.load(LoadOptions())

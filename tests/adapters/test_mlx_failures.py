@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -105,7 +104,7 @@ def sixteen(engine: MlxEngine) -> list[GenerationRequest]:
         {"structure": Structure("regex", "[a-z ]{30,60}"), "sampling": Sampling(temperature=1.0, seed=3)},
     )
     prompts = [engine.render([Message("user", question)]).tokens for question in QUESTIONS]
-    return [replace(GenerationRequest(prompt, 60), **kind) for prompt in prompts for kind in kinds]
+    return [GenerationRequest(prompt, 60)._replace(**kind) for prompt in prompts for kind in kinds]
 
 
 def quiet_texts(engine: MlxEngine, requests: list[GenerationRequest]) -> list[str]:
@@ -215,7 +214,7 @@ def test_a_token_without_a_text_costs_nobody_a_word(
         return decode(self, tokens, **options)
 
     monkeypatch.setattr(type(tokenizer), "decode", fails_alone)
-    asking = [replace(request, logprobs=3 if place % 4 == 0 else None) for place, request in enumerate(sixteen)]
+    asking = [request._replace(logprobs=3 if place % 4 == 0 else None) for place, request in enumerate(sixteen)]
     answers = all_answered(engine, asking)
     assert [answer.text for answer in answers] == quiet
     assert {chance.chosen.text for chance in answers[0].logprobs} == {""}
@@ -323,7 +322,7 @@ def test_whatever_a_model_raises_nobody_waits_for_ever(
 def test_an_engine_that_breaks_outside_a_step_tells_everybody_and_refuses_what_comes(
     engine: MlxEngine, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listeners = [Listener(engine, replace(request, max_tokens=1000)) for request in sixteen]
+    listeners = [Listener(engine, request._replace(max_tokens=1000)) for request in sixteen]
     listeners[0].wait_for(Delta)
 
     def breaks(_: object) -> None:
@@ -382,14 +381,14 @@ def test_a_structure_that_is_being_compiled_can_be_cancelled_and_counts_as_waiti
         return compiled(self, structure)
 
     monkeypatch.setattr(StructureCompiler, "compile", slowly)
-    held = Listener(engine, replace(sixteen[0], structure=Structure("regex", "[a-z]{4}")))
+    held = Listener(engine, sixteen[0]._replace(structure=Structure("regex", "[a-z]{4}")))
     assert eventually(lambda: engine.stats().waiting == 1)
     assert answered(engine, sixteen[0]).text
     engine.cancel(held.request_id)
     assert held.finished().reason is FinishReason.CANCELLED
     assert eventually(lambda: engine.stats().waiting == 0)
     go_on.set()
-    assert len(answered(engine, replace(sixteen[0], structure=Structure("regex", "[a-z]{4}"))).text) == 4
+    assert len(answered(engine, sixteen[0]._replace(structure=Structure("regex", "[a-z]{4}"))).text) == 4
 
 
 def test_a_compiler_that_panics_fails_its_own_request(
@@ -399,7 +398,7 @@ def test_a_compiler_that_panics_fails_its_own_request(
         raise Panic("unreachable code")
 
     monkeypatch.setattr(StructureCompiler, "compile", panics)
-    error = Listener(engine, replace(sixteen[0], structure=Structure("regex", "a"))).failure()
+    error = Listener(engine, sixteen[0]._replace(structure=Structure("regex", "a"))).failure()
     assert isinstance(error, EngineFailure)
     assert answered(engine, sixteen[0]).text
 

@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
@@ -313,7 +312,7 @@ def test_many_at_once_share_a_beginning_and_nobody_writes_into_anothers(warm: Co
 
 
 def test_nothing_is_kept_beyond_the_limit_and_answers_stay_the_same(cold: MlxEngine) -> None:
-    counted = Counted(replace(CACHE, prefix_cache_bytes=3_000_000))
+    counted = Counted(CACHE._replace(prefix_cache_bytes=3_000_000))
     with closing(counted.engine) as engine:
         prompts = [tuple(3 + (place * i * i + place) % 760 for i in range(120)) for place in range(1, 8)]
         for prompt in [*prompts, *reversed(prompts)]:

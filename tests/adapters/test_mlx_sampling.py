@@ -4,7 +4,6 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import mlx.core as mx
@@ -58,7 +57,7 @@ MIXED = [
 
 
 def row(sampling: Sampling, *, seed: int | None = None, prompt: Sequence[int] = (1, 2, 3)) -> Row:
-    seeded = sampling if seed is None else replace(sampling, seed=seed)
+    seeded = sampling if seed is None else sampling._replace(seed=seed)
     return Row(1, GenerationRequest(tuple(prompt), 99, seeded), lambda _: None, limit=99)
 
 
@@ -99,7 +98,7 @@ def random_logits(seed: int, *shape: int, scale: float = 2.0) -> mx.array:
 def test_the_tokens_that_may_be_drawn_are_those_of_mlx_lm(sampling: Sampling, seed: int) -> None:
     logits = random_logits(seed, FEW)
     allowed = np.flatnonzero(np.array(filtered(logits, sampling)) > -np.inf)
-    assert sorted(many(logits, replace(sampling, temperature=1e4), 400)) == allowed.tolist()
+    assert sorted(many(logits, sampling._replace(temperature=1e4), 400)) == allowed.tolist()
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -108,7 +107,7 @@ def test_tokens_come_as_often_as_their_probabilities_say(sampling: Sampling, tem
     logits = random_logits(99, FEW)
     count = 4000
     expected = np.array(mx.softmax(filtered(logits, sampling) / temperature)) * count
-    drawn = many(logits, replace(sampling, temperature=temperature), count)
+    drawn = many(logits, sampling._replace(temperature=temperature), count)
     seen = np.array([drawn[token] for token in range(FEW)])
     assert not seen[expected == 0].any()
     possible = expected > 0
@@ -147,7 +146,7 @@ def test_the_highest_temperature_draws_every_token() -> None:
 @pytest.mark.parametrize("temperature", [1e-4, 1.0, 1e4])
 def test_what_has_no_probability_is_never_drawn(sampling: Sampling, temperature: float) -> None:
     logits = mx.where(mx.arange(FEW) % 3 == 1, random_logits(5, FEW), -float("inf"))
-    assert {token % 3 for token in many(logits, replace(sampling, temperature=temperature), 200)} == {1}
+    assert {token % 3 for token in many(logits, sampling._replace(temperature=temperature), 200)} == {1}
 
 
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
@@ -322,7 +321,7 @@ def test_a_seeded_text_is_the_same_alone_and_among_rows_that_come_and_go(
         GenerationRequest(
             choose.choice(prompts),
             choose.randrange(1, 40),
-            replace(MIXED[place % len(MIXED)], seed=choose.randrange(2**64)),
+            MIXED[place % len(MIXED)]._replace(seed=choose.randrange(2**64)),
             logprobs=choose.choice([None, None, 0, 4]),
         )
         for place in range(32)

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
@@ -186,7 +185,7 @@ def test_the_limit_of_memory_reaches_mlx() -> None:
 
 
 def test_numbers_of_a_running_engine(engine: MlxEngine) -> None:
-    first = replace(engine.stats(), steps=0)
+    first = engine.stats()._replace(steps=0)
     assert (first.waiting, first.prefilling, first.decoding, first.generated_tokens) == (0, 0, 0, 0)
     assert first.resident_bytes > first.active_bytes > engine.info().weights_bytes > 10**6
     running = Listener(engine, GenerationRequest(long_prompt()[:300], 10**6, ENDLESS))

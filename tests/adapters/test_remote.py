@@ -44,7 +44,7 @@ MODEL = f"org/model@{'1' * 40}"
 REQUEST = GenerationRequest((1, 2, 3), 5)
 INFO = EngineInfo(has_chat_template=True, has_thinking_switch=False, vocab_size=100)
 HELD = whole(b'{"models":[],"memory_limit":null,"memory_taken":0,"waiting":0}')
-DELTA = chunk(b'{"delta":{"text":"a","generated_tokens":1,"tokens":[7]}}\n')
+DELTA = chunk(b'{"delta":["a",1,[7]]}\n')
 FAILED = b'{"failed":["NotEnoughMemory","It does not fit",null,[20,10]]}\n'
 
 
@@ -170,7 +170,7 @@ BROKEN: dict[str, bytes] = {
     "no line": STREAM + chunk(b"[1]\n") + END,
     "an unknown error": STREAM + chunk(b'{"failed":["Surprise","it is",null,[]]}\n') + END,
     "an error without its values": STREAM + chunk(b'{"failed":["RateLimited","it is",null,[]]}\n') + END,
-    "a number too large": STREAM + chunk(b'{"delta":{"text":"","generated_tokens":1e999}}\n') + END,
+    "a number too large": STREAM + chunk(b'{"delta":["",1e999]}\n') + END,
     "deep nesting": STREAM + chunk(b'{"delta":' + b"[" * 100_000 + b"\n") + END,
     "no end": STREAM + chunk(b"{}\n") + END,
     "JSON of something else": whole(b'{"detail":"Not Found"}'),
@@ -249,9 +249,8 @@ def test_a_call_is_refused_as_the_server_says() -> None:
 
 
 def test_lines_may_come_in_any_pieces() -> None:
-    text = b'{"stage":"a"}\n{}\n{"delta":{"text":"\xc3\xa9","generated_tokens":1,"tokens":[7]}}\n{"finished":{"reason":'
-    rest = b'"stop","prompt_tokens":3,"generated_tokens":1,"first_token_seconds":0.1,"total_seconds":0.2}}\n'
-    with scripted(STREAM, *(chunk(bytes([byte])) for byte in text + rest)) as scripted_one:
+    text = b'{"stage":"a"}\n{}\n{"delta":["\xc3\xa9",1,[7]]}\n{"finished":["stop",3,1,0.1,0.2]}\n'
+    with scripted(STREAM, *(chunk(bytes([byte])) for byte in text)) as scripted_one:
         listener = Listener(engine_at(scripted_one.server), REQUEST)
         assert listener.finished().reason is FinishReason.STOP
         assert listener.text == "é"
@@ -296,8 +295,7 @@ def test_a_sink_may_close_the_engine() -> None:
 
 
 def test_a_watch_hears_of_loading_until_the_model_is_there() -> None:
-    info = b'{"has_chat_template":true,"has_thinking_switch":false,"vocab_size":9}'
-    said = [b'{"stage":"weights"}\n{}\n', b'{"stage":"warm"}\n', b'{"opened":{"info":%s,"budget":77}}\n' % info]
+    said = [b'{"stage":"weights"}\n{}\n', b'{"stage":"warm"}\n', b'{"opened":[[true,false,9],77]}\n']
     stages: list[object] = []
     with scripted(STREAM, *map(chunk, said), END) as scripted_one:
         engine, budget = HttpAttachment().open(
@@ -319,7 +317,7 @@ def test_what_json_cannot_hold_is_not_sent(text: str) -> None:
 
 
 def test_numbers_are_the_last_that_were_told() -> None:
-    told = iter((whole(b'{"steps":5,"decoding":1}'), whole(b"{}", 500)))
+    told = iter((whole(b"[0,0,1,5]"), whole(b"{}", 500)))
     with scripted_by_path(lambda _: (next(told),)) as scripted_one:
         engine = engine_at(scripted_one.server)
         assert [engine.stats().steps, engine.stats().steps] == [5, 5]

@@ -60,6 +60,7 @@ requests = st.builds(
     structure=st.none() | st.builds(Structure, st.sampled_from(["json_schema", "regex", "lark"]), text),
     borders=tuples(whole),
 )
+stats = st.builds(EngineStats, *(whole for _ in EngineStats._fields))
 chances = st.builds(TokenChance, whole, text, real)
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Queued, whole),
@@ -109,7 +110,7 @@ def test_every_request_arrives_as_it_was(request: GenerationRequest) -> None:
     assert carried(request, protocol.request) == request
 
 
-@given(st.lists(st.tuples(whole, events), max_size=6), st.none() | whole, st.none() | st.builds(EngineStats, whole))
+@given(st.lists(st.tuples(whole, events), max_size=6), st.none() | whole, st.none() | stats)
 def test_every_step_of_events_arrives_in_its_order(
     step: list[tuple[int, Event]], busy: int | None, stats: EngineStats | None
 ) -> None:

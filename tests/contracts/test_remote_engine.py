@@ -6,7 +6,6 @@ Each engine here has a server of its own, because load options are the server's 
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -34,8 +33,7 @@ class ScriptedLoader:
         self._options = options
 
     def load(self, location: str, options: LoadOptions, watch: Watch = unwatched) -> Engine:
-        chosen = replace(
-            options,
+        chosen = options._replace(
             context_length=self._options.context_length,
             prefix_cache_bytes=self._options.prefix_cache_bytes,
             max_rows=self._options.max_rows,
@@ -111,7 +109,7 @@ class TestRemoteEngine(InMemory):
         engine = load(LoadOptions(max_rows=1), unwatched)
         running = Listener(engine, endless)
         running.wait_for(Delta)
-        waiting = Listener(engine, replace(endless, max_tokens=3))
+        waiting = Listener(engine, endless._replace(max_tokens=3))
         waiting.wait_for(Queued)
         assert waiting.events == [Queued(1)]
         engine.cancel(running.request_id)

@@ -1,7 +1,6 @@
 """A chat as a use case: what belongs to the conversation, and what a turn that nobody keeps leaves behind."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -110,7 +109,7 @@ def test_a_turn_may_be_interrupted_before_it_begins() -> None:
 
 def test_reasoning_is_kept_beside_the_answer() -> None:
     markers = Markers(think_start="<think>", think_end="</think>")
-    info = replace(MEMORY_INFO, has_thinking_switch=True, markers=markers)
+    info = MEMORY_INFO._replace(has_thinking_switch=True, markers=markers)
     at = Desk(TINY, script=lambda _: "hm</think>\n\nwell", info=info)
     chat = begun(at, ChatOptions(settings=read((("thinking", "on"),))))
     assert said(chat.ask("one")) == "well"
@@ -190,7 +189,7 @@ def test_the_tokens_of_the_conversation_are_counted_as_the_model_reads_them() ->
 
 
 def test_a_model_without_a_chat_template_holds_no_conversation() -> None:
-    at = Desk(TINY, info=replace(MEMORY_INFO, has_chat_template=False))
+    at = Desk(TINY, info=MEMORY_INFO._replace(has_chat_template=False))
     message = refused(lambda: begun(at)).message
     assert message.endswith('give it one prompt: mlxk2 run mlx-community/tiny-4bit "your text"')
     assert at.engine.closed

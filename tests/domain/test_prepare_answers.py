@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -60,13 +59,13 @@ def test_without_a_number_the_servers_own_limit_holds() -> None:
 
 
 def test_the_servers_own_limit_gives_way_to_the_context() -> None:
-    info = replace(MEMORY_INFO, context_length=100)
+    info = MEMORY_INFO._replace(context_length=100)
     prepared = _prepared(_HELLO, info)
     assert prepared.requests[0].max_tokens == 100 - prepared.prompt_tokens
 
 
 def test_the_servers_own_limit_gives_way_to_the_memory() -> None:
-    info = replace(MEMORY_INFO, kv=KvCost((KvLayers(10),), block=1))
+    info = MEMORY_INFO._replace(kv=KvCost((KvLayers(10),), block=1))
     with _model(info, budget=1000) as model:
         prepared = prepare(model, TextQuestion("x" * 40), AnswerLimits())
     assert prepared.requests[0].max_tokens <= 60
@@ -74,14 +73,14 @@ def test_the_servers_own_limit_gives_way_to_the_memory() -> None:
 
 
 def test_a_prompt_that_memory_has_no_room_for_is_refused_with_the_numbers() -> None:
-    info = replace(MEMORY_INFO, kv=KvCost((KvLayers(10),), block=1))
+    info = MEMORY_INFO._replace(kv=KvCost((KvLayers(10),), block=1))
     with _model(info, budget=1000) as model, pytest.raises(NotEnoughMemory) as caught:
         prepare(model, TextQuestion("x" * 400), AnswerLimits())
     assert caught.value.limit_bytes == 1000
 
 
 def test_more_tokens_than_the_context_has_room_for_are_a_ceiling_like_any_other() -> None:
-    info = replace(MEMORY_INFO, context_length=100)
+    info = MEMORY_INFO._replace(context_length=100)
     assert _prepared(TextQuestion("x" * 40, AnswerOptions(max_tokens=5000)), info).requests[0].max_tokens == 5000
 
 
@@ -93,7 +92,7 @@ def test_more_tokens_than_the_server_allows_are_refused_by_name() -> None:
 
 def test_a_prompt_beyond_the_context_is_refused_with_both_numbers() -> None:
     with pytest.raises(ContextExceeded) as caught:
-        _prepared(TextQuestion("x" * 120), replace(MEMORY_INFO, context_length=100))
+        _prepared(TextQuestion("x" * 120), MEMORY_INFO._replace(context_length=100))
     assert (caught.value.prompt_tokens, caught.value.context_length, caught.value.parameter) == (120, 100, "prompt")
 
 
@@ -126,7 +125,7 @@ def test_an_option_that_cannot_be_is_refused_by_name(options: AnswerOptions, par
 
 
 def test_a_model_without_a_chat_template_holds_no_conversation() -> None:
-    assert _refused(_HELLO, replace(MEMORY_INFO, has_chat_template=False)).parameter == "messages"
+    assert _refused(_HELLO, MEMORY_INFO._replace(has_chat_template=False)).parameter == "messages"
 
 
 def test_a_text_without_tokens_is_refused() -> None:
@@ -148,18 +147,18 @@ def test_counting_tokens_counts_the_prompt_that_would_be_sent() -> None:
 
 class TestThinking:
     def test_a_switch_is_told_what_was_asked(self) -> None:
-        info = replace(MEMORY_INFO, has_thinking_switch=True, markers=_THINKS)
+        info = MEMORY_INFO._replace(has_thinking_switch=True, markers=_THINKS)
         on, off = (_prepared(_HELLO._replace(thinking=thinking), info) for thinking in (True, False))
         assert on.requests[0].prompt != off.requests[0].prompt
 
     @pytest.mark.parametrize("effort", ["minimal", "low", "medium", "high", "xhigh"])
     def test_a_switch_knows_no_levels_and_any_effort_switches_it_on(self, effort: str) -> None:
-        info = replace(MEMORY_INFO, has_thinking_switch=True, markers=_THINKS)
+        info = MEMORY_INFO._replace(has_thinking_switch=True, markers=_THINKS)
         asked = _prepared(_HELLO._replace(effort=effort), info)
         assert asked.requests == _prepared(_HELLO._replace(thinking=True), info).requests
 
     def test_no_effort_switches_it_off(self) -> None:
-        info = replace(MEMORY_INFO, has_thinking_switch=True, markers=_THINKS)
+        info = MEMORY_INFO._replace(has_thinking_switch=True, markers=_THINKS)
         asked = _prepared(_HELLO._replace(effort="none"), info)
         assert asked.requests == _prepared(_HELLO._replace(thinking=False), info).requests
 
@@ -173,12 +172,12 @@ class TestThinking:
         assert _prepared(_HELLO._replace(effort="none")).requests == plain.requests
 
     def test_reasoning_that_has_no_switch_cannot_be_switched_off(self) -> None:
-        info = replace(MEMORY_INFO, markers=_THINKS)
+        info = MEMORY_INFO._replace(markers=_THINKS)
         assert _refused(_HELLO._replace(thinking=False), info).parameter == "thinking"
         assert _prepared(_HELLO._replace(thinking=True), info).requests == _prepared(_HELLO, info).requests
 
     def test_effort_and_switch_must_not_contradict_each_other(self) -> None:
-        info = replace(MEMORY_INFO, has_thinking_switch=True, markers=_THINKS)
+        info = MEMORY_INFO._replace(has_thinking_switch=True, markers=_THINKS)
         assert _refused(_HELLO._replace(thinking=True, effort="none"), info).parameter == "effort"
 
 
@@ -186,7 +185,7 @@ class TestForm:
     def test_a_response_format_holds_the_answer_after_the_reasoning(self) -> None:
         question = _HELLO._replace(options=AnswerOptions(structure=Structure("json_schema", '{"type": "object"}')))
         assert _prepared(question).requests[0].structure == question.options.structure
-        held = _prepared(question, replace(MEMORY_INFO, markers=_THINKS)).requests[0].structure
+        held = _prepared(question, MEMORY_INFO._replace(markers=_THINKS)).requests[0].structure
         assert held is not None
         assert held.kind == "lark"
         assert "</think>" in held.text
@@ -199,8 +198,8 @@ class TestForm:
         assert _refused(_HELLO._replace(choice=ToolChoice(name="look_up"))).parameter == "tool_choice"
 
     def test_a_required_call_is_held_to_its_form(self) -> None:
-        info = replace(
-            MEMORY_INFO, markers=Markers(tool_start="<tool_call>", tool_end="</tool_call>", tool_format="json_tools")
+        info = MEMORY_INFO._replace(
+            markers=Markers(tool_start="<tool_call>", tool_end="</tool_call>", tool_format="json_tools")
         )
         question = _HELLO._replace(tools=(_TOOL,), choice=ToolChoice(required=True))
         structure = _prepared(question, info).requests[0].structure

@@ -1,7 +1,6 @@
 """Requests of careless programs: whatever the type of a value, the answer is one sentence that names the parameter."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,21 +36,21 @@ def refusal(request: Any) -> str:
 
 
 def with_sampling(**changes: Any) -> GenerationRequest:
-    return replace(GOOD, sampling=replace(Sampling(), **changes))
+    return GOOD._replace(sampling=Sampling()._replace(**changes))
 
 
 @pytest.mark.parametrize(
     "good",
     [
         GOOD,
-        replace(GOOD, prompt=tuple(range(49))),
-        replace(GOOD, max_tokens=2**63 - 1),
-        replace(GOOD, logprobs=0),
-        replace(GOOD, logprobs=20),
-        replace(GOOD, borders=(1, 3)),
-        replace(GOOD, structure=Structure("json_schema", "{}")),
-        replace(GOOD, structure=Structure("json_schema", "true")),
-        replace(GOOD, structure=Structure("regex", "(")),
+        GOOD._replace(prompt=tuple(range(49))),
+        GOOD._replace(max_tokens=2**63 - 1),
+        GOOD._replace(logprobs=0),
+        GOOD._replace(logprobs=20),
+        GOOD._replace(borders=(1, 3)),
+        GOOD._replace(structure=Structure("json_schema", "{}")),
+        GOOD._replace(structure=Structure("json_schema", "true")),
+        GOOD._replace(structure=Structure("regex", "(")),
         with_sampling(temperature=1, top_p=1, top_k=2**40, min_p=1, seed=2**64 - 1),
         with_sampling(temperature=0.0, top_p=1e-4, min_p=1e-4, seed=0),
         with_sampling(repetition_penalty=0.01, presence_penalty=-2, frequency_penalty=2.0),
@@ -66,13 +65,13 @@ def test_what_an_engine_can_do_passes(good: GenerationRequest) -> None:
     ("wrong", "sentence"),
     [
         (None, "The request is None: it must be a GenerationRequest"),
-        (replace(GOOD, prompt=()), "prompt is empty: it must hold at least one token id"),
+        (GOOD._replace(prompt=()), "prompt is empty: it must hold at least one token id"),
         (
-            replace(GOOD, prompt=(1, 100)),
+            GOOD._replace(prompt=(1, 100)),
             "prompt[1] is 100, which is no token: it must be a whole number from 0 to 99",
         ),
         (
-            replace(GOOD, max_tokens=0),
+            GOOD._replace(max_tokens=0),
             "max_tokens 0 is out of range: it must be a whole number from 1 to 2^63-1",
         ),
         (
@@ -92,7 +91,7 @@ def test_what_an_engine_can_do_passes(good: GenerationRequest) -> None:
             "logit_bias names a token twice: it must name each one once",
         ),
         (
-            replace(GOOD, borders=(3, 2)),
+            GOOD._replace(borders=(3, 2)),
             "borders are (3, 2): they must be whole numbers from 1 to 3, each above the one before",
         ),
     ],
@@ -105,13 +104,13 @@ def test_the_sentence_says_what_is_wrong_and_what_would_be_right(wrong: Any, sen
     "prompt", ["hello", b"hello", None, 5, [1, 2], {1: 2}, ("1",), (1.0,), (True,), (None,), (-1,), (HUGE,), (1, (2,))]
 )
 def test_a_prompt_is_a_tuple_of_token_ids_and_nothing_else(prompt: Any) -> None:
-    assert refusal(replace(GOOD, prompt=prompt)).startswith("prompt")
+    assert refusal(GOOD._replace(prompt=prompt)).startswith("prompt")
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "logprobs"])
 @pytest.mark.parametrize("value", [-1, 1.0, "3", True, math.nan, HUGE, (), Unshowable()], ids=kind)
 def test_counts_are_whole_numbers(field: str, value: Any) -> None:
-    assert refusal(replace(GOOD, **{field: value})).startswith(field)
+    assert refusal(GOOD._replace(**{field: value})).startswith(field)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +143,7 @@ def test_a_sampling_parameter_of_another_type_is_refused_by_name(name: str, valu
 
 @pytest.mark.parametrize("sampling", [None, 0.7, {"temperature": 1}, "greedy"])
 def test_sampling_is_a_sampling(sampling: Any) -> None:
-    assert refusal(replace(GOOD, sampling=sampling)).startswith("sampling")
+    assert refusal(GOOD._replace(sampling=sampling)).startswith("sampling")
 
 
 @pytest.mark.parametrize(
@@ -164,29 +163,29 @@ def test_sampling_is_a_sampling(sampling: Any) -> None:
     ],
 )
 def test_a_structure_is_a_known_kind_and_a_text(structure: Any) -> None:
-    assert "tructure" in refusal(replace(GOOD, structure=structure)) or "JSON schema" in refusal(
-        replace(GOOD, structure=structure)
+    assert "tructure" in refusal(GOOD._replace(structure=structure)) or "JSON schema" in refusal(
+        GOOD._replace(structure=structure)
     )
 
 
 @pytest.mark.parametrize("borders", [None, [1], (0,), (4,), (1, 1), (1.0,), ("1",), (True,), (HUGE,)])
 def test_borders_lie_in_the_prompt_and_rise(borders: Any) -> None:
-    assert refusal(replace(GOOD, borders=borders)).startswith("borders")
+    assert refusal(GOOD._replace(borders=borders)).startswith("borders")
 
 
 def test_a_prompt_that_leaves_no_room_is_refused_with_both_numbers() -> None:
     with pytest.raises(ContextExceeded) as caught:
-        check_request(replace(GOOD, prompt=(1,) * 50), INFO)
+        check_request(GOOD._replace(prompt=(1,) * 50), INFO)
     assert (caught.value.prompt_tokens, caught.value.context_length) == (50, 50)
     assert "50 tokens" in caught.value.message
 
 
 def test_a_limit_beyond_the_context_is_allowed() -> None:
-    check_request(replace(GOOD, max_tokens=1000), INFO)
+    check_request(GOOD._replace(max_tokens=1000), INFO)
 
 
 def test_a_model_of_unknown_context_takes_every_length() -> None:
-    check_request(replace(GOOD, prompt=(1,) * 10_000), replace(INFO, context_length=None))
+    check_request(GOOD._replace(prompt=(1,) * 10_000), INFO._replace(context_length=None))
 
 
 ANYTHING: st.SearchStrategy[Any] = st.recursive(

@@ -1,7 +1,5 @@
 """`run` as a use case: everything that can be wrong is found before the first token."""
 
-from dataclasses import replace
-
 import pytest
 
 from mlxk2.adapters.memory import MEMORY_INFO, MemoryEngine, MemoryMachine, Script, StoredModel
@@ -36,11 +34,11 @@ class Bench:
         machine: MemoryMachine | None = None,
         running: tuple[RunningServer, ...] = (),
     ) -> None:
-        self.served = MemoryEngine(lambda prompt: f"served <{prompt}>", info=replace(info, context_length=10_000))
+        self.served = MemoryEngine(lambda prompt: f"served <{prompt}>", info=info._replace(context_length=10_000))
         self.desk = Desk(
             model,
             script=script,
-            info=replace(info, has_chat_template=has_chat_template),
+            info=info._replace(has_chat_template=has_chat_template),
             machine=machine,
             running=running,
             served={pinned(model): self.served},
@@ -244,14 +242,14 @@ def test_a_prompt_that_memory_has_no_room_for_is_refused() -> None:
 def test_weights_count_as_the_engine_holds_them() -> None:
     bench = Bench(
         healthy_model(),
-        info=replace(MEMORY_INFO, weights_bytes=WEIGHTS + 500),
+        info=MEMORY_INFO._replace(weights_bytes=WEIGHTS + 500),
         machine=MemoryMachine(None, WEIGHTS + 1000),
     )
     bench.ask(RunOptions("hi", use_chat_template=False))
     assert bench.engine.requests[0].max_tokens == 398
 
 
-THINKER = replace(MEMORY_INFO, has_thinking_switch=True, markers=Markers(think_start="<think>", think_end="</think>"))
+THINKER = MEMORY_INFO._replace(has_thinking_switch=True, markers=Markers(think_start="<think>", think_end="</think>"))
 
 
 def test_reasoning_is_told_apart_from_the_answer() -> None:
@@ -262,7 +260,7 @@ def test_reasoning_is_told_apart_from_the_answer() -> None:
 
 @pytest.mark.parametrize("thinking", [True, False])
 def test_thinking_that_a_model_cannot_be_told_is_refused_with_the_option_to_leave_out(thinking: bool) -> None:
-    info = MEMORY_INFO if thinking else replace(THINKER, has_thinking_switch=False)
+    info = MEMORY_INFO if thinking else THINKER._replace(has_thinking_switch=False)
     bench = Bench(healthy_model(), info=info)
     message = bench.refusal(RunOptions("hi", thinking=thinking)).message
     assert message.startswith("This model")

@@ -1,7 +1,6 @@
 """A server's models: shared, loaded in the background, unloaded for others, and always with one end for everybody."""
 
 import threading
-from dataclasses import replace
 
 import pytest
 
@@ -421,7 +420,7 @@ def test_a_prefix_cache_of_a_size_asked_for_is_given() -> None:
 
 
 def test_what_the_engine_says_of_itself_counts() -> None:
-    info = replace(MEMORY_INFO, weights_bytes=150 * MB, kv=KvCost((KvLayers(1000),), block=1), context_length=64)
+    info = MEMORY_INFO._replace(weights_bytes=150 * MB, kv=KvCost((KvLayers(1000),), block=1), context_length=64)
     bench = Bench(limits=ServeLimits(memory=300 * MB), info=info)
     lease = bench.want("org/a").lease
     (status,) = bench.models.status().models
@@ -430,7 +429,7 @@ def test_what_the_engine_says_of_itself_counts() -> None:
 
 
 def test_requests_get_the_memory_that_the_model_leaves() -> None:
-    info = replace(MEMORY_INFO, kv=KvCost((KvLayers(MB),), block=1))
+    info = MEMORY_INFO._replace(kv=KvCost((KvLayers(MB),), block=1))
     bench = Bench(limits=ServeLimits(memory=2 * PROCESS), info=info)
     room = bench.want("org/a").lease.gate.room(1, 1000)
     assert room == 78  # four fifths of what process and prefix cache leave, without the token of the prompt

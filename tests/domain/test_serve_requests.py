@@ -4,7 +4,6 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -70,7 +69,7 @@ class Bench:
     def __init__(self, *, rows: int = 1, budget: int | None = 100, line: int = 10, context: int | None = None) -> None:
         self._open = threading.Event()
         self.clock = MemoryClock()
-        self.engine = MemoryEngine(self._answer, info=replace(MEMORY_INFO, context_length=context))
+        self.engine = MemoryEngine(self._answer, info=MEMORY_INFO._replace(context_length=context))
         admission = Admission(MEMORY_INFO.kv, Limits(rows, budget, line, patience=60))
         self.gate = RequestGate(self.engine, admission, self.clock, threading.RLock())
 
@@ -200,7 +199,7 @@ def test_a_request_that_fails_makes_room_for_the_next(make: Make) -> None:
         (request("a" * 2000, 1), ContextExceeded),
         (request("a", 0), ValidationError),
         (GenerationRequest((), 5), ValidationError),
-        (replace(request("a"), max_tokens="many"), ValidationError),  # type: ignore[arg-type]
+        (request("a")._replace(max_tokens="many"), ValidationError),  # type: ignore[arg-type]
     ],
 )
 def test_what_can_never_be_answered_is_refused_without_a_wait(

@@ -5,7 +5,7 @@ A token is a character there: the mark that begins reasoning has seven, and only
 
 import queue
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -32,7 +32,7 @@ from mlxk2.ports.generation import (
 
 START, END = "<think>", "</think>"
 MARKERS = Markers(START, END)
-INFO = replace(MEMORY_INFO, markers=MARKERS)
+INFO = MEMORY_INFO._replace(markers=MARKERS)
 MARK = tuple(map(ord, END))
 PROMPT = tuple(map(ord, "Why?"))
 THOUGHT = "hm " * 100
@@ -106,7 +106,7 @@ def test_reasoning_ends_at_its_budget_and_the_answer_follows(engine: MemoryEngin
 def test_the_answer_goes_on_from_what_was_thought_and_the_mark(engine: MemoryEngine) -> None:
     first, second = run(engine, asking(), budget_of(BUDGET)).requests
     thought = tuple(map(ord, f"{START}{THOUGHT}"[:CUT]))
-    assert second == replace(first, prompt=(*PROMPT, *thought, *MARK), max_tokens=200 - CUT - len(MARK))
+    assert second == first._replace(prompt=(*PROMPT, *thought, *MARK), max_tokens=200 - CUT - len(MARK))
 
 
 def test_tokens_add_up_and_the_prompt_is_the_first_one(engine: MemoryEngine) -> None:
@@ -180,7 +180,7 @@ def test_without_room_for_an_answer_the_limit_ends_it(engine: MemoryEngine, max_
 
 
 def test_without_room_in_the_context_its_end_ends_it() -> None:
-    info = replace(INFO, context_length=len(PROMPT) + CUT + len(MARK))
+    info = INFO._replace(context_length=len(PROMPT) + CUT + len(MARK))
     engine = MemoryEngine(endless, info=info)
     course = run(engine, asking(), budget_of(BUDGET, info=info))
     assert (course.answer.finish_reason, len(course.requests)) == (FinishReason.LENGTH, 1)
@@ -188,7 +188,7 @@ def test_without_room_in_the_context_its_end_ends_it() -> None:
 
 
 def test_one_token_more_is_room_enough() -> None:
-    info = replace(INFO, context_length=len(PROMPT) + CUT + len(MARK) + 1)
+    info = INFO._replace(context_length=len(PROMPT) + CUT + len(MARK) + 1)
     engine = MemoryEngine(endless, info=info)
     course = run(engine, asking(), budget_of(BUDGET, info=info))
     assert (course.answer.text, course.answer.finish_reason) == ("Y", FinishReason.LENGTH)
@@ -212,9 +212,9 @@ def test_a_stop_string_ends_the_continued_answer(engine: MemoryEngine) -> None:
 
 
 def test_reasoning_cannot_begin_again_where_its_mark_is_a_token() -> None:
-    markers = replace(MARKERS, special=((START, 5), (END, 6)))
-    budget = budget_of(2, info=replace(INFO, markers=markers))
-    request = replace(asking(), sampling=Sampling(logit_bias=((5, 3.0), (9, 1.0))))
+    markers = MARKERS._replace(special=((START, 5), (END, 6)))
+    budget = budget_of(2, info=INFO._replace(markers=markers))
+    request = asking()._replace(sampling=Sampling(logit_bias=((5, 3.0), (9, 1.0))))
     budgeted = BudgetedAnswer(budget, request, Answer((), Reading(markers, opens_reasoning=True)))
     read_all(budgeted, *_deltas("hm"), _finished(FinishReason.CANCELLED, 2))
     more = budgeted.continuation()
@@ -254,12 +254,12 @@ def test_the_mark_s_tokens_are_those_of_its_text_alone() -> None:
 )
 def test_a_budget_that_cannot_be_kept_is_refused(tokens: int, markers: Markers, told: str) -> None:
     with pytest.raises(ValidationError, match=told) as caught:
-        budget_of(tokens, info=replace(INFO, markers=markers))
+        budget_of(tokens, info=INFO._replace(markers=markers))
     assert caught.value.parameter == "thinking_budget"
 
 
 def test_an_answer_after_its_reasoning_has_no_marks_for_it() -> None:
-    assert without_reasoning(replace(MARKERS, tool_format="json_tools")) == Markers(tool_format="json_tools")
+    assert without_reasoning(MARKERS._replace(tool_format="json_tools")) == Markers(tool_format="json_tools")
 
 
 def test_text_is_told_as_it_comes(engine: MemoryEngine) -> None:

@@ -7,7 +7,6 @@ its answer or its own clear error, through the gate that `run` and a server use,
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -92,11 +91,11 @@ def quiet(gate: RequestGate, sixteen: list[GenerationRequest]) -> list[str]:
 
 def _sampled(engine: Engine, **changes: Any) -> GenerationRequest:
     prompt = engine.render([Message("user", QUESTIONS[0])]).tokens
-    return GenerationRequest(prompt, 8, replace(Sampling(temperature=1.0, seed=1), **changes))
+    return GenerationRequest(prompt, 8, Sampling(temperature=1.0, seed=1)._replace(**changes))
 
 
 def _structured(engine: Engine, kind: Any, text: str) -> GenerationRequest:
-    return replace(_sampled(engine), structure=Structure(kind, text))
+    return _sampled(engine)._replace(structure=Structure(kind, text))
 
 
 def _rendered(engine: Engine, *messages: Any, tools: Any = ()) -> GenerationRequest:
@@ -118,8 +117,8 @@ REFUSED: dict[str, Make] = {
     "a bias far outside the vocabulary": lambda engine: _sampled(engine, logit_bias=((2**40, 1.0),)),
     "a bias of a negative token": lambda engine: _sampled(engine, logit_bias=((-5, 1.0),)),
     "a token outside the vocabulary": lambda _: GenerationRequest((1, 10**6), 8),
-    "no tokens": lambda engine: replace(_sampled(engine), max_tokens=0),
-    "fewer than no tokens": lambda engine: replace(_sampled(engine), max_tokens=-1),
+    "no tokens": lambda engine: _sampled(engine)._replace(max_tokens=0),
+    "fewer than no tokens": lambda engine: _sampled(engine)._replace(max_tokens=-1),
     "a prompt beyond the context": lambda _: GenerationRequest((5,) * CONTEXT, 8),
     "a temperature that is no number": lambda engine: _sampled(engine, temperature=float("nan")),
     "a seed that is a text": lambda engine: _sampled(engine, seed="dice"),
@@ -138,7 +137,7 @@ REFUSED: dict[str, Make] = {
 ANSWERED: dict[str, Make] = {
     "a top-k above the vocabulary": lambda engine: _sampled(engine, top_k=10**6),
     "a seed": lambda engine: _sampled(engine, seed=2**64 - 1),
-    "log-probabilities": lambda engine: replace(_sampled(engine), logprobs=20),
+    "log-probabilities": lambda engine: _sampled(engine)._replace(logprobs=20),
     "a prompt that was answered before": lambda engine: _sampled(engine, temperature=0.0),
     "the same prompt again": lambda engine: _sampled(engine, temperature=0.0),
     "a prompt of one token": lambda _: GenerationRequest((5,), 8),

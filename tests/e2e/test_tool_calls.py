@@ -6,7 +6,6 @@ What the choice asks for is enforced in the engine, so that even a model that dr
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -89,7 +88,7 @@ def test_the_free_choice_is_not_disturbed_by_being_held(engine: Engine) -> None:
     )
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), WILD, replace(WILD, seed=5), replace(WILD, seed=6)])
+@pytest.mark.parametrize("sampling", [Sampling(), WILD, WILD._replace(seed=5), WILD._replace(seed=6)])
 @pytest.mark.parametrize("message", ["hello", "What is 2 + 3?"])
 def test_a_required_call_is_made_and_fits_the_schema(engine: Engine, message: str, sampling: Sampling) -> None:
     answer = ask(engine, Message("user", message), choice=ToolChoice(name="set_alarm"), sampling=sampling)

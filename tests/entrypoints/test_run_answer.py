@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from mlxk2.testing import healthy_model, memory_program
 from mlxk2.testing.plugin import CommandLine
 from tests.running import a_server
 
-THINKING = replace(MEMORY_INFO, markers=Markers("<think>", "</think>"))
+THINKING = MEMORY_INFO._replace(markers=Markers("<think>", "</think>"))
 SERVER = a_server(cache="memory", version=__version__)
 COMMIT = next(iter(healthy_model().revisions))
 

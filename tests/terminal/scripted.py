@@ -6,7 +6,6 @@ The question names the answer: a key of ANSWERS.
 import os
 import sys
 import time
-from dataclasses import replace
 
 from mlxk2.adapters.memory import MEMORY_INFO, MemoryCache, MemoryEngine
 from mlxk2.entrypoints.cli.app import run
@@ -82,7 +81,7 @@ def answer(prompt: str) -> str:
 
 
 if __name__ == "__main__":
-    info = replace(MEMORY_INFO, markers=Markers(think_start="<think>", think_end="</think>"), context_length=100_000)
+    info = MEMORY_INFO._replace(markers=Markers(think_start="<think>", think_end="</think>"), context_length=100_000)
     sys.exit(
         run(sys.argv[1:], memory_program(MemoryCache([healthy_model()]), PacedEngine(answer, info=info)), os.environ)
     )

@@ -87,7 +87,7 @@ def wrong_answers(sock: socket.socket) -> None:
 
 def wrong_events(sock: socket.socket) -> None:
     for packet in after_loading(sock):
-        sock.sendall(frame(protocol.EVENTS, 0, (None, None, [(packet.id, 2, {"text": 5})])))
+        sock.sendall(frame(protocol.EVENTS, 0, (None, None, [(packet.id, 2, [5, 1])])))
 
 
 MANNERS: dict[str, Callable[[socket.socket], None]] = {

@@ -14,7 +14,7 @@ the first one.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mlxk2.domain.answer import Answer
 from mlxk2.domain.text.matching import unfinished
@@ -73,7 +73,7 @@ def thinking_budget(
 
 def without_reasoning(markers: Markers) -> Markers:
     """Those of an answer whose reasoning is over: grammars made for them allow none."""
-    return replace(markers, think_start=None, think_end=None)
+    return markers._replace(think_start=None, think_end=None)
 
 
 class BudgetedAnswer:
@@ -113,8 +113,7 @@ class BudgetedAnswer:
     @property
     def following(self) -> GenerationRequest:
         """The request that goes on where the answer was cut."""
-        return replace(
-            self._first,
+        return self._first._replace(
             prompt=(*self._first.prompt, *self._tokens),
             max_tokens=self._first.max_tokens - len(self._tokens),
             sampling=_without(self._first.sampling, self._budget.banned),
@@ -124,7 +123,7 @@ class BudgetedAnswer:
     def _on_delta(self, delta: Delta) -> list[Output]:
         self._tokens += delta.tokens
         self._tail = (self._tail + delta.text)[-len(self._budget.mark) :]
-        outputs = self._answer.read(replace(delta, generated_tokens=self._before + delta.generated_tokens))
+        outputs = self._answer.read(delta._replace(generated_tokens=self._before + delta.generated_tokens))
         if self._is_due() and self._room() > 0:
             self.spent = True
             self._tokens += self._budget.mark_tokens
@@ -158,8 +157,7 @@ class BudgetedAnswer:
         """The end of this request as that of the whole answer."""
         if self._ended is None:
             return last
-        return replace(
-            self._ended,
+        return self._ended._replace(
             reason=last.reason,
             generated_tokens=self._before + last.generated_tokens,
             total_seconds=self._ended.total_seconds + last.total_seconds,
@@ -176,4 +174,4 @@ def _tokens_of(mark: str, special: dict[str, int], tokenize: Callable[[str], Seq
 def _without(sampling: Sampling, tokens: Sequence[int]) -> Sampling:
     """The same, but these tokens are never drawn."""
     kept = tuple(pair for pair in sampling.logit_bias if pair[0] not in tokens)
-    return replace(sampling, logit_bias=(*kept, *((token, _NEVER) for token in tokens)))
+    return sampling._replace(logit_bias=(*kept, *((token, _NEVER) for token in tokens)))

@@ -1,12 +1,13 @@
 """What a running server and another program of the same user say to one another about a model that the server holds.
 
 The bodies of the server's `/engine` paths, as JSON; a stream has one `Line` a line. They are no public API: both sides
-are of the same version, or do not talk (`ports.servers.RunningServer.version`). Those that ask what a server holds are
-in `ports/held.py`: for them nothing needs to be known of engines.
+are of the same version, or do not talk (`ports.servers.RunningServer.version`). What an answer can do without is asked
+with `ports/questions.py`. Those that ask what a server holds are in `ports/held.py`: for them nothing needs to be known
+of engines.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mlxk2.ports.conversation import Message, RenderOptions, Tool
 from mlxk2.ports.engine import Engine, EngineInfo, Watch, unwatched
@@ -25,8 +26,7 @@ class ToOpen:
     model: str
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """The model is loaded. `budget` is what its requests may take together in bytes, None without a bound."""
 
     info: EngineInfo
@@ -41,22 +41,6 @@ class ToRender:
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
     options: RenderOptions = RenderOptions()
-
-
-@dataclass(frozen=True, slots=True)
-class ToTokenize:
-    """`/engine/tokenize`; the reply is a list of token ids."""
-
-    model: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToDetokenize:
-    """`/engine/detokenize`; the reply is a string."""
-
-    model: str
-    tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +66,6 @@ class Line:
     delta: Delta | None = None
     finished: Finished | None = None
     failed: Trouble | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToCount:
-    """`/engine/stats`: the reply is an `EngineStats`."""
-
-    model: str
 
 
 class Attachment(Protocol):

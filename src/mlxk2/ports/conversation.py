@@ -1,7 +1,7 @@
 """What people and programs say to a model, and what a chat template makes of it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -40,8 +40,7 @@ class Tool:
     strict: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RenderOptions:
+class RenderOptions(NamedTuple):
     """None keeps the template's own default. `effort` is the template's own word for how long to think.
 
     Each reaches only a template that reads it (`EngineInfo.has_thinking_switch`, `has_effort_levels`).
@@ -51,8 +50,7 @@ class RenderOptions:
     effort: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedPrompt:
+class RenderedPrompt(NamedTuple):
     """Token ids that end where the answer begins.
 
     `borders` are the places, counted in tokens, where a message ends; only engines whose prefix cache cannot be cut

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
 from mlxk2.ports.generation import GenerationRequest, Sink
@@ -10,8 +10,7 @@ from mlxk2.ports.generation import GenerationRequest, Sink
 RequestId = int
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
+class LoadOptions(NamedTuple):
     """`trust_remote_code` allows a model to run Python files of its own; off unless the user says so.
 
     `context_length` is the most tokens that prompt and answer may have together, None when it is not known.
@@ -26,16 +25,14 @@ class LoadOptions:
     max_rows: int = 32
 
 
-@dataclass(frozen=True, slots=True)
-class KvLayers:
+class KvLayers(NamedTuple):
     """Layers that keep `bytes_per_token` together; the last `window` tokens only, or all of them when None."""
 
     bytes_per_token: int
     window: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KvCost:
+class KvCost(NamedTuple):
     """What a request's keys and values take: per token, and `fixed_bytes` whatever the length.
 
     Room is taken in blocks of `block` tokens. Requests that decode together are padded to the longest of them.
@@ -46,8 +43,7 @@ class KvCost:
     block: int = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Markers:
+class Markers(NamedTuple):
     """The texts with which the model marks parts of its output; None where it has none.
 
     `tool_format` names how a tool call is written (docs/tool-calls.md lists them). `special` holds (text, token id) of
@@ -62,8 +58,7 @@ class Markers:
     special: tuple[tuple[str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
+class EngineInfo(NamedTuple):
     """What the loaded model says of itself.
 
     `vocab_size` is in tokens, `context_length` too (None: not known), `weights_bytes` as held in memory. `max_rows` is
@@ -82,8 +77,7 @@ class EngineInfo:
     has_effort_levels: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EngineStats:
+class EngineStats(NamedTuple):
     """A look at a running engine; counts are since it was loaded, `*_bytes` are now.
 
     `waiting` requests have not begun, `prefilling` and `decoding` are at work. `restarts` counts how often the engine
@@ -118,8 +112,7 @@ class Loading:
     abort: Callable[[], None] | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Stepped:
+class Stepped(NamedTuple):
     """A turn of the engine is over, or the part of it that gives first tokens: all its events are with their sinks.
 
     `busy` requests are still in the engine.

@@ -1,9 +1,8 @@
 """What is asked of an engine and what it answers: plain values that may cross threads and processes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mlxk2.ports.errors import Mlxk2Error
 
@@ -18,8 +17,7 @@ Left to itself, a small model fills its limit with blanks.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(NamedTuple):
     """How the next token is drawn.
 
     `temperature` 0 takes the most probable token, whatever the filters say. `top_p` 1, `top_k` 0, `min_p` 0,
@@ -40,16 +38,14 @@ class Sampling:
     seed: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(NamedTuple):
     """A form that the whole output is held to: a JSON schema, a regular expression or a grammar in Lark's notation."""
 
     kind: Literal["json_schema", "regex", "lark"]
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationRequest:
+class GenerationRequest(NamedTuple):
     """What to generate.
 
     `prompt` holds at least one token id, `max_tokens` is at least 1; an answer that fills the model's context before
@@ -60,7 +56,7 @@ class GenerationRequest:
 
     prompt: tuple[int, ...]
     max_tokens: int
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = Sampling()
     logprobs: int | None = None
     structure: Structure | None = None
     borders: tuple[int, ...] = ()
@@ -77,8 +73,7 @@ class FinishReason(Enum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class TokenChance:
+class TokenChance(NamedTuple):
     """A token, its text (alone, so possibly half a character), and its natural log-probability."""
 
     token: int
@@ -86,8 +81,7 @@ class TokenChance:
     logprob: float
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLogprobs:
+class TokenLogprobs(NamedTuple):
     """A generated token and the most probable ones at its place, best first.
 
     Probabilities are the model's own: before penalties, bias, structure and temperature.
@@ -97,8 +91,7 @@ class TokenLogprobs:
     top: tuple[TokenChance, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(NamedTuple):
     """The request waits for its turn to reach the engine, `place` 1 is next; told again when the place changes.
 
     No engine sends it: it comes from the gate that stands before one.
@@ -107,8 +100,7 @@ class Queued:
     place: int
 
 
-@dataclass(frozen=True, slots=True)
-class PromptProgress:
+class PromptProgress(NamedTuple):
     """So many tokens of the prompt are processed, out of `total`; the first `cached` of them came from the cache."""
 
     processed: int
@@ -116,8 +108,7 @@ class PromptProgress:
     cached: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """New text, the new tokens behind it, and how many have been generated so far.
 
     Text may be empty while a character is incomplete. `logprobs` has one entry a token when they were asked for.
@@ -129,8 +120,7 @@ class Delta:
     logprobs: tuple[TokenLogprobs, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """The engine is done with the request.
 
     `generated_tokens` counts the end token too. Times are seconds since the request was started. `cached_tokens` of
@@ -145,8 +135,7 @@ class Finished:
     cached_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """The request ended with an error; the engine itself goes on."""
 
     error: Mlxk2Error

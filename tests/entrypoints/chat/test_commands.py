@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,7 +133,7 @@ def test_retry_needs_a_question(talk: Talk) -> None:
 
 
 def test_tokens_says_how_long_the_conversation_is() -> None:
-    talk = Talk(info=replace(MEMORY_INFO, context_length=500))
+    talk = Talk(info=MEMORY_INFO._replace(context_length=500))
     assert talk.do("/tokens") == "The conversation takes 0 of 500 tokens."
     talk.ask("one")
     assert (

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,7 +27,7 @@ from mlxk2.testing import healthy_model, memory_program
 from tests.entrypoints.chat.screens import MemoryTerminalFile
 
 Chat = Callable[..., str]
-THINKING = replace(MEMORY_INFO, markers=Markers(think_start="<think>", think_end="</think>"))
+THINKING = MEMORY_INFO._replace(markers=Markers(think_start="<think>", think_end="</think>"))
 
 
 def echo(prompt: str) -> str:

@@ -1,7 +1,6 @@
 """`/set`, `/system` and `/show`."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from mlxk2.ports.engine import Markers
 from mlxk2.ports.errors import ValidationError
 from tests.entrypoints.chat.talking import Talk
 
-THINKER = replace(MEMORY_INFO, has_thinking_switch=True, markers=Markers("<think>", "</think>"))
+THINKER = MEMORY_INFO._replace(has_thinking_switch=True, markers=Markers("<think>", "</think>"))
 ALL = """\
 temperature         auto
 top-p               auto
@@ -174,7 +173,7 @@ def test_to_try_a_setting_asks_the_engine_nothing() -> None:
 
 
 def test_a_conversation_without_room_does_not_keep_a_setting_from_changing() -> None:
-    talk = Talk(info=replace(THINKER, context_length=60))
+    talk = Talk(info=THINKER._replace(context_length=60))
     talk.ask("a question of some length")
     assert talk.do("/set thinking off") == "thinking: off"
 
@@ -230,7 +229,7 @@ def test_what_the_screen_shows_can_be_set(talk: Talk) -> None:
 
 
 def test_show_says_what_holds_now(tmp_path: Path) -> None:
-    talk = Talk(info=replace(MEMORY_INFO, context_length=500), system="Be brief.")
+    talk = Talk(info=MEMORY_INFO._replace(context_length=500), system="Be brief.")
     (tmp_path / "a.txt").write_text("a")
     talk.ask("one")
     talk.do("/set temperature 0.5")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -229,4 +228,4 @@ def test_a_model_is_let_go_when_it_is_done_however_slowly_its_client_reads() -> 
         assert b"[DONE]" in await asyncio.wait_for(reader.read(), 60)
         await until(lambda: _is_idle(client))
 
-    with_server(talk, MemoryEngine(lambda _: "Hello", info=replace(MEMORY_INFO, kv=KvCost((KvLayers(0),), block=1))))
+    with_server(talk, MemoryEngine(lambda _: "Hello", info=MEMORY_INFO._replace(kv=KvCost((KvLayers(0),), block=1))))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 
 from mlxk2.adapters.mlx.caches import can_always_cut, new_caches
 from mlxk2.adapters.mlx.loading import LoadedModel
@@ -165,8 +164,7 @@ class Core:
         """From any thread: counts are live, memory as it was seen last."""
         scheduler, counters = self._scheduler, self._counters
         waiting, prefilling, decoding = scheduler.at_work() if scheduler else (0, 0, 0)
-        return replace(
-            self._memory,
+        return self._memory._replace(
             waiting=waiting,
             prefilling=prefilling,
             decoding=decoding,

@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 from mlxk2.adapters.mlx.compilers import Compilers, Job
@@ -67,7 +66,7 @@ class MlxEngine:
 
     def stats(self) -> EngineStats:
         stats = self._core.stats()
-        return replace(stats, waiting=stats.waiting + len(self._compiling))
+        return stats._replace(waiting=stats.waiting + len(self._compiling))
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), options: RenderOptions = RenderOptions()

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from mlxk2.adapters.remote.answering import Answering
 from mlxk2.adapters.remote.calls import call
-from mlxk2.ports.attachment import ToCount, ToDetokenize, ToRender, ToTokenize
+from mlxk2.ports.attachment import ToRender
 from mlxk2.ports.checking import check_tokens
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool
 from mlxk2.ports.engine import EngineInfo, EngineStats, RequestId, Stepped, Watch
@@ -46,6 +46,8 @@ class RemoteEngine:
 
     def stats(self) -> EngineStats:
         """As the server tells them now; those it told last, where it does not answer."""
+        from mlxk2.ports.questions import ToCount
+
         try:
             self._stats = self._ask("stats", ToCount(self._model), EngineStats, _STATS_SECONDS)
         except Mlxk2Error:
@@ -58,9 +60,13 @@ class RemoteEngine:
         return self._ask("render", ToRender(self._model, tuple(messages), tuple(tools), options), RenderedPrompt)
 
     def tokenize(self, text: str) -> list[int]:
+        from mlxk2.ports.questions import ToTokenize
+
         return self._ask("tokenize", ToTokenize(self._model, text), list[int])
 
     def detokenize(self, tokens: Sequence[int]) -> str:
+        from mlxk2.ports.questions import ToDetokenize
+
         check_tokens("tokens", tuple(tokens), self._info.vocab_size)
         return self._ask("detokenize", ToDetokenize(self._model, tuple(tokens)), str)
 

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import UnionType
-from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ def to_json(value: object) -> bytes:
 
 
 def from_json(content: bytes, kind: type[T]) -> T:
-    """Unknown fields are passed over. Raises ValueError, TypeError and RecursionError."""
+    """Unknown fields of records are passed over. Raises ValueError, TypeError and RecursionError."""
     declared: Any = kind
     value: T = reader_of(declared)(json.loads(content, parse_constant=_refuse_constant))
     return value
@@ -41,7 +41,7 @@ def reader_of(kind: Any) -> Reader:
     if is_dataclass(kind):
         return _record(kind)
     if issubclass(kind, tuple):
-        return _row(kind, tuple(map(reader_of, get_type_hints(kind).values())))
+        return _named_row(kind)
     return kind if issubclass(kind, Enum) else _plain(kind)
 
 
@@ -71,7 +71,7 @@ def _union(readers: tuple[Reader, ...]) -> Reader:
 
 def _sequence(kind: Any, inner: tuple[Any, ...]) -> Reader:
     if kind is tuple and inner[-1] is not Ellipsis:
-        return _row(lambda *values: values, tuple(map(reader_of, inner)))
+        return _row(lambda *values: values, tuple(map(reader_of, inner)), len(inner))
     reader = reader_of(inner[0])
 
     def read(value: Any) -> Any:
@@ -80,11 +80,20 @@ def _sequence(kind: Any, inner: tuple[Any, ...]) -> Reader:
     return read
 
 
-def _row(make: Callable[..., Any], readers: Sequence[Reader]) -> Reader:
+def _row(make: Callable[..., Any], readers: Sequence[Reader], least: int) -> Reader:
+    """One reader a place; `least` of the places must be there."""
+
     def read(value: Any) -> Any:
-        return make(*(reader(item) for reader, item in zip(readers, _listed(value), strict=True)))
+        if not least <= len(_listed(value)) <= len(readers):
+            raise ValueError(f"a list of {len(value)}, where {len(readers)} were expected")
+        return make(*(reader(item) for reader, item in zip(readers, value, strict=False)))
 
     return read
+
+
+def _named_row(kind: Any) -> Reader:
+    readers = tuple(map(reader_of, kind.__annotations__.values()))
+    return _row(kind, readers, len(readers) - len(kind._field_defaults))
 
 
 def _record(kind: Any) -> Reader:

@@ -19,7 +19,7 @@ from mlxk2.ports.generation import Event, GenerationRequest
 
 T = TypeVar("T")
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised with every change of this file or of a type that it names; parent and worker must have the same."""
 
 HELLO = "hello"

@@ -6,7 +6,6 @@ Nobody waits for ever: whatever ends the thread, even a defect of this program, 
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Any
 
 from mlxk2.adapters.worker import protocol
@@ -55,7 +54,7 @@ class Supervisor:
         session = self._workers.session
         ready = session is not None and session.is_ready
         stats = session.stats if session is not None and ready else EngineStats(waiting=self._workers.ledger.requests)
-        return replace(stats, restarts=stats.restarts + max(0, self._workers.launches - 1))
+        return stats._replace(restarts=stats.restarts + max(0, self._workers.launches - 1))
 
     def close(self) -> None:
         self._mailbox.post(self._workers.begin_to_close)

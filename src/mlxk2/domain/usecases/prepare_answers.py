@@ -6,7 +6,6 @@ answers sooner without.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mlxk2.domain.answer import Answer
@@ -178,9 +177,9 @@ def prepare(model: AskedModel, question: Question, limits: AnswerLimits) -> Prep
         prompt.borders,
     )
     check_request(request, info)
-    request = replace(request, max_tokens=_limit(model.gate, info, len(prompt.tokens), options.max_tokens, limits))
+    request = request._replace(max_tokens=_limit(model.gate, info, len(prompt.tokens), options.max_tokens, limits))
     model.gate.check(request)
-    requests = tuple(replace(request, sampling=_numbered(request.sampling, i)) for i in range(options.answers))
+    requests = tuple(request._replace(sampling=_numbered(request.sampling, i)) for i in range(options.answers))
     budget = _budget(model.engine, info, question) if isinstance(question, ChatQuestion) else None
     return Prepared(requests, options.stops, reading, budget)
 
@@ -299,4 +298,4 @@ def _limit(gate: RequestGate, info: EngineInfo, prompt_tokens: int, asked: int |
 def _numbered(sampling: Sampling, index: int) -> Sampling:
     if sampling.seed is None or index == 0:
         return sampling
-    return replace(sampling, seed=(sampling.seed + index) % 2**64)
+    return sampling._replace(seed=(sampling.seed + index) % 2**64)

@@ -1,7 +1,6 @@
 """The two paths, asked by the unmodified client, before a scripted engine: everything but the network."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import anthropic
@@ -19,8 +18,7 @@ from tests.entrypoints.http.anthropic.asking import HELLO
 from tests.entrypoints.http.scripted import KEY, with_door
 
 T = TypeVar("T")
-INFO = replace(
-    MEMORY_INFO,
+INFO = MEMORY_INFO._replace(
     has_thinking_switch=True,
     markers=Markers("<think>", "</think>", tool_format="json_tools"),
     context_length=6000,

@@ -5,10 +5,14 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from mlxk2.adapters.memory import MemoryEngine
 from mlxk2.domain.usecases.serve_models import ServeLimits
 from mlxk2.entrypoints.http.context import HttpOptions
+from mlxk2.ports.attachment import Opened
 from mlxk2.ports.errors import Mlxk2Error
+from mlxk2.ports.generation import Delta, Finished, GenerationRequest
 from mlxk2.ports.troubles import Trouble, error_of
 from tests.entrypoints.http.doors.asking import Reply
 from tests.entrypoints.http.doors.network import head, serving
@@ -42,8 +46,22 @@ def refused(reply: Reply) -> Mlxk2Error:
     return failure(line)
 
 
-def a_request(prompt: str = "hello", most: int = 5, **more: Any) -> dict[str, Any]:
-    return {"prompt": [ord(char) for char in prompt], "max_tokens": most, **more}
+def a_request(prompt: str = "hello", most: int = 5, **more: Any) -> Any:
+    """As it is sent."""
+    return msgspec.to_builtins(GenerationRequest(tuple(map(ord, prompt)), most, **more))
+
+
+def opened_by(line: Any) -> Opened:
+    return msgspec.convert(line["opened"], Opened)
+
+
+def deltas_of(lines: list[Any]) -> list[Delta]:
+    return [msgspec.convert(line["delta"], Delta) for line in lines if "delta" in line]
+
+
+def finished_by(lines: list[Any]) -> Finished:
+    """What the last line says."""
+    return msgspec.convert(lines[-1]["finished"], Finished)
 
 
 def model_of(server: Operated | Client) -> str:

@@ -22,14 +22,18 @@ from mlxk2.ports.errors import (
     ServerGone,
     ValidationError,
 )
+from mlxk2.ports.generation import FinishReason, Sampling, Structure
 from tests.entrypoints.http.attached.asking import (
     OPTIONS,
     Attached,
     a_request,
     attached,
+    deltas_of,
     failure,
+    finished_by,
     lines_of,
     model_of,
+    opened_by,
     over_network,
     refused,
 )
@@ -55,7 +59,7 @@ class Slow:
         self.asked = threading.Event()
         self._go = threading.Event()
         self._answer = answer
-        self.engine = MemoryEngine(self._script, info=replace(MEMORY_INFO, max_rows=rows))
+        self.engine = MemoryEngine(self._script, info=MEMORY_INFO._replace(max_rows=rows))
 
     def _script(self, prompt: str) -> str:
         del prompt
@@ -80,8 +84,10 @@ def test_opening_tells_how_it_goes_and_then_what_the_model_is() -> None:
         assert stages
         assert all(set(line) == {"stage"} and line["stage"] for line in stages)
         assert set(last) == {"opened"}
-        assert last["opened"]["info"]["vocab_size"] == MEMORY_INFO.vocab_size
-        assert last["opened"]["budget"] > 0
+        opened = opened_by(last)
+        assert opened.info.vocab_size == MEMORY_INFO.vocab_size
+        assert opened.budget
+        assert opened.budget > 0
         again = await server.post("/engine/open", {"model": model_of(server)})
         assert lines_of(again.body) == [last]
         (model,) = server.services.models.status().models
@@ -142,24 +148,17 @@ def test_an_answer_comes_as_the_events_of_the_engine() -> None:
         status, lines = await generated(client, prompt="hello", most=9)
         assert status == 200
         assert all(len(line) == 1 for line in lines)
-        assert "".join(line["delta"]["text"] for line in lines if "delta" in line) == "Hello"
-        assert [token for line in lines if "delta" in line for token in line["delta"]["tokens"]][:5] == list(b"Hello")
-        finished = lines[-1]["finished"]
-        assert (finished["reason"], finished["prompt_tokens"], finished["generated_tokens"]) == ("stop", 5, 6)
+        assert "".join(delta.text for delta in deltas_of(lines)) == "Hello"
+        assert [token for delta in deltas_of(lines) for token in delta.tokens][:5] == list(b"Hello")
+        assert finished_by(lines)[:3] == (FinishReason.STOP, 5, 6)
         await until(lambda: is_idle(client))
 
     over_network(talk)
 
 
 def test_all_of_a_request_arrives() -> None:
-    whole: dict[str, Any] = a_request(
-        "hi",
-        3,
-        sampling={"temperature": 0.5, "top_k": 7, "logit_bias": [[97, 1.5]], "seed": 2},
-        logprobs=2,
-        structure={"kind": "regex", "text": "a+"},
-        borders=[1],
-    )
+    sampling = Sampling(temperature=0.5, top_k=7, logit_bias=((97, 1.5),), seed=2)
+    whole = a_request("hi", 3, sampling=sampling, logprobs=2, structure=Structure("regex", "a+"), borders=(1,))
 
     async def talk(client: Client) -> None:
         _, body = await client.post("/engine/generate", {"model": model_of(client), "request": whole})
@@ -168,8 +167,7 @@ def test_all_of_a_request_arrives() -> None:
         assert (request.sampling.logit_bias, request.sampling.seed) == (((97, 1.5),), 2)
         assert request.structure is not None
         assert request.structure.text == "a+"
-        deltas = [line["delta"] for line in lines_of(body) if "delta" in line]
-        assert len(deltas[0]["logprobs"][0]["top"]) == 2
+        assert len(deltas_of(lines_of(body))[0].logprobs[0].top) == 2
 
     over_network(talk, MemoryEngine(lambda _: "x", structured=lambda *_: "aaa"))
 
@@ -202,9 +200,9 @@ def test_a_wrong_request_is_refused_as_the_engine_would() -> None:
         for request, kind in (
             (a_request(most=0), ValidationError),
             (a_request(prompt=""), ValidationError),
-            (a_request(sampling={"temperature": -1}), ValidationError),
-            ({"prompt": [97] * 3_000_000, "max_tokens": 1}, ContextExceeded),
-            ({"prompt": [97] * 100_000, "max_tokens": 100}, NotEnoughMemory),
+            (a_request(sampling=Sampling(-1)), ValidationError),
+            (a_request("a" * 3_000_000, 1), ContextExceeded),
+            (a_request("a" * 100_000, 100), NotEnoughMemory),
         ):
             status, body = await client.post("/engine/generate", {"model": model_of(client), "request": request})
             error = failure(lines_of(body)[-1])
@@ -240,7 +238,7 @@ def test_who_must_wait_hears_of_the_place_in_the_line() -> None:
         first = asyncio.create_task(generated(client))
         await asyncio.to_thread(slow.asked.wait, _PATIENCE)
         reader, _ = await client.send("/engine/generate", {"model": model_of(client), "request": a_request()})
-        assert b'{"queued":{"place":1}}\n' in await asyncio.wait_for(reader.readuntil(b"}}\n"), _PATIENCE)
+        assert b'{"queued":[1]}\n' in await asyncio.wait_for(reader.readuntil(b"]}\n"), _PATIENCE)
         _, body = await client.post("/engine/status", {})
         (held,) = json.loads(body)["models"]
         assert (held["busy"], held["waiting"], held["idle_seconds"], held["expires_in"]) == (1, 1, None, None)
@@ -302,7 +300,7 @@ def test_the_time_that_clients_have_does_not_end_the_answer_to_the_users_own_pro
         began = time.monotonic()
         _, lines = await generated(client, most=_LONG)
         assert time.monotonic() - began > 0.1
-        assert lines[-1]["finished"]["generated_tokens"] == _LONG
+        assert finished_by(lines).generated_tokens == _LONG
         await until(lambda: is_idle(client))
 
     pause = threading.Event()
@@ -352,7 +350,7 @@ def test_a_model_that_is_taken_away_by_force_ends_its_answers() -> None:
         status, body = await client.post("/engine/unload", {"model": model, "force": True})
         assert (status, json.loads(body)) == (200, [model])
         rest = await asyncio.wait_for(reader.read(), _PATIENCE)
-        assert b'"reason":"cancelled"' in rest or b'{"failed":' in rest
+        assert b'{"finished":["cancelled",' in rest or b'{"failed":' in rest
         assert rest.endswith(b"0\r\n\r\n")
         await until(lambda: not client.services.running)
 

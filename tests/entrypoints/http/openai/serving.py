@@ -1,7 +1,6 @@
 """OpenAI's door behind the layers of the server, before a scripted engine, asked by the unmodified client."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import httpx2
@@ -20,8 +19,7 @@ from tests.entrypoints.http.scripted import KEY, with_door
 T = TypeVar("T")
 CONTEXT = 2048
 """What the model's own files say."""
-INFO = replace(
-    MEMORY_INFO,
+INFO = MEMORY_INFO._replace(
     has_thinking_switch=True,
     markers=Markers("<think>", "</think>", tool_format="json_tools"),
 )

@@ -8,7 +8,6 @@ engine at some point blocks in its script or in its watch.
 import contextlib
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from mlxk2.adapters.memory.engine.answers import (
     MEMORY_INFO,
@@ -109,8 +108,7 @@ class MemoryEngine:
 
     def _open(self, options: LoadOptions, watch: Watch) -> None:
         lengths = [length for length in (self._model.context_length, options.context_length) if length is not None]
-        self._info = replace(
-            self._model,
+        self._info = self._model._replace(
             max_rows=min(self._model.max_rows, options.max_rows),
             context_length=min(lengths, default=None),
         )

@@ -23,10 +23,11 @@ from mlxk2.entrypoints.http.leasing import on_model
 from mlxk2.entrypoints.http.logs import log_failure, printable
 from mlxk2.entrypoints.http.operating.keeping import unload
 from mlxk2.entrypoints.http.operating.looking import in_thread
-from mlxk2.ports.attachment import ToCount, ToDetokenize, ToGenerate, ToOpen, ToRender, ToTokenize
+from mlxk2.ports.attachment import ToGenerate, ToOpen, ToRender
 from mlxk2.ports.engine import Engine
 from mlxk2.ports.errors import Mlxk2Error, ModelNotFound
 from mlxk2.ports.held import ToUnload
+from mlxk2.ports.questions import ToCount, ToDetokenize, ToTokenize
 
 T = TypeVar("T")
 

@@ -1,7 +1,5 @@
 """Requests that are ended early, wherever they are."""
 
-from dataclasses import replace
-
 from mlxk2.ports.engine import Engine, LoadOptions, unwatched
 from mlxk2.ports.generation import Delta, Event, Failed, Finished, FinishReason, GenerationRequest, PromptProgress
 from mlxk2.testing.contracts.engine.fixtures import EngineFixtures, Load
@@ -38,7 +36,7 @@ class Cancelling(EngineFixtures):
     def test_while_its_prompt_is_processed(
         self, engine: Engine, endless: GenerationRequest, long_prompt: tuple[int, ...]
     ) -> None:
-        request = replace(endless, prompt=(*reversed(long_prompt), *endless.prompt))  # no cache knows its beginning
+        request = endless._replace(prompt=(*reversed(long_prompt), *endless.prompt))  # no cache knows its beginning
         last = _CancelsAt(engine, request, PromptProgress).finished()
         assert last.reason is FinishReason.CANCELLED
         assert last.generated_tokens <= self.cancel_lag
@@ -62,7 +60,7 @@ class Cancelling(EngineFixtures):
 
     def test_its_place_is_free_for_the_next(self, load: Load, endless: GenerationRequest) -> None:
         engine = load(LoadOptions(max_rows=1), unwatched)
-        running, waiting = Listener(engine, endless), Listener(engine, replace(endless, max_tokens=3))
+        running, waiting = Listener(engine, endless), Listener(engine, endless._replace(max_tokens=3))
         running.wait_for(Delta)
         engine.cancel(running.request_id)
         assert waiting.finished().reason is FinishReason.LENGTH
@@ -77,7 +75,7 @@ class Cancelling(EngineFixtures):
     def test_nothing_comes_after_the_last_event(
         self, engine: Engine, mixed: list[GenerationRequest], endless: GenerationRequest
     ) -> None:
-        listeners = [Listener(engine, request) for request in (*mixed[:3], endless, replace(endless, prompt=()))]
+        listeners = [Listener(engine, request) for request in (*mixed[:3], endless, endless._replace(prompt=()))]
         engine.cancel(listeners[3].request_id)
         for listener in listeners:
             listener.end()

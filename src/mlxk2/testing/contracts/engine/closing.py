@@ -1,6 +1,5 @@
 """The end of an engine: everybody is told, and nobody who comes later meets an exception."""
 
-from dataclasses import replace
 from typing import Any
 
 from mlxk2.ports.engine import LoadOptions, unwatched
@@ -26,9 +25,9 @@ class Closing(EngineFixtures):
         kinds: list[Any] = [
             endless,
             mixed[0],
-            replace(mixed[0], structure=SCHEMA),
-            replace(mixed[0], structure=IMPOSSIBLE[-1]),
-            replace(mixed[0], prompt=()),
+            mixed[0]._replace(structure=SCHEMA),
+            mixed[0]._replace(structure=IMPOSSIBLE[-1]),
+            mixed[0]._replace(prompt=()),
             None,
         ]
         engine = load(LoadOptions(max_rows=2), unwatched)

@@ -1,6 +1,5 @@
 """A crowd of every kind at once: what each promise says alone also holds beside all the others."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,22 +19,22 @@ class Crowds(EngineFixtures):
         """Sixteen requests whose answers depend on nothing but themselves."""
         seeded = Sampling(temperature=0.8, top_k=5, seed=11)
         bent = Sampling(repetition_penalty=1.3, presence_penalty=0.4, frequency_penalty=0.2)
-        short = replace(mixed[0], max_tokens=20)
+        short = mixed[0]._replace(max_tokens=20)
         return [
             *mixed[:6],
-            *(replace(request, sampling=seeded, max_tokens=20) for request in mixed[6:9]),
-            *(replace(short, structure=structure, max_tokens=60) for structure in (SCHEMA, PATTERN, GRAMMAR)),
-            replace(short, structure=SCHEMA, sampling=seeded, logprobs=3, max_tokens=60),
-            replace(short, sampling=bent, logprobs=0),
-            replace(short, sampling=Sampling(logit_bias=((mixed[1].prompt[0], -100.0),)), logprobs=20),
-            replace(short, prompt=mixed[9].prompt, logprobs=5),
+            *(request._replace(sampling=seeded, max_tokens=20) for request in mixed[6:9]),
+            *(short._replace(structure=structure, max_tokens=60) for structure in (SCHEMA, PATTERN, GRAMMAR)),
+            short._replace(structure=SCHEMA, sampling=seeded, logprobs=3, max_tokens=60),
+            short._replace(sampling=bent, logprobs=0),
+            short._replace(sampling=Sampling(logit_bias=((mixed[1].prompt[0], -100.0),)), logprobs=20),
+            short._replace(prompt=mixed[9].prompt, logprobs=5),
         ]
 
     def test_nobody_in_a_crowd_of_all_kinds_is_mistaken_for_another(
         self, engine: Engine, good: list[GenerationRequest], endless: GenerationRequest
     ) -> None:
         alone = [answered(engine, request) for request in good]
-        wrong: list[Any] = [None, replace(good[0], prompt=()), replace(good[0], max_tokens=0)]
+        wrong: list[Any] = [None, good[0]._replace(prompt=()), good[0]._replace(max_tokens=0)]
         leaving = [Listener(engine, endless) for _ in wrong]
         refused: list[Listener] = []
         crowd: list[Listener] = []

@@ -1,7 +1,5 @@
 """Log-probabilities: one entry for each token of whoever asked, and nothing for the others."""
 
-from dataclasses import replace
-
 import pytest
 
 from mlxk2.ports.engine import Engine
@@ -38,7 +36,7 @@ class Probabilities(EngineFixtures):
     def test_nobody_else_gets_them_or_is_changed_by_them(
         self, engine: Engine, mixed: list[GenerationRequest], quiet: list[str]
     ) -> None:
-        asking = [replace(request, logprobs=5) if place % 3 == 0 else request for place, request in enumerate(mixed)]
+        asking = [request._replace(logprobs=5) if place % 3 == 0 else request for place, request in enumerate(mixed)]
         answers = all_answered(engine, asking)
         assert [answer.text for answer in answers] == quiet
         for request, answer in zip(asking, answers, strict=True):

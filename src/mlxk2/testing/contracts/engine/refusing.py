@@ -4,7 +4,6 @@
 """
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,24 +18,24 @@ GOOD = GenerationRequest((1, 2, 3), 5)
 
 
 def _sampled(**changes: Any) -> GenerationRequest:
-    return replace(GOOD, sampling=replace(Sampling(), **changes))
+    return GOOD._replace(sampling=Sampling()._replace(**changes))
 
 
 WRONG: dict[str, Any] = {
     "no request": None,
-    "empty prompt": replace(GOOD, prompt=()),
-    "prompt of texts": replace(GOOD, prompt=("hi", "yo")),  # type: ignore[arg-type]
-    "prompt is a text": replace(GOOD, prompt="hello"),  # type: ignore[arg-type]
-    "prompt is None": replace(GOOD, prompt=None),  # type: ignore[arg-type]
-    "negative token": replace(GOOD, prompt=(1, -1)),
-    "token beyond the vocabulary": replace(GOOD, prompt=(1, 2**31)),
-    "huge token": replace(GOOD, prompt=(10**5000,)),
-    "token is True": replace(GOOD, prompt=(1, True)),
-    "token is a float": replace(GOOD, prompt=(1.0, 2.0)),  # type: ignore[arg-type]
-    "no tokens wanted": replace(GOOD, max_tokens=0),
-    "fewer than no tokens": replace(GOOD, max_tokens=-5),
-    "max_tokens is None": replace(GOOD, max_tokens=None),  # type: ignore[arg-type]
-    "sampling is None": replace(GOOD, sampling=None),  # type: ignore[arg-type]
+    "empty prompt": GOOD._replace(prompt=()),
+    "prompt of texts": GOOD._replace(prompt=("hi", "yo")),  # type: ignore[arg-type]
+    "prompt is a text": GOOD._replace(prompt="hello"),  # type: ignore[arg-type]
+    "prompt is None": GOOD._replace(prompt=None),  # type: ignore[arg-type]
+    "negative token": GOOD._replace(prompt=(1, -1)),
+    "token beyond the vocabulary": GOOD._replace(prompt=(1, 2**31)),
+    "huge token": GOOD._replace(prompt=(10**5000,)),
+    "token is True": GOOD._replace(prompt=(1, True)),
+    "token is a float": GOOD._replace(prompt=(1.0, 2.0)),  # type: ignore[arg-type]
+    "no tokens wanted": GOOD._replace(max_tokens=0),
+    "fewer than no tokens": GOOD._replace(max_tokens=-5),
+    "max_tokens is None": GOOD._replace(max_tokens=None),  # type: ignore[arg-type]
+    "sampling is None": GOOD._replace(sampling=None),  # type: ignore[arg-type]
     "negative temperature": _sampled(temperature=-1.0),
     "temperature is nan": _sampled(temperature=math.nan),
     "temperature is infinite": _sampled(temperature=math.inf),
@@ -56,10 +55,10 @@ WRONG: dict[str, Any] = {
     "bias is a dictionary": _sampled(logit_bias={1: 1.0}),
     "negative seed": _sampled(seed=-1),
     "seed above 64 bits": _sampled(seed=2**64),
-    "too many logprobs": replace(GOOD, logprobs=21),
-    "negative logprobs": replace(GOOD, logprobs=-1),
-    "structure is a text": replace(GOOD, structure="json"),  # type: ignore[arg-type]
-    "borders beyond the prompt": replace(GOOD, borders=(4,)),
+    "too many logprobs": GOOD._replace(logprobs=21),
+    "negative logprobs": GOOD._replace(logprobs=-1),
+    "structure is a text": GOOD._replace(structure="json"),  # type: ignore[arg-type]
+    "borders beyond the prompt": GOOD._replace(borders=(4,)),
 }
 
 

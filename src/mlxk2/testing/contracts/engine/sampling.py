@@ -1,7 +1,5 @@
 """How tokens are drawn: seeds, filters and biases mean the same in any company."""
 
-from dataclasses import replace
-
 from mlxk2.ports.engine import Engine
 from mlxk2.ports.generation import GenerationRequest, Sampling
 from mlxk2.testing.contracts.engine.fixtures import EngineFixtures
@@ -31,7 +29,7 @@ class Samples(EngineFixtures):
     def test_a_seeded_answer_is_the_same_alone_and_in_a_full_batch(
         self, engine: Engine, mixed: list[GenerationRequest]
     ) -> None:
-        seeded = [replace(mixed[0], sampling=sampling, max_tokens=24) for sampling in SEEDED]
+        seeded = [mixed[0]._replace(sampling=sampling, max_tokens=24) for sampling in SEEDED]
         alone = [answered(engine, request).text for request in seeded]
         together = all_answered(engine, [*mixed[:6], *seeded, *mixed[6:]])[6 : 6 + len(seeded)]
         assert [answer.text for answer in together] == alone
@@ -53,7 +51,7 @@ class Samples(EngineFixtures):
     def test_the_ends_of_every_range_are_answered_and_disturb_nobody(
         self, engine: Engine, mixed: list[GenerationRequest], quiet: list[str]
     ) -> None:
-        extreme = [replace(mixed[0], sampling=sampling, max_tokens=12, logprobs=1) for sampling in EXTREME]
+        extreme = [mixed[0]._replace(sampling=sampling, max_tokens=12, logprobs=1) for sampling in EXTREME]
         answers = all_answered(engine, [*mixed[:6], *extreme])
         assert [answer.text for answer in answers[:6]] == quiet[:6]
         assert all(entry.chosen.logprob <= 0 for answer in answers for entry in answer.logprobs)
@@ -66,7 +64,7 @@ class Samples(EngineFixtures):
 
     def test_a_favoured_token_is_all_that_appears(self, engine: Engine, mixed: list[GenerationRequest]) -> None:
         usual = answered(engine, mixed[0]).tokens
-        favoured = replace(mixed[0], max_tokens=4, sampling=Sampling(logit_bias=((usual[1], 100.0),)))
+        favoured = mixed[0]._replace(max_tokens=4, sampling=Sampling(logit_bias=((usual[1], 100.0),)))
         answers = all_answered(engine, [mixed[0], favoured, mixed[0]])
         assert answers[1].tokens == [usual[1]] * 4
         assert answers[0].tokens == answers[2].tokens == usual

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -107,7 +106,7 @@ class Structures(EngineFixtures):
         self, engine: Engine, mixed: list[GenerationRequest], quiet: list[str], structure: Structure
     ) -> None:
         good = [Listener(engine, request) for request in mixed[:2]]
-        wrong = Listener(engine, replace(mixed[0], structure=structure))
+        wrong = Listener(engine, mixed[0]._replace(structure=structure))
         assert isinstance(wrong.failure(), ValidationError)
         assert wrong.text == ""
         assert [listener.finished() and listener.text for listener in good] == quiet[:2]

@@ -3,7 +3,6 @@
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -35,7 +34,7 @@ class Together(EngineFixtures):
     def test_one_that_runs_long_is_not_disturbed_by_those_that_come_and_go(
         self, engine: Engine, mixed: list[GenerationRequest], endless: GenerationRequest
     ) -> None:
-        limited = replace(endless, max_tokens=150)
+        limited = endless._replace(max_tokens=150)
         alone = answered(engine, limited).text
         running = Listener(engine, limited)
         for request in mixed[:6]:
@@ -51,7 +50,7 @@ class Together(EngineFixtures):
             Sampling(temperature=0.8, top_p=0.8, top_k=9, min_p=0.05),
             Sampling(repetition_penalty=1.4, presence_penalty=0.5, frequency_penalty=-0.5),
         ]
-        noisy = [replace(mixed[0], sampling=sampling, max_tokens=30) for sampling in others]
+        noisy = [mixed[0]._replace(sampling=sampling, max_tokens=30) for sampling in others]
         listeners = all_answered(engine, [*noisy, *mixed, *noisy])
         assert [answer.text for answer in listeners[len(noisy) : -len(noisy)]] == quiet
 
@@ -131,7 +130,7 @@ class Together(EngineFixtures):
             if isinstance(event, kind):
                 raise RuntimeError("a careless sink")
 
-        engine.start(replace(endless, max_tokens=3 if kind is Finished else endless.max_tokens), careless)
+        engine.start(endless._replace(max_tokens=3 if kind is Finished else endless.max_tokens), careless)
         assert [answer.text for answer in all_answered(engine, mixed)] == quiet
         assert eventually(lambda: _at_work(engine) == 0)
         assert [isinstance(event, kind) for event in heard] == [False] * (len(heard) - 1) + [True]

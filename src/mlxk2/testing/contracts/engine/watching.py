@@ -1,7 +1,6 @@
 """Following an engine: while it loads, and turn by turn."""
 
 import threading
-from dataclasses import replace
 
 import pytest
 
@@ -79,7 +78,7 @@ class Watching(EngineFixtures):
                 raise SystemExit
 
         engine = load(LoadOptions(), leave if careless == "watch" else unwatched)
-        running = Listener(engine, replace(endless, max_tokens=50))
+        running = Listener(engine, endless._replace(max_tokens=50))
         engine.start(mixed[0], leave)
         assert isinstance(running.end(), Finished | Failed)
         assert isinstance(Listener(engine, mixed[1]).end(), Finished | Failed)
