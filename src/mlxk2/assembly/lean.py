@@ -8,7 +8,12 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-_ASYNCIO = "asyncio"
+_LATER = {
+    "asyncio": ("Future", "ensure_future", "gather"),
+    "configparser": ("ConfigParser",),
+    "dependency_injector.wiring": ("unwire", "wire"),
+}
+"""What dependency_injector takes of modules that it has a use for in some of its features only."""
 
 
 class _HeldBack:
@@ -30,20 +35,19 @@ class _HeldBack:
 def without_extras() -> Iterator[None]:
     """While dependency_injector is imported: what only some of its features need is not.
 
-    PyYAML, pydantic and others, where they are installed, are held back. Of asyncio it takes three functions, for
-    providers that are awaited; what it gets asks asyncio for them once they are called. Packages that are loaded
-    already stay as they are.
+    PyYAML, pydantic and others, where they are installed, are held back. What it takes of asyncio for providers that
+    are awaited, of configparser for INI files and of its own wiring for injection by decorators imports these once it
+    is called. Packages that are loaded already stay as they are.
     """
     sys.meta_path.insert(0, _HeldBack)
-    stands_in = _ASYNCIO not in sys.modules
-    if stands_in:
-        sys.modules[_ASYNCIO] = _later(_ASYNCIO, "Future", "ensure_future", "gather")
+    missing = {name: names for name, names in _LATER.items() if name not in sys.modules}
+    sys.modules |= {name: _later(name, *names) for name, names in missing.items()}
     try:
         yield
     finally:
         sys.meta_path.remove(_HeldBack)
-        if stands_in:
-            del sys.modules[_ASYNCIO]
+        for name in missing:
+            del sys.modules[name]
 
 
 def _later(module: str, *names: str) -> ModuleType:
