@@ -367,7 +367,8 @@ def test_a_value_is_shown_in_the_largest_unit_that_is_exact(kind: Kind[Any], val
 
 
 def test_every_option_is_a_flag_unless_it_is_a_secret() -> None:
-    actions = {action.dest for action in build_parser()._subparsers._group_actions[0].choices["serve"]._actions}  # type: ignore[union-attr,index]
+    commands: Any = next(action.choices for action in build_parser(whole=True)._actions if action.dest == "command")
+    actions = {action.dest for action in commands["serve"]._actions}
     assert {option.attribute for option in OPTIONS if not option.is_secret} <= actions
     assert not {option.attribute for option in OPTIONS if option.is_secret} & actions
 

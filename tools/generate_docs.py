@@ -22,12 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def generated_files() -> dict[str, str]:
     """Path below the repository's root to content."""
+    parser = build_parser(whole=True)
     return {
-        "docs/cli.md": cli_page(build_parser()),
+        "docs/cli.md": cli_page(parser),
         "docs/server-options.md": options_page(),
         "docs/json-api-schema.json": _as_text(json_schema()),
         "docs/config-schema.json": _as_text(config_schema()),
-        **{f"src/mlxk2/assets/completions/{name}": text for name, text in completions(build_parser()).items()},
+        **{f"src/mlxk2/assets/completions/{name}": text for name, text in completions(parser).items()},
     }
 
 

@@ -48,13 +48,13 @@ def copy(tmp_path: Path) -> Path:
 
 
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    for action in build_parser()._actions:
+    for action in build_parser(whole=True)._actions:
         if isinstance(action, argparse._SubParsersAction):
             yield from ((name, parser) for name, parser in action.choices.items() if name not in ALIASES)
 
 
 def options() -> Iterator[tuple[str, argparse.Action]]:
-    for name, parser in (("mlxk2", build_parser()), *commands()):
+    for name, parser in (("mlxk2", build_parser(whole=True)), *commands()):
         yield from ((name, action) for action in parser._actions)
 
 
@@ -171,7 +171,7 @@ def test_the_page_of_the_command_line_names_every_command_and_option(copy: Path)
 
 def test_building_the_parser_imports_argparse_and_the_grammar_alone() -> None:
     base = "import argparse, importlib, typing, collections.abc; argparse.ArgumentParser(prog='x').add_subparsers()"
-    ours = "from mlxk2.entrypoints.cli.parser import build_parser; build_parser()"
+    ours = "from mlxk2.entrypoints.cli.parser import build_parser; build_parser(whole=True)"
     added = set(modules_after(f"{base}; {ours}")) - set(modules_after(base))
     cli = "mlxk2.entrypoints.cli"
     grammar = (*COMMANDS, "answer_options", "common", "server_options")
@@ -183,7 +183,9 @@ def test_building_the_parser_imports_argparse_and_the_grammar_alone() -> None:
 
 
 def test_one_command_costs_its_own_grammar_alone() -> None:
-    loaded = modules_after("from mlxk2.entrypoints.cli.parser import build_parser; build_parser('rm')")
+    loaded = modules_after(
+        "from mlxk2.entrypoints.cli.parser import build_parser; build_parser().parse_args(['rm', 'x'])"
+    )
     grammar = {name.removeprefix("mlxk2.entrypoints.cli.grammar.") for name in loaded if ".cli.grammar." in name}
     assert grammar == {"common", "rm"}
 

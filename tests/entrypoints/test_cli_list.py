@@ -62,7 +62,7 @@ def test_filters_order_and_limit_hold_for_json(cli: CommandLine) -> None:
 
 
 def test_the_words_of_the_options_are_those_of_the_rules() -> None:
-    parser = build_parser("list")
+    parser = build_parser(whole=True)
     (commands,) = (action.choices for action in parser._actions if action.dest == "command")
     assert commands is not None
     choices = {action.dest: action.choices for action in dict(commands)["list"]._actions if action.choices}

@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         sys.path.insert(0, str(_SOURCES))
     from mlxk2.entrypoints.cli.parser import build_parser
 
-    return build_parser()
+    return build_parser(whole=True)
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -51,7 +51,7 @@ def chatted(
     """What the screen of a dumb terminal holds after these lines were typed."""
     file = file or MemoryTerminalFile()
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-    args = build_parser("run").parse_args(["run", *([model] if model else []), *options])
+    args = build_parser().parse_args(["run", *([model] if model else []), *options])
     args.environ = {"TERM": "dumb"}
     assert converse(args, services, Output(json=False, jsonl=False, environ=args.environ, out=file, err=file)) == 0
     return file.getvalue()
@@ -226,7 +226,7 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave(monkeypatch: pytest.MonkeyPatch)
     file = MemoryTerminalFile()
     monkeypatch.setattr(keyboard, "readline", readline)
     monkeypatch.setattr(sys, "stdin", keyboard)
-    args = build_parser("run").parse_args(["run", "tiny"])
+    args = build_parser().parse_args(["run", "tiny"])
     args.environ = {}
     assert converse(args, program(), Output(json=False, jsonl=False, environ={}, out=file, err=file)) == 0
     assert file.getvalue() == ">>> (Ctrl-D or /quit leaves)\n>>> "

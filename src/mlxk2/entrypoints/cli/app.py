@@ -47,7 +47,7 @@ def run(argv: Sequence[str], services: "Callable[[], Services]", environ: Mappin
 
 def _parse(argv: Sequence[str], environ: Mapping[str, str], out: Output) -> Namespace | None:
     """The command line as read, with the command that it means; None when the help was asked for and printed."""
-    parser = build_parser(_command_name(argv))
+    parser = build_parser()
     try:
         with writing():
             args = parser.parse_args(list(argv))

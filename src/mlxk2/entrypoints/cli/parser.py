@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from mlxk2.configuration.near import near_name
 from mlxk2.entrypoints.cli.grammar.common import add_common
@@ -139,8 +139,40 @@ def _are_words(strange: list[str]) -> bool:
     return bool(strange) and (strange[0] == "--" or not any(options))
 
 
-def build_parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The grammar, one sub-parser a command; with `command`, the others have their names and summaries only."""
+class _Commands(argparse._SubParsersAction):  # type: ignore[type-arg] # it takes none when it runs
+    """A command's parser is made when it is named; until then, that of the program stands in its place.
+
+    To make them all takes longer than what most commands do.
+    """
+
+    def add(self, name: str, summary: str, program: _Parser) -> None:
+        aliases = [alias for alias, meant in ALIASES.items() if meant == name]
+        self._choices_actions.append(self._ChoicesPseudoAction(name, aliases, summary))
+        self._name_parser_map |= dict.fromkeys((name, *aliases), program)
+
+    def make(self, written: str) -> None:
+        """The parser of a command, by one of its names."""
+        name = ALIASES.get(written, written)
+        grammar = import_module(f"mlxk2.entrypoints.cli.grammar.{name}")
+        parser = _Parser(
+            prog=f"{self._prog_prefix} {name}",
+            description=grammar.DESCRIPTION,
+            allow_abbrev=False,
+            formatter_class=_Formatter,
+        )
+        add_common(parser)
+        grammar.add_arguments(parser)
+        self._name_parser_map |= {word: parser for word in self._name_parser_map if ALIASES.get(word, word) == name}
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
+    ) -> None:
+        self.make(values[0])
+        super().__call__(parser, namespace, values, option_string)
+
+
+def build_parser(*, whole: bool = False) -> argparse.ArgumentParser:
+    """The grammar, one sub-parser a command; unless it is wanted `whole`, these are made as they are needed."""
     parser = _Parser(
         prog=PROG,
         description="Find, check, download, run and serve MLX language models in the Hugging Face cache.",
@@ -151,25 +183,10 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     parser.set_defaults(command=None, json=False, json_spec=None)
     add_common(parser)
     parser.add_argument("--version", action="store_true", help="print the program's version and exit")
-    commands = parser.add_subparsers(title="commands", metavar="<command>", dest="command", parser_class=_Parser)
+    made = parser.add_subparsers(title="commands", metavar="<command>", dest="command", action=_Commands)
+    commands = cast("_Commands", made)
     for name, summary in SUMMARIES.items():
-        aliases = [alias for alias, meant in ALIASES.items() if meant == name]
-        is_meant = command in (None, name)
-        one = commands.add_parser(
-            name,
-            help=summary,
-            add_help=is_meant,
-            allow_abbrev=False,
-            formatter_class=_Formatter,
-            aliases=aliases,
-        )
-        if is_meant:
-            _complete(one, name)
+        commands.add(name, summary, parser)
+        if whole:
+            commands.make(name)
     return parser
-
-
-def _complete(parser: argparse.ArgumentParser, command: str) -> None:
-    grammar = import_module(f"mlxk2.entrypoints.cli.grammar.{command}")
-    parser.description = grammar.DESCRIPTION
-    add_common(parser)
-    grammar.add_arguments(parser)
