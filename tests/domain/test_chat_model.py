@@ -88,7 +88,7 @@ def test_a_turn_belongs_to_the_conversation_once_it_is_kept() -> None:
 
 
 def test_an_interrupted_turn_is_kept_as_far_as_it_came() -> None:
-    at = desk(script=lambda _: "endless " * 200)
+    at = desk(script=lambda _: "endless " * 2000)
     chat = begun(at)
     turn = chat.ask("one")
     answer = follow(turn, until=lambda event: isinstance(event, Delta) and event.generated_tokens == 12)

@@ -22,11 +22,8 @@ from tests.e2e.conftest import Program
 from tests.e2e.serving import DEMO, PATIENCE, RunningServer, eventually, running_server
 
 QUESTION = "How do I list my models?"
-ENDLESS: dict[str, Any] = {
-    "prompt": [1, 50, 60],
-    "max_tokens": 1900,
-    "sampling": {"logit_bias": [[0, -100], [2, -100]]},
-}
+SAMPLING = [0, 1, 0, 0, 1, 0, 0, [[0, -100], [2, -100]]]
+ENDLESS = [[1, 50, 60], 1900, SAMPLING]
 
 
 @pytest.fixture
@@ -141,8 +138,8 @@ def test_the_process_of_a_model_that_is_killed_fails_the_answer_and_is_replaced(
         os.kill(worker, signal.SIGKILL)
         assert stream.until("failed")[0] == "EngineFailure"
         stream.vanish()
-        again = Lines(server, key, "generate", {"model": model, "request": {**ENDLESS, "max_tokens": 3}})
-        assert again.until("finished")["generated_tokens"] == 3
+        again = Lines(server, key, "generate", {"model": model, "request": [[1, 50, 60], 3, SAMPLING]})
+        assert again.until("finished")[2] == 3
         again.vanish()
 
 
