@@ -67,8 +67,8 @@ def test_the_version_and_the_help_need_the_parser_and_little_else(argv: list[str
 @pytest.mark.parametrize(
     "argv",
     [
-        *([], ["list", "--json"], ["list"], ["list", "--format", "csv"], ["health"], ["show", "tiny-4bit"]),
-        *(["rm", "tiny-4bit", "--dry-run"], ["du"], ["du", "--json"], ["ps"]),
+        *([], ["list", "--json"], ["list"], ["list", "--format", "csv"], ["health"], ["verify"]),
+        *(["show", "tiny-4bit"], ["rm", "tiny-4bit", "--dry-run"], ["du"], ["du", "--json"], ["ps"]),
     ],
 )
 def test_reading_the_cache_loads_no_heavy_library(argv: list[str], cache: Path) -> None:

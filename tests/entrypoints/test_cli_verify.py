@@ -282,6 +282,8 @@ def test_many_damaged_files_are_counted_when_it_is_interrupted() -> None:
     progress = VerifyProgress(out)
     assert progress.so_far(again=False) == "Interrupted"
     progress.watch(Planned(1, 9, 100))
+    assert progress.so_far(again=True) == "Interrupted before the first of 9 files was read to its end"
+    progress.watch(Settled(Target("f", None, COMMIT, "p", 9, sha256=False), Hashed("ab", 9)))
     for number in range(5):
         progress.watch(Found("m", Damage(COMMIT, f"f{number}", "is odd")))
     assert "damaged so far: m: f0 is odd, m: f1 is odd, m: f2 is odd and 2 more; " in progress.so_far(again=False)

@@ -4,7 +4,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -25,6 +25,15 @@ from mlxk2.ports.transfer import Checked, Event, Moving, Waiting
 _LONGEST = 40
 
 
+class _Console(Console):
+    """Leaves the last columns free: the `^C` that a terminal writes there must not begin another line."""
+
+    @property  # type: ignore[misc] # nobody sets it
+    def size(self) -> ConsoleDimensions:
+        columns, rows = super().size
+        return ConsoleDimensions(max(1, columns - len("^C") - 1), rows)
+
+
 class BarReporter:
     """Drawn by rich on standard error, and gone when the transfer is over."""
 
@@ -36,7 +45,7 @@ class BarReporter:
             DownloadColumn(table_column=_one_line()),
             TransferSpeedColumn(table_column=_one_line()),
             TimeRemainingColumn(compact=True, table_column=_one_line()),
-            console=Console(file=sys.stderr),
+            console=_Console(file=sys.stderr),
             transient=True,
             expand=True,
         )

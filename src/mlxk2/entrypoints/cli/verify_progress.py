@@ -54,6 +54,8 @@ class VerifyProgress:
         """What to say when it was interrupted."""
         if not self._planned.files:
             return "Interrupted"
+        if not self._files:
+            return f"Interrupted before the first of {human.count(self._planned.files, 'file')} was read to its end"
         files = f"{self._files} of {human.count(self._planned.files, 'file')}"
         sizes = f"{size(self._size)} of {size(self._planned.size)}"
         bad = f"; damaged so far: {self._shown_damage()}" if self._found else ""
