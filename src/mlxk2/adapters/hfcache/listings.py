@@ -15,10 +15,10 @@ from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.reading import read_file
 from mlxk2.ports.cache import ListedFile
 from mlxk2.ports.errors import ValidationError
-from mlxk2.ports.sources import SourceFile
 
 if TYPE_CHECKING:
     from mlxk2.ports.pruning import RecordFile
+    from mlxk2.ports.sources import SourceFile
 
 _LARGEST_LISTING = 64 * 1024 * 1024
 _LONGEST_NAME = 255
@@ -56,7 +56,7 @@ class Listings:
         listings = (self.read(folder, commit) for commit in commits)
         return frozenset(row.blob for listing in listings if listing for row in listing)
 
-    def record(self, folder: str, commit: str, files: Iterable[SourceFile]) -> None:
+    def record(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> None:
         """Keep what the Hub says of a snapshot that is in the cache, where no listing of it can be read."""
         snapshot = os.path.join(self._root, folder, layout.SNAPSHOTS, commit)
         if self._state_dir is None or not os.path.isdir(snapshot) or self.read(folder, commit) is not None:
@@ -109,7 +109,7 @@ def read_listing(model: str, commit: str) -> Listing | None:
     return _read_tree(os.path.join(model, layout.TREES, f"{commit}.json"))
 
 
-def encode(files: Iterable[SourceFile]) -> bytes:
+def encode(files: "Iterable[SourceFile]") -> bytes:
     """The content of a `trees/<commit>.json`."""
     rows: dict[str, dict[str, object]] = {}
     for file in files:
@@ -119,7 +119,7 @@ def encode(files: Iterable[SourceFile]) -> bytes:
     return json.dumps({"format_version": layout.TREE_FORMAT_VERSION, "files": rows}, indent=1).encode()
 
 
-def check_listing(files: Iterable[SourceFile]) -> None:
+def check_listing(files: "Iterable[SourceFile]") -> None:
     """No name that a server sends leads out of the model's folder, and all of them can be in one."""
     folders: set[str] = set()
     paths: set[str] = set()
