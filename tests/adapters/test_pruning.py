@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from mlxk2.adapters.hfcache import HfCache, sweeping_model
+from mlxk2.adapters.hfcache import HfCache
 from mlxk2.adapters.hfcache.listings import Listings
-from mlxk2.adapters.hfcache.locks import held_locks, lock_if_free
 from mlxk2.adapters.hfcache.sweeper import HfSweeper
 from mlxk2.adapters.memory import StoredModel
 from mlxk2.adapters.memory.source import source_file
-from mlxk2.domain.pruning import PruneChoice, PrunePlan, plan_of
+from mlxk2.domain.pruning import PrunePlan
 from mlxk2.ports.cache import COMMIT_LOCK
-from mlxk2.ports.pruning import CacheContents, Kind, Leftover, ModelContents, Outcome, Swept
-from mlxk2.testing import healthy_model, hold_lock, write_cache
+from mlxk2.ports.pruning import CacheContents, Kind, Leftover, Outcome, Swept
+from mlxk2.testing import healthy_model, write_cache
 from mlxk2.testing.contracts.pruning import (
     CONFIG,
     ETAG,
@@ -29,68 +28,20 @@ from mlxk2.testing.contracts.pruning import (
     FOLDER,
     LOOSE,
     NEW,
-    OLD,
     OTHER,
     SECOND,
     shared_by,
     two_revisions,
     with_loose_blob,
 )
+from tests.adapters.pruning import NOW, contents_of, files, kinds, plan, pruned, sweep
 
-NOW = 2_000_000_000.0
 XET = "0" * 64
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "hub"
-
-
-def plan(root: Path, state: Path | None = None, **choice: float) -> PrunePlan:
-    contents = HfSweeper(str(root), str(state) if state else None).contents()
-    return plan_of(contents, PruneChoice(choice.get("older_than", 0), int(choice.get("keep_last", 0))), NOW)
-
-
-def sweep(root: Path, found: PrunePlan, state: Path | None = None) -> Swept:
-    return HfSweeper(str(root), str(state) if state else None).sweep(found.leftovers)
-
-
-def pruned(root: Path) -> Swept:
-    return sweep(root, plan(root))
-
-
-def contents_of(root: Path) -> ModelContents:
-    return HfSweeper(str(root)).contents().models[0]
-
-
-def kinds(found: PrunePlan) -> set[Kind]:
-    return {one.kind for one in found.leftovers}
-
-
-def files(place: Path) -> set[str]:
-    return {str(path.relative_to(place)) for path in place.rglob("*") if not path.is_dir()}
-
-
-def only(outcomes: tuple[Outcome, ...], kind: Kind) -> Outcome:
-    (found,) = (one for one in outcomes if one.leftover.kind is kind)
-    return found
-
-
-@contextmanager
-def process_with_lock(path: Path) -> Iterator[None]:
-    """Another process that holds a lock as huggingface_hub does, by filelock."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    code = (
-        "import sys\nfrom huggingface_hub.utils import WeakFileLock\n"
-        "with WeakFileLock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "held\n"
-        yield
-        process.communicate()
 
 
 class TestWhatIsFound:
@@ -350,171 +301,3 @@ def hold(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-class TestMeanwhile:
-    """What happens between the plan and the sweep, or during it."""
-
-    @pytest.mark.parametrize("guard", [LOOSE, OLD.etag, f"{FIRST}{COMMIT_LOCK}", f"{SECOND}{COMMIT_LOCK}"])
-    def test_a_download_that_has_begun_in_another_process_keeps_what_it_may_use(self, root: Path, guard: str) -> None:
-        write_cache(root, [with_loose_blob()])
-        found = plan(root)
-        assert kinds(found) == {Kind.REVISION, Kind.BLOB}
-        before = files(root / FOLDER)
-        with process_with_lock(root / ".locks" / FOLDER / f"{guard}.lock"):
-            swept = sweep(root, found)
-            assert only(swept.outcomes, Kind.REVISION).kept == "a download has begun to use it"
-            blob = only(swept.outcomes, Kind.BLOB)
-            assert blob.kept is None if guard == OLD.etag else blob.kept == "a download has begun to use it"
-            assert not any(one.refused for one in swept.outcomes)
-            gone = {f"blobs/{LOOSE}"} if guard == OLD.etag else set()
-            assert files(root / FOLDER) == before - gone
-        assert pruned(root).freed > 0
-
-    def test_a_partial_file_whose_lock_another_process_has_taken_stays(self, root: Path) -> None:
-        write_cache(root, [replace(two_revisions(), partials=((ETAG, 7), ("e" * 64, 7)))])
-        found = plan(root)
-        with process_with_lock(root / ".locks" / FOLDER / f"{ETAG}.lock"):
-            kept = {one.leftover.guard: one.kept for one in sweep(root, found).outcomes if one.leftover.guard}
-            assert kept == {ETAG: "a download has begun to use it", "e" * 64: None}
-            assert [piece.guard for piece in contents_of(root).partials] == [ETAG]
-
-    def test_a_partial_file_that_has_grown_and_a_revision_that_has_changed_stay(self, root: Path) -> None:
-        write_cache(root, [replace(two_revisions(), partials=((ETAG, 7),))])
-        found = plan(root)
-        (piece,) = (root / FOLDER / "blobs").glob("*.incomplete")
-        os.utime(piece, (NOW, NOW))
-        os.utime(root / FOLDER / "snapshots" / FIRST, (NOW, NOW))
-        assert {one.kept for one in sweep(root, found).outcomes} == {"it has changed meanwhile"}
-
-    def test_a_revision_that_a_ref_names_by_now_is_put_back(self, root: Path) -> None:
-        write_cache(root, [two_revisions()])
-        found = plan(root)
-        (root / FOLDER / "refs" / "v1").write_text(FIRST)
-        before = files(root / FOLDER)
-        assert only(sweep(root, found).outcomes, Kind.REVISION).kept == "a ref names it by now"
-        assert files(root / FOLDER) == before
-
-    def test_a_blob_that_a_snapshot_uses_by_now_stays(self, root: Path) -> None:
-        write_cache(root, [with_loose_blob()])
-        found = plan(root)
-        (root / FOLDER / "snapshots" / SECOND / "extra.bin").symlink_to(f"../../blobs/{LOOSE}")
-        (root / FOLDER / "snapshots" / SECOND / "old.bin").symlink_to(f"../../blobs/{OLD.etag}")
-        swept = sweep(root, found)
-        assert only(swept.outcomes, Kind.BLOB).kept == "a snapshot uses it by now"
-        assert contents_of(root).problem is None
-        assert [one.commit for one in contents_of(root).revisions] == [SECOND]
-
-    def test_a_link_that_a_waiting_download_makes_afterwards_gets_its_blob_back(
-        self, root: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """huggingface_hub sees the blob, waits for its lock, and makes the link without looking again."""
-        write_cache(root, [with_loose_blob()])
-        link = root / FOLDER / "snapshots" / SECOND / "extra.bin"
-        release = sweeping_model._Steps._delete_lock
-
-        def and_then_links(steps: object, guard: str) -> None:
-            release(steps, guard)  # type: ignore[arg-type]
-            if guard == LOOSE:
-                link.symlink_to(f"../../blobs/{LOOSE}")
-
-        monkeypatch.setattr(sweeping_model._Steps, "_delete_lock", and_then_links)
-        swept = pruned(root)
-        assert only(swept.outcomes, Kind.BLOB).kept == "a snapshot uses it by now"
-        assert link.read_bytes() == b"loose"
-
-    def test_a_folder_that_is_not_empty_any_more_stays(self, root: Path) -> None:
-        write_cache(root, [StoredModel(FOLDER, {}, {"main": FIRST})])
-        found = plan(root)
-        (root / FOLDER / "blobs" / f"{ETAG}.0000abcd.incomplete").write_bytes(b"x")
-        assert only(sweep(root, found).outcomes, Kind.FOLDER).kept == "it has changed meanwhile"
-        with process_with_lock(root / ".locks" / FOLDER / f"{ETAG}.lock"):
-            assert only(sweep(root, found).outcomes, Kind.FOLDER).kept == "a download has begun to use it"
-        assert (root / FOLDER).is_dir()
-
-    def test_a_model_that_cannot_be_read_by_now_keeps_its_blobs(self, root: Path) -> None:
-        write_cache(root, [with_loose_blob()])
-        found = plan(root)
-        (root / FOLDER / "snapshots" / SECOND / "away").symlink_to("/etc/passwd")
-        swept = sweep(root, found)
-        assert only(swept.outcomes, Kind.BLOB).refused
-        assert (root / FOLDER / "blobs" / LOOSE).exists()
-
-    def test_what_others_have_deleted_meanwhile_is_gone(self, root: Path) -> None:
-        write_cache(root, [replace(with_loose_blob(), partials=((ETAG, 7),), stale_locks=frozenset({"a" * 40}))])
-        found = plan(root)
-        assert len(found.leftovers) == 4
-        pruned(root)
-        assert [one.kept for one in sweep(root, found).outcomes] == [None] * 4
-
-    def test_two_prunes_at_once_are_one(self, root: Path) -> None:
-        many = {f"blobs/{number:064x}": b"x" for number in range(200)}
-        write_cache(root, [replace(two_revisions(), extra=many)])
-        code = (
-            "import sys\nfrom mlxk2.adapters.hfcache.sweeper import HfSweeper\n"
-            "from mlxk2.domain.pruning import PruneChoice, plan_of\n"
-            "sweeper = HfSweeper(sys.argv[1])\n"
-            "found = plan_of(sweeper.contents(), PruneChoice(), 2e9).leftovers\n"
-            "print('ready', flush=True)\nsys.stdin.readline()\n"
-            "print([one for one in sweeper.sweep(found).outcomes if one.kept])"
-        )
-        command = [sys.executable, "-c", code, str(root)]
-        both = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        for process in both:
-            assert process.stdout
-            assert process.stdout.readline() == "ready\n"
-        for process in both:
-            assert process.stdin
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        assert [process.communicate()[0] for process in both] == ["[]\n", "[]\n"]
-        assert plan(root).leftovers == ()
-
-
-class TestLockIfFree:
-    def test_a_lock_file_that_was_made_for_it_goes_again(self, tmp_path: Path) -> None:
-        path = tmp_path / "folder" / "x.lock"
-        with lock_if_free(str(path)) as is_free:
-            assert is_free
-            assert path.exists()
-        assert not path.exists()
-
-    def test_one_that_was_there_stays_and_none_is_made_unasked(self, tmp_path: Path) -> None:
-        path = tmp_path / "x.lock"
-        with lock_if_free(str(path), create=False) as is_free:
-            assert not is_free
-        assert not path.exists()
-        path.touch()
-        with lock_if_free(str(path)) as is_free:
-            assert is_free
-        assert path.exists()
-
-    def test_while_it_is_held_nobody_else_gets_it(self, root: Path) -> None:
-        model = two_revisions()
-        path = root / ".locks" / FOLDER / f"{ETAG}.lock"
-        with lock_if_free(str(path)):
-            assert held_locks(str(root), FOLDER) == {ETAG}
-            with lock_if_free(str(path)) as is_free:
-                assert not is_free
-        with hold_lock(root, model, ETAG), lock_if_free(str(path)) as is_free:
-            assert not is_free
-
-    def test_whoever_waits_with_filelock_for_a_file_that_goes_gets_the_next_one(self, tmp_path: Path) -> None:
-        path = tmp_path / "x.lock"
-        path.touch()
-        with lock_if_free(str(path)) as is_free:
-            assert is_free
-            code = (
-                "import sys\nfrom huggingface_hub.utils import WeakFileLock\nprint('waits', flush=True)\n"
-                "with WeakFileLock(sys.argv[1]):\n    print('held', flush=True)\n    sys.stdin.read()"
-            )
-            waiter = subprocess.Popen(
-                [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            assert waiter.stdout
-            assert waiter.stdout.readline() == "waits\n"
-            path.unlink()
-        assert waiter.stdout.readline() == "held\n"
-        with lock_if_free(str(path)) as is_free:
-            assert not is_free
-        waiter.communicate()

@@ -1,38 +1,13 @@
-"""Facts for `prune`: everything that a cache holds, and which of it is used by what.
-
-Links are judged by their text, never by where they end: what a snapshot's link names in the model's `blobs/` is used.
-A model with a link that means anything else, or a folder that cannot be read, is reported as one whose contents nobody
-can tell.
-"""
+"""Facts for `prune` about a whole cache: its models, the store that they share, trash, and locks."""
 
 import os
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from mlxk2.adapters.hfcache import layout, shared_store
-from mlxk2.adapters.hfcache.guard import PARTS
 from mlxk2.adapters.hfcache.locks import is_held
-from mlxk2.adapters.hfcache.trees import walk
-from mlxk2.adapters.reading import read_file
-from mlxk2.ports.cache import COMMIT_LOCK
-from mlxk2.ports.pruning import (
-    CacheContents,
-    LockFile,
-    ModelContents,
-    PartialPiece,
-    Payload,
-    RevisionUse,
-    StoredBlob,
-    TrashEntry,
-)
-
-_OF_FINDERS = frozenset({".DS_Store", ".localized"})
-"""What a look into a folder leaves there on a Mac."""
-_LONGEST_REF = 256
-
-
-class Unclear(Exception):
-    """What the model uses cannot be told; the message says why."""
+from mlxk2.adapters.hfcache.model_contents import entries_of, read_model
+from mlxk2.adapters.hfcache.trees import tree_bytes
+from mlxk2.ports.pruning import CacheContents, LockFile, Payload, TrashEntry
 
 
 def read_contents(root: str) -> CacheContents:
@@ -55,198 +30,6 @@ def _model_folders(place: str) -> Iterator[str]:
                     yield entry.name
     except FileNotFoundError:
         return
-
-
-def read_model(root: str, folder: str, *, shared: bool) -> ModelContents:
-    """One model; never raises."""
-    try:
-        return _read_model(root, folder, shared=shared)
-    except Unclear as error:
-        return ModelContents(folder, problem=str(error))
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        return ModelContents(folder, problem=f"it cannot be read to the end: {reason}")
-
-
-def _read_model(root: str, folder: str, *, shared: bool) -> ModelContents:
-    path = os.path.join(root, folder)
-    lock_folder = os.path.join(root, layout.LOCKS, folder)
-    for place in (path, lock_folder, *(os.path.join(path, part) for part in PARTS)):
-        if os.path.islink(place):
-            raise Unclear(f"{os.path.relpath(place, root)} is a link to another place")
-    locks = tuple(_locks(lock_folder))  # before the rest: a download that ends meanwhile is still seen as one
-    workshops = tuple(_workshops(lock_folder))
-    if not os.path.lexists(path):
-        return ModelContents(folder, there=False, partials=workshops, locks=locks)
-    refs = frozenset(read_refs(path))
-    aliases, revisions, other_snapshots = _snapshots(path)
-    blobs, pieces, other_blobs = _blobs(root, path, shared=shared)
-    size, modified, other = _beside(path)
-    return ModelContents(
-        folder,
-        refs=refs | aliases,
-        revisions=tuple(revisions),
-        blobs=tuple(blobs),
-        partials=(*pieces, *workshops),
-        locks=locks,
-        size=size,
-        modified=modified,
-        other=other or other_snapshots or other_blobs,
-    )
-
-
-def read_refs(model: str) -> Iterator[str]:
-    """Commits that the model's refs name."""
-    place = os.path.join(model, layout.REFS)
-    if os.path.lexists(place):
-        for path in walk(place):
-            if os.path.islink(path) or not os.path.isfile(path):
-                raise Unclear(f"{os.path.relpath(path, model)} is not a file")
-            yield read_file(path, _LONGEST_REF).decode("ascii", "replace").strip()
-
-
-def read_links(model: str) -> set[str]:
-    """Names in `blobs/` that any snapshot folder links to. Raises OSError and Unclear where that cannot be told."""
-    place = os.path.join(model, layout.SNAPSHOTS)
-    if not os.path.lexists(place):
-        return set()
-    return {name for path in walk(place) if (name := _blob_of(model, path))}
-
-
-def read_revision(model: str, commit: str) -> RevisionUse:
-    """Raises OSError and Unclear where it cannot be told what the revision uses."""
-    blobs: set[str] = set()
-    size, newest = 0, 0.0
-    waiting = [os.path.join(model, layout.SNAPSHOTS, commit)]
-    while waiting:
-        folder = waiting.pop()
-        newest = max(newest, os.lstat(folder).st_mtime)
-        with os.scandir(folder) as scan:
-            entries = list(scan)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-            elif name := _blob_of(model, entry.path):
-                _check_blob(model, name, entry.path)
-                blobs.add(name)
-            else:
-                info = entry.stat(follow_symlinks=False)
-                size, newest = size + info.st_size, max(newest, info.st_mtime)
-    return RevisionUse(commit, frozenset(blobs), size, newest)
-
-
-def _blob_of(model: str, path: str) -> str | None:
-    """The name in `blobs/` that a link means; None for what is no link."""
-    if not os.path.islink(path):
-        return None
-    goal = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
-    if os.path.dirname(goal) != os.path.join(model, layout.BLOBS):
-        raise Unclear(f"{os.path.relpath(path, model)} is a link to another place")
-    return os.path.basename(goal)
-
-
-def _check_blob(model: str, name: str, link: str) -> None:
-    if not os.path.exists(os.path.join(model, layout.BLOBS, name)):
-        raise Unclear(f"{os.path.relpath(link, model)} is a broken link")
-
-
-def _snapshots(model: str) -> tuple[frozenset[str], list[RevisionUse], bool]:
-    """Commits that links among the snapshots name, the revisions, and whether there is anything else."""
-    place = os.path.join(model, layout.SNAPSHOTS)
-    aliases: set[str] = set()
-    revisions: list[RevisionUse] = []
-    other = False
-    for entry in _entries(place):
-        if entry.is_symlink():
-            goal = os.path.normpath(os.path.join(place, os.readlink(entry.path)))
-            if os.path.dirname(goal) != place or goal == entry.path:
-                raise Unclear(f"{layout.SNAPSHOTS}/{entry.name} is a link to another place")
-            aliases.add(os.path.basename(goal))
-            other = True
-        elif entry.is_dir(follow_symlinks=False):
-            if not layout.COMMIT.fullmatch(entry.name):
-                raise Unclear(f"{layout.SNAPSHOTS}/{entry.name} is not a revision")
-            revisions.append(read_revision(model, entry.name))
-        else:
-            other = other or entry.name not in _OF_FINDERS
-    return frozenset(aliases), sorted(revisions), other
-
-
-def holds_nothing(model: str) -> bool:
-    """Whether the folder has neither snapshots nor blobs, nor anything that no cache has made."""
-    aliases, revisions, other = _snapshots(model)
-    names = {entry.name for entry in _entries(os.path.join(model, layout.BLOBS))} - _OF_FINDERS
-    return not (aliases or revisions or other or names or _beside(model)[2])
-
-
-def _entries(place: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(place) as scan:
-            return list(scan)
-    except FileNotFoundError:
-        return []
-
-
-def _blobs(root: str, model: str, *, shared: bool) -> tuple[list[StoredBlob], list[PartialPiece], bool]:
-    """Blobs, what downloads have left beside them, and whether there is anything else."""
-    blobs: list[StoredBlob] = []
-    pieces: list[PartialPiece] = []
-    other = False
-    for entry in _entries(os.path.join(model, layout.BLOBS)):
-        info = entry.stat(follow_symlinks=False)
-        is_file, is_link = stat.S_ISREG(info.st_mode), stat.S_ISLNK(info.st_mode)
-        piece = layout.PARTIAL.fullmatch(entry.name) or layout.PARTIAL_LINK.fullmatch(entry.name)
-        payload = shared_store.target(root, entry.path) if shared and is_link else None
-        if piece and (is_file or is_link):
-            pieces.append(PartialPiece(entry.name, piece["etag"], on_disk(info), info.st_mtime))
-        elif layout.ETAG.fullmatch(entry.name) and (is_file or payload):
-            size = info.st_size if is_file else 0
-            name = os.path.basename(payload) if payload else None
-            blobs.append(StoredBlob(entry.name, size, info.st_mtime, name))
-        else:
-            other = other or entry.name not in _OF_FINDERS
-    return sorted(blobs), sorted(pieces), other
-
-
-def on_disk(info: os.stat_result) -> int:
-    """Bytes that a file takes: a partial one has holes."""
-    return 0 if stat.S_ISLNK(info.st_mode) else min(info.st_size, info.st_blocks * 512)
-
-
-def _beside(model: str) -> tuple[int, float, bool]:
-    """Bytes and newest time of what stands beside blobs and snapshots, and whether anything there is not known."""
-    size, newest = 0, os.lstat(model).st_mtime
-    other = False
-    for entry in _entries(model):
-        info = entry.stat(follow_symlinks=False)
-        newest = max(newest, info.st_mtime)
-        if entry.name not in PARTS:
-            other = other or entry.name not in _OF_FINDERS
-        elif entry.name not in (layout.BLOBS, layout.SNAPSHOTS):
-            found = [os.lstat(path) for path in walk(entry.path)]
-            size += sum(file.st_size for file in found)
-            newest = max([newest, *(file.st_mtime for file in found)])
-    return size, newest, other
-
-
-def _locks(place: str) -> Iterator[LockFile]:
-    for entry in _entries(place):
-        if entry.name.endswith(".lock") and entry.is_file(follow_symlinks=False):
-            modified = entry.stat(follow_symlinks=False).st_mtime
-            yield LockFile(entry.name.removesuffix(".lock"), modified, is_held(entry.path))
-
-
-def _workshops(place: str) -> Iterator[PartialPiece]:
-    """Where a pull of ours makes files before they get their names."""
-    for entry in _entries(place):
-        commit = entry.name.removesuffix(layout.WORKSHOP)
-        if (
-            entry.name.endswith(layout.WORKSHOP)
-            and layout.COMMIT.fullmatch(commit)
-            and entry.is_dir(follow_symlinks=False)
-        ):
-            modified = entry.stat(follow_symlinks=False).st_mtime
-            yield PartialPiece(entry.name, f"{commit}{COMMIT_LOCK}", tree_bytes([entry.path]), modified)
 
 
 def _payloads(root: str) -> Iterator[Payload]:
@@ -276,19 +59,6 @@ def _trash(root: str) -> Iterator[TrashEntry]:
     trash = os.path.join(root, layout.LOCKS, layout.TRASH)
     if os.path.islink(trash) or os.path.islink(os.path.dirname(trash)):
         return
-    for entry in _entries(trash):
+    for entry in entries_of(trash):
         modified = entry.stat(follow_symlinks=False).st_mtime
-        yield TrashEntry(entry.name, tree_bytes([entry.path]), modified)
-
-
-def tree_bytes(paths: Iterable[str]) -> int:
-    """Bytes of all files below the paths, which may be files themselves; a file with several names counts once."""
-    sizes: dict[tuple[int, int], int] = {}
-    for path in paths:
-        for file in walk(path, unreadable=None) if os.path.isdir(path) and not os.path.islink(path) else [path]:
-            try:
-                info = os.lstat(file)
-            except OSError:
-                continue
-            sizes[info.st_dev, info.st_ino] = on_disk(info)
-    return sum(sizes.values())
+        yield TrashEntry(entry.name, tree_bytes(entry.path), modified)

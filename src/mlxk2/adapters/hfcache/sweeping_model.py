@@ -11,8 +11,8 @@ from contextlib import ExitStack
 
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.guard import refuse_links
-from mlxk2.adapters.hfcache.leftovers import Unclear, holds_nothing, read_links, read_refs, read_revision
 from mlxk2.adapters.hfcache.locks import held_locks, lock_if_free
+from mlxk2.adapters.hfcache.model_contents import Unclear, holds_nothing, read_links, read_refs, read_revision
 from mlxk2.adapters.hfcache.trash import discard
 from mlxk2.ports.cache import COMMIT_LOCK
 from mlxk2.ports.errors import AccessProblem
@@ -75,6 +75,8 @@ class ModelSweep:
 def _tried(step: Callable[[Leftover], str | None], leftover: Leftover) -> Outcome:
     try:
         return Outcome(leftover, step(leftover))
+    except FileNotFoundError:  # somebody deletes at the same time
+        return Outcome(leftover, _CHANGED)
     except (Unclear, OSError) as error:
         return Outcome(leftover, _words(error), refused=True)
 
@@ -110,9 +112,7 @@ class _Steps:
                 return None
             if read_revision(self._model, commit).modified != leftover.modified:
                 return _CHANGED
-            moved = discard(snapshot, self._own)
-            if reason := self._late_reason(commit, own_lock):
-                _put_back(moved)
+            if reason := self._take_snapshot(commit, own_lock):
                 return reason
             for part in (os.path.join(layout.NO_EXIST, commit), os.path.join(layout.TREES, f"{commit}.json")):
                 with contextlib.suppress(OSError):  # without its snapshot it is read by nobody
@@ -176,11 +176,19 @@ class _Steps:
             _put_back(self.moved.pop(name))
         return linked
 
-    def _late_reason(self, commit: str, own_lock: str) -> str | None:
-        """What has happened while the snapshot was taken out of its place."""
+    def _take_snapshot(self, commit: str, own_lock: str) -> str | None:
+        """It goes back when something has happened while it was taken out of its place; returns what."""
+        moved = discard(os.path.join(self._model, layout.SNAPSHOTS, commit), self._own)
+        try:
+            reason = _NAMED if commit in set(read_refs(self._model)) else None
+        except (Unclear, OSError):
+            _put_back(moved)
+            raise
         if self._is_busy(own_lock):
-            return _IN_USE
-        return _NAMED if commit in set(read_refs(self._model)) else None
+            reason = _IN_USE
+        if reason:
+            _put_back(moved)
+        return reason
 
     def _take_blobs(self, names: Sequence[str]) -> dict[str, str]:
         """Blobs that nothing links to go; returns those that stay, and why."""
@@ -193,18 +201,15 @@ class _Steps:
         if self._is_installing():  # a pull of ours makes its links at the end
             return dict.fromkeys(names, _IN_USE)
         linked = read_links(self._model)
-        trash = os.path.join(self._own, layout.BLOBS)
-        moved = {
-            name: discard(os.path.join(self._model, layout.BLOBS, name), trash) for name in names if name not in linked
-        }
-        linked |= read_links(self._model)
-        for name, places in moved.items():
-            if name in linked:
-                _put_back(places)
-            else:
-                self.moved[name] = places
+        for name in names:
+            if name not in linked:
+                path = os.path.join(self._model, layout.BLOBS, name)
+                self.moved[name] = discard(path, os.path.join(self._own, layout.BLOBS))
+        linked |= self.put_back_linked()
+        for name in names:
+            if name not in linked:
                 self._delete_lock(name)
-        return dict.fromkeys(linked.intersection(names), _LINKED)
+        return dict.fromkeys(linked, _LINKED)
 
     def _is_busy(self, *own: str) -> bool:
         """Whether somebody holds any lock of the model, beside those that are held here."""

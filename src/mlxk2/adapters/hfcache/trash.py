@@ -4,8 +4,7 @@ import os
 import secrets
 
 from mlxk2.adapters.hfcache import layout, shared_store
-from mlxk2.adapters.hfcache.leftovers import tree_bytes
-from mlxk2.adapters.hfcache.trees import delete_tree, walk
+from mlxk2.adapters.hfcache.trees import delete_tree, tree_bytes, walk
 
 
 def trash_of(root: str) -> str:
@@ -34,6 +33,6 @@ def empty(root: str, place: str) -> int:
         links = (path for path in walk(place, unreadable=None) if os.path.islink(path))
         payloads = {shared_store.target_of_moved(root, link) for link in links}
         freed = shared_store.release(root, (payload for payload in payloads if payload))
-    before = tree_bytes([place])
+    before = tree_bytes(place)
     delete_tree(place)
-    return freed + before - tree_bytes([place])
+    return freed + before - tree_bytes(place)

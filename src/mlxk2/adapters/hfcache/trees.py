@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 
 
@@ -25,6 +26,21 @@ def walk(folder: str, *, unreadable: Callable[[OSError], None] | None = _raise) 
                 waiting.append(entry.path)
             else:
                 yield entry.path
+
+
+def on_disk(info: os.stat_result) -> int:
+    """Bytes that a file takes, which may have holes; none for a link."""
+    return 0 if stat.S_ISLNK(info.st_mode) else min(info.st_size, info.st_blocks * 512)
+
+
+def tree_bytes(folder: str) -> int:
+    """Bytes that all files below take, as far as they can be looked at; a file with several names counts once."""
+    sizes: dict[tuple[int, int], int] = {}
+    for path in walk(folder, unreadable=None):
+        with contextlib.suppress(OSError):
+            info = os.lstat(path)
+            sizes[info.st_dev, info.st_ino] = on_disk(info)
+    return sum(sizes.values())
 
 
 def delete_tree(folder: str) -> None:
