@@ -96,7 +96,7 @@ def _is_image_or_speech_model(subject: Subject) -> bool:
 def _is_sentence_transformer(subject: Subject) -> bool:
     snapshot = subject.snapshot
     card = snapshot.card
-    listed = any(name in snapshot.top_level for name in _EMBEDDING_FILES)
+    listed = any(snapshot.expects(name) for name in _EMBEDDING_FILES)
     return listed or card.pipeline_tag in _EMBEDDING_TAGS or not _EMBEDDING_TAGS.isdisjoint(card.tags)
 
 

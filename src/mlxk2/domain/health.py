@@ -91,12 +91,16 @@ def _no_download_in_progress(case: _Case) -> str | None:
 def _no_partial_download(case: _Case) -> str | None:
     unfinished = {partial.etag for partial in case.snapshot.repo.partials if not partial.finished}
     own = _own_etags(case.snapshot, unfinished)
+    if not own:
+        return None
     paths = sorted(row.path for row in (case.snapshot.listing or {}).values() if row.blob in own)
-    return f"{INCOMPLETE}{': ' if paths else ''}{', '.join(paths[:_SHOWN_NAMES])}" if own else None
+    return f"{INCOMPLETE}{': ' if paths else ''}{', '.join(paths[:_SHOWN_NAMES])}"
 
 
-def _own_etags(snapshot: Snapshot, etags: Iterable[str]) -> set[str]:
+def _own_etags(snapshot: Snapshot, etags: set[str]) -> set[str]:
     """Those that belong to this snapshot: by its links, by its listing, or, without a listing, by nobody else."""
+    if not etags:
+        return set()
     linked = {file.blob for file in snapshot.files.values()}
     if snapshot.listing is not None:
         listed = {row.blob for row in snapshot.listing.values()}

@@ -11,7 +11,7 @@ JsonObject = Mapping[str, JsonValue]
 
 
 class Snapshot:
-    """`files` holds every entry by path."""
+    """`files` and `listing` by path; `model_type` and `architectures` as config.json has them, `card` of README.md."""
 
     def __init__(self, repo: RepoFacts, facts: SnapshotFacts) -> None:
         self.repo = repo
@@ -21,11 +21,21 @@ class Snapshot:
             None if facts.listing is None else {row.path: row for row in facts.listing}
         )
         self.elsewhere = facts.elsewhere
+        self.config: JsonObject = self.json_object("config.json")
+        model_type = self.config.get("model_type")
+        self.model_type = model_type if isinstance(model_type, str) else ""
+        self.architectures = _names(self.config.get("architectures"))
+        card = self.files["README.md"].content if self.has("README.md") else None
+        self.card = card if isinstance(card, ModelCard) else ModelCard()
 
     def has(self, path: str) -> bool:
         """The file is there and its bytes can be reached."""
         file = self.files.get(path)
         return file is not None and file.state is LinkState.FILE
+
+    def expects(self, path: str) -> bool:
+        """The file is, or by the commit's listing should be, there."""
+        return path in self.files or (self.listing is not None and path in self.listing)
 
     def json(self, path: str) -> JsonValue | Broken | LargeJson:
         """What was kept of the document; None when the file is not there."""
@@ -40,27 +50,6 @@ class Snapshot:
         """The document when it is a JSON object that could be parsed, else an empty one."""
         value = self.json(path)
         return value if isinstance(value, dict) else {}
-
-    @cached_property
-    def config(self) -> JsonObject:
-        return self.json_object("config.json")
-
-    @cached_property
-    def card(self) -> ModelCard:
-        content = self.files["README.md"].content if self.has("README.md") else None
-        return content if isinstance(content, ModelCard) else ModelCard()
-
-    @cached_property
-    def architectures(self) -> tuple[str, ...]:
-        """`architectures` of the config; a single string counts as a list of one."""
-        value = self.config.get("architectures")
-        values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        return tuple(item for item in values if isinstance(item, str))
-
-    @cached_property
-    def model_type(self) -> str:
-        value = self.config.get("model_type")
-        return value if isinstance(value, str) else ""
 
     @cached_property
     def top_level(self) -> tuple[str, ...]:
@@ -83,3 +72,9 @@ class Snapshot:
         """Bytes on disk; a blob that several names share counts once."""
         blobs = {file.blob: file.size for file in self.files.values() if file.blob}
         return sum(blobs.values()) + sum(file.size for file in self.files.values() if not file.blob)
+
+
+def _names(value: JsonValue) -> tuple[str, ...]:
+    """The strings of a list; a single one counts as a list of one."""
+    values = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return tuple(item for item in values if isinstance(item, str))

@@ -1,7 +1,5 @@
 """What is judged: a model's name, its parsed snapshot, and its weights, found once for all rules."""
 
-from functools import cached_property
-
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.weights import WeightSet, find_weights
 
@@ -12,7 +10,4 @@ class Subject:
     def __init__(self, name: str, snapshot: Snapshot) -> None:
         self.name = name
         self.snapshot = snapshot
-
-    @cached_property
-    def weights(self) -> WeightSet | None:
-        return find_weights(self.snapshot)
+        self.weights: WeightSet | None = find_weights(snapshot)

@@ -116,7 +116,7 @@ def _with_index(snapshot: Snapshot, kind: WeightFormat, names: list[str], index:
 
 
 def _stays_inside(shard: str) -> bool:
-    return bool(shard) and "\\" not in shard and not any(part in ("", ".", "..") for part in shard.split("/"))
+    return "\\" not in shard and not any(part in ("", ".", "..") for part in shard.split("/"))
 
 
 def _complete(names: Iterable[str]) -> tuple[str, ...]:

@@ -43,9 +43,11 @@ class Listings:
         return listing
 
     def places(self, folder: str, commit: str) -> tuple[str, ...]:
-        """The files that `read` may look at."""
-        hub = os.path.join(self._root, folder, layout.TREES, f"{commit}.json")
-        return (hub,) if self._state_dir is None else (hub, self._path(folder, commit))
+        """The files that `read` has looked at; relative ones are relative to the snapshot."""
+        hub = f"../../{layout.TREES}/{commit}.json"
+        if self._state_dir is None or read_listing(os.path.join(self._root, folder), commit) is not None:
+            return (hub,)
+        return hub, self._path(folder, commit)
 
     def named_blobs(self, folder: str) -> frozenset[str]:
         """What all the listings of the model name."""

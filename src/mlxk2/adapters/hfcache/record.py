@@ -3,12 +3,13 @@
 ```
 model     [refs, folders in refs, [[commit, modified], ...], {blob: [size, payload], ...}, modified, locks, mark,
            {commit: snapshot, ...}]
-snapshot  [edition, [[path, blob, size, kind, content...], ...], listing, folders in the snapshot, mark]
+snapshot  [edition, [[path, blob, size, kind, content...], ...], listing, places, mark]
 ```
 
 A `mark` says how all the files and folders looked of which the facts tell (`witnesses.py`). A `size` of -1 is that of a
 link to a blob that is not there; `kind` is a place in `_CONTENTS`, -1 for no content. `listing` is null where there is
-none, true where it names just the files that are there, else its rows.
+none, true where it names just the files that are there, else its rows. `places` are folders and files of which the
+snapshot's facts tell, but links and blobs; relative to the snapshot's folder.
 """
 
 import json
@@ -46,7 +47,7 @@ class SnapshotRecord(NamedTuple):
     edition: str
     files: list[list[Any]]
     listing: list[list[Any]] | bool | None
-    folders: list[str]
+    places: list[str]
     mark: int
 
 
@@ -101,12 +102,12 @@ def snapshot_facts(commit: str, record: SnapshotRecord) -> SnapshotFacts:
     return SnapshotFacts(commit, files, None if record.listing is None else tuple(ListedFile(*row) for row in rows))
 
 
-def record_snapshot(facts: SnapshotFacts, edition: str, folders: list[str], mark: int) -> SnapshotRecord:
+def record_snapshot(facts: SnapshotFacts, edition: str, places: list[str], mark: int) -> SnapshotRecord:
     rows = [[file.path, file.blob, _size(file), *_flat(file.content)] for file in facts.files]
     if facts.listing is None:
-        return SnapshotRecord(edition, rows, None, folders, mark)
+        return SnapshotRecord(edition, rows, None, places, mark)
     whole = sorted(facts.listing) == sorted(_listed(facts.files))
-    return SnapshotRecord(edition, rows, whole or [list(row) for row in facts.listing], folders, mark)
+    return SnapshotRecord(edition, rows, whole or [list(row) for row in facts.listing], places, mark)
 
 
 def _listed(files: Iterable[FileFact]) -> Iterator[ListedFile]:

@@ -102,7 +102,8 @@ class Memory:
             if known.edition != reader.edition:
                 return None
             found = snapshot_facts(commit, known)
-            sight = look(self._places_of_snapshot(folder, found, known.folders))
+            base = self._snapshot(folder, commit)
+            sight = look(os.path.join(base, place) for place in known.places)
         except (KeyError, ValueError, TypeError, IndexError, AttributeError):  # unknown, or of another shape
             return None
         return found if mark(sight) == known.mark else None
@@ -138,9 +139,10 @@ class Memory:
         base = self._snapshot(folder, facts.commit)
         if not all(_is_plain(base, file.path, file.blob) for file in facts.files):
             return None
-        folders = _folders_in(base)
-        sight = look(self._places_of_snapshot(folder, facts, folders))
-        return record_snapshot(facts, edition, folders, mark(sight)) if newest(sight) < before else None
+        plain = (file.path for file in facts.files if file.blob is None)
+        places = [*_folders_in(base), *plain, *self._listings.places(folder, facts.commit)]
+        sight = look(os.path.join(base, place) for place in places)
+        return record_snapshot(facts, edition, places, mark(sight)) if newest(sight) < before else None
 
     def _places(
         self, folder: str, refs: Iterable[str], ref_folders: Iterable[str], commits: Iterable[str]
@@ -161,16 +163,6 @@ class Memory:
         own = f"{self._root}/{folder}/{layout.BLOBS}"
         for name, payload in blobs:
             yield f"{self._root}/{layout.BLOBS}/{payload[:2]}/{payload}" if payload else f"{own}/{name}"
-
-    def _places_of_snapshot(self, folder: str, facts: SnapshotFacts, folders: Iterable[str]) -> Iterator[str]:
-        """The folders within, the files that are no links, and the listings."""
-        base = self._snapshot(folder, facts.commit)
-        for name in folders:
-            yield f"{base}/{name}"
-        for file in facts.files:
-            if file.blob is None:
-                yield f"{base}/{file.path}"
-        yield from self._listings.places(folder, facts.commit)
 
     def _snapshot(self, folder: str, commit: str) -> str:
         return f"{self._root}/{folder}/{layout.SNAPSHOTS}/{commit}"
