@@ -19,6 +19,7 @@ SHORTEST_HASH = 3
 LONGEST_HASH = 40
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _HUB_NAME = re.compile(r"[A-Za-z0-9]([\w.-]*[A-Za-z0-9_])?/[A-Za-z0-9_]([\w.-]*[A-Za-z0-9_])?", re.ASCII)
 _REVISION = re.compile(r"[\w.+=/-]{1,200}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -123,8 +124,17 @@ def name_of(folder: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with control characters spelled out, so that nothing in a repo can steer a terminal."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+    """The text with control characters spelled out, so that nothing in a repo can steer a terminal, and with bytes that
+    are not text spelled out, too, since many readers of JSON take no half of a surrogate pair."""
+    return _NOT_PRINTABLE.sub(lambda match: spelled_out(match[0]), text)
+
+
+def spelled_out(character: str) -> str:
+    """`\\x1b` for a control character, `\\xff` for a byte of a file's name that is not text."""
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # as Python reads such bytes
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def short_name(name: str) -> str:

@@ -7,6 +7,7 @@ from math import isfinite, isnan
 from typing import TYPE_CHECKING
 
 from mlxk2.entrypoints.cli.records.base import Data, to_json
+from mlxk2.domain.names import spelled_out
 from mlxk2.ports.errors import (
     AmbiguousMatch,
     ContextExceeded,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, object]
 
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 _STEERING = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """What JSON need not escape but steers a terminal, where JSON is read, too; a model's answer may hold it."""
 
@@ -42,11 +44,12 @@ def render(document: Document, *, pretty: bool) -> str:
         text = _dump(document, indent)
     except RecursionError as error:
         raise OperationError("The document is nested too deeply to be printed; leave --config out") from error
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return _dump(document, indent, ensure_ascii=True)
-    return _STEERING.sub(_escaped, text)
+    return _STEERING.sub(_escaped, _NO_TEXT.sub(_spelled_out, text))
+
+
+def _spelled_out(match: re.Match[str]) -> str:
+    """Half of a surrogate pair, which many readers of JSON refuse, as text: `\\xff` for a byte of a file's name."""
+    return spelled_out(match[0]).replace("\\", "\\\\")
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -78,12 +81,12 @@ def _error_data(error: Mlxk2Error) -> Data | None:
     return None
 
 
-def _dump(document: object, indent: int | None, *, ensure_ascii: bool = False) -> str:
+def _dump(document: object, indent: int | None) -> str:
     """A config.json may hold numbers that JSON does not have; these become their names."""
     try:
-        return json.dumps(document, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
+        return json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
     except ValueError:
-        return json.dumps(_with_named_numbers(document), indent=indent, ensure_ascii=ensure_ascii)
+        return json.dumps(_with_named_numbers(document), indent=indent, ensure_ascii=False)
 
 
 def _with_named_numbers(value: object) -> object:

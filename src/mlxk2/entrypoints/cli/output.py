@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 _STYLES = {"good": "32", "bad": "31", "dim": "2", "bold": "1"}
 _NARROWEST = 40
 _USUAL = 80, 24
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Of what a model writes: control characters but tab and line end, and what turns the direction of writing."""
 
 
 def _spelled_out(match: re.Match[str]) -> str:
     """What a repo's names hold must not steer the terminal."""
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    from mlxk2.domain.names import spelled_out
+
+    return spelled_out(match[0])
 
 
 @contextlib.contextmanager
