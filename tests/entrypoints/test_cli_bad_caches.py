@@ -194,6 +194,11 @@ def odd_blob(place: Place) -> None:
     (place.snapshot / "config.json").symlink_to(f"../../blobs/{odd.name}")
 
 
+def two_links(place: Place) -> None:
+    (place.snapshot / "a").symlink_to("b")
+    (place.snapshot / "b").symlink_to("a")
+
+
 def deep_folders(place: Place) -> None:
     """Deeper than a path may be long."""
     here = os.getcwd()
@@ -229,7 +234,7 @@ ODD: dict[str, tuple[Callable[[Place], object], str | None]] = {
     "the name of trash": (lambda place: named(place.locks / ".mlxk2-trash", b"\xff").mkdir(parents=True), None),
     "a name in the shared store": (lambda place: _touch(named(place.root / "blobs" / "ab", b"\xff")), None),
     "two links that lead to one another": (
-        lambda place: [(place.snapshot / name).symlink_to(other) for name, other in (("a", "b"), ("b", "a"))],
+        two_links,
         "a is a dangling link",
     ),
     "folders that lead into themselves": (lambda place: (place.snapshot / "up").symlink_to(".."), None),

@@ -6,8 +6,8 @@ from dataclasses import replace
 from math import isfinite, isnan
 from typing import TYPE_CHECKING
 
-from mlxk2.entrypoints.cli.records.base import Data, to_json
 from mlxk2.domain.names import spelled_out
+from mlxk2.entrypoints.cli.records.base import Data, to_json
 from mlxk2.ports.errors import (
     AmbiguousMatch,
     ContextExceeded,
