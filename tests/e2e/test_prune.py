@@ -107,9 +107,8 @@ def test_a_download_that_runs_keeps_everything_it_needs(
 ) -> None:
     hub.add_model(NAME, FILES)
     hub.break_("/lfs/", faults.Drip(60_000))
-    by_hub: list[str | Path] = [sys.executable, "-c", SNAPSHOT_DOWNLOAD, NAME]
-    command = [MLXK2, "pull", NAME] if program == "mlxk2" else by_hub
-    download = start(command, environment(root, HF_ENDPOINT=hub.endpoint), tmp_path)
+    commands = {"mlxk2": (str(MLXK2), "pull", NAME), "huggingface_hub": (sys.executable, "-c", SNAPSHOT_DOWNLOAD, NAME)}
+    download = start(commands[program], environment(root, HF_ENDPOINT=hub.endpoint), tmp_path)
     until(lambda: WEIGHTS in partials(root), SECONDS)
     left = leave_behind(root)
     rounds = 0

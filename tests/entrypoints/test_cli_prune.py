@@ -84,7 +84,7 @@ LEFT_ALONE = "org/sick is left alone: a link of it is broken, or leads to anothe
 def test_a_dry_run_shows_the_plan_and_deletes_nothing(cli: CommandLine, program: Callable[[], Services]) -> None:
     for _ in range(2):
         run = cli("prune", "--dry-run", services=program)
-        assert run.out == f"{TABLE}Would delete {WHAT} and free 1.1 KB\n"
+        assert run.out == f"{TABLE}Would free 1.1 KB; nothing was deleted\n"
         assert (run.err, run.code) == (LEFT_ALONE, 0)
 
 
@@ -92,7 +92,7 @@ def test_with_force_it_says_what_it_has_deleted_and_then_nothing_is_left_over(
     cli: CommandLine, program: Callable[[], Services]
 ) -> None:
     run = cli("prune", "--force", services=program)
-    assert run.out == f"{TABLE}Deleted {WHAT}, 1.1 KB freed\n"
+    assert run.out == f"{TABLE}Freed 1.1 KB\n"
     assert (run.err, run.code) == (LEFT_ALONE, 0)
     again = cli("prune", "--force", services=program)
     assert (again.out, again.err, again.code) == ("Nothing is left over\n", LEFT_ALONE, 0)
@@ -109,9 +109,11 @@ def test_the_json_has_every_single_thing(cli: CommandLine, program: Callable[[],
         "last_modified": "2023-10-05T22:13:20Z",
         "action": "planned",
     }
+    assert planned["message"] == f"Would delete {WHAT} and free 1.1 KB"
     assert planned["kept"] == [{"model": "org/sick", "reason": "a link of it is broken, or leads to another place"}]
     done = data(cli("prune", "--force", "--json", services=program))
     assert (done["action"], done["count"], done["frees_bytes"]) == ("pruned", 8, 1073)
+    assert done["message"] == f"Deleted {WHAT}, 1.1 KB freed"
     assert {row["action"] for row in done["leftovers"]} == {"deleted"}
     assert [row["name"] for row in done["leftovers"]] == [row["name"] for row in planned["leftovers"]]
     nothing = data(cli("prune", "--force", "--json", services=program))
@@ -140,12 +142,12 @@ def test_without_a_terminal_it_needs_force_and_with_it_a_yes(
     no = cli("prune")
     assert (no.code, no.err) == (1, "Nothing was deleted\n")
     assert "a1a1a1a1a1a1" in no.out
-    assert asked == ["Delete 1 revision, 1 blob, 2 partial files and 1 lock and free 31 B?"]
+    assert asked == ["Delete all of this and free 31 B?"]
     assert (model_cache.folder(untidy()) / "blobs" / LOOSE).exists()
     yes = cli("prune")
     assert (yes.code, yes.out.splitlines()[-1]) == (
         0,
-        "Deleted 1 revision, 1 blob, 2 partial files and 1 lock, 31 B freed",
+        "Freed 31 B",
     )
     assert not (model_cache.folder(untidy()) / "blobs" / LOOSE).exists()
     assert cli("prune", "--force").out == "Nothing is left over\n"
@@ -197,7 +199,7 @@ def test_a_running_download_is_told_and_keeps_its_model(cli: CommandLine, model_
     assert run.err == f"{NAME} is left alone: a download of it is running\n"
     _, row, message = run.out.splitlines()
     assert row.split()[:6] == ["Llama-3.2-1B-Instruct-4bit", "partial", "1", "file", "8", "B"]
-    assert message == "Deleted 1 partial file, 8 B freed"
+    assert message == "Freed 8 B"
     assert cli("health", "--json").code == 0
 
 
@@ -217,7 +219,7 @@ def test_what_is_taken_into_use_while_the_question_waits_stays_and_is_told(
     monkeypatch.setattr("mlxk2.entrypoints.cli.output.Output.ask", meanwhile)
     run = cli("prune")
     assert run.code == 0
-    assert run.out.splitlines()[-1] == "Deleted 1 blob and 1 partial file, 13 B freed"
+    assert run.out.splitlines()[-1] == "Freed 13 B"
     assert run.err.splitlines() == [
         f"Not deleted: {kind} of {NAME}, a download has begun to use it" for kind in ("revision", "partial", "lock")
     ]

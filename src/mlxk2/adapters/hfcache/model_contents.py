@@ -75,7 +75,7 @@ def read_refs(model: str) -> Iterator[str]:
     if os.path.lexists(place):
         for path in walk(place):
             if os.path.islink(path) or not os.path.isfile(path):
-                raise Unclear(f"{os.path.relpath(path, model)} is not a file")
+                raise Unclear(f"{_shown(model, path)} is not a file")
             yield read_file(path, _LONGEST_REF).decode("ascii", "replace").strip()
 
 
@@ -121,13 +121,19 @@ def _blob_of(model: str, path: str) -> str | None:
         return None
     goal = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
     if os.path.dirname(goal) != os.path.join(model, layout.BLOBS):
-        raise Unclear(f"{os.path.relpath(path, model)} is a link to another place")
+        raise Unclear(f"{_shown(model, path)} is a link to another place")
     return os.path.basename(goal)
 
 
 def _check_blob(model: str, name: str, link: str) -> None:
     if not os.path.exists(os.path.join(model, layout.BLOBS, name)):
-        raise Unclear(f"{os.path.relpath(link, model)} is a broken link")
+        raise Unclear(f"{_shown(model, link)} is a broken link")
+
+
+def _shown(model: str, path: str) -> str:
+    """The path in the model's folder, with commits as short as people see them."""
+    parts = os.path.relpath(path, model).split("/")
+    return "/".join(part[:12] if layout.COMMIT.fullmatch(part) else part for part in parts)
 
 
 def _snapshots(model: str) -> tuple[frozenset[str], list[RevisionUse], bool]:

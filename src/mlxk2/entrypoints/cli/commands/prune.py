@@ -31,15 +31,18 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
         _show(plan, parts.clock().now(), out)
     if args.dry_run or not plan.leftovers:
         return _planned(plan, args, out)
-    if not args.force and not out.ask(f"Delete {prune_view.summary(plan.leftovers)} and free {size(plan.frees)}?"):
+    if not args.force and not out.ask(f"Delete all of this and free {size(plan.frees)}?"):
         out.note("Nothing was deleted")
         return 1
     swept = prune.execute(plan)
     deleted = [outcome.leftover for outcome in swept.outcomes if outcome.kept is None]
     message = f"Deleted {prune_view.summary(deleted)}, {size(swept.freed)} freed" if deleted else "Nothing was deleted"
-    _answer("pruned", message, [_object(outcome) for outcome in _sorted(plan, swept.outcomes)], plan, swept.freed, out)
-    if not out.json:
+    if out.json:
+        rows = [_object(outcome) for outcome in _sorted(plan, swept.outcomes)]
+        out.document(success("prune", _data("pruned", message, rows, plan, swept.freed)))
+    else:
         _tell_kept(swept.outcomes, out)
+        out.result(f"Freed {size(swept.freed)}" if swept.freed else message)
     return ACCESS if any(outcome.refused for outcome in swept.outcomes) else 0
 
 
@@ -53,26 +56,22 @@ def _show(plan: PrunePlan, now: float, out: Output) -> None:
 
 
 def _planned(plan: PrunePlan, args: Namespace, out: Output) -> int:
+    """A dry run, or nothing to do."""
+    if not out.json:
+        out.result(f"Would free {size(plan.frees)}; nothing was deleted" if plan.leftovers else _NOTHING)
+        return 0
     would = f"Would delete {prune_view.summary(plan.leftovers)} and free {size(plan.frees)}"
     rows = [_object(Outcome(leftover), "planned") for leftover in plan.leftovers]
-    message = would if plan.leftovers else _NOTHING
-    _answer("planned" if args.dry_run else "pruned", message, rows, plan, plan.frees, out)
+    action: Literal["planned", "pruned"] = "planned" if args.dry_run else "pruned"
+    out.document(success("prune", _data(action, would if rows else _NOTHING, rows, plan, plan.frees)))
     return 0
 
 
-def _answer(
-    action: Literal["planned", "pruned"],
-    message: str,
-    rows: list[LeftoverObject],
-    plan: PrunePlan,
-    frees: int,
-    out: Output,
-) -> None:
-    if out.json:
-        kept = [KeptObject(name_of(one.folder), one.reason) for one in plan.kept]
-        out.document(success("prune", PruneData(action, message, rows, kept, len(rows), frees)))
-    else:
-        out.result(message)
+def _data(
+    action: Literal["planned", "pruned"], message: str, rows: list[LeftoverObject], plan: PrunePlan, frees: int
+) -> PruneData:
+    kept = [KeptObject(name_of(one.folder), one.reason) for one in plan.kept]
+    return PruneData(action, message, rows, kept, len(rows), frees)
 
 
 def _sorted(plan: PrunePlan, outcomes: Iterable[Outcome]) -> list[Outcome]:
