@@ -271,3 +271,15 @@ def test_a_model_with_an_odd_name_is_listed_and_can_be_removed(place: Place, com
     commands("prune", "--force")
     assert commands("rm", f"org/{os.fsdecode(name)[:3]}*", "--force")["error"] is None
     assert not odd.exists()
+
+
+@pytest.mark.parametrize("argv", CHANGES)
+@pytest.mark.parametrize("where", ["locks", "the trash"])
+def test_what_stands_in_the_way_of_a_deletion_is_named(
+    place: Place, commands: Commands, where: str, argv: tuple[str, ...]
+) -> None:
+    path = PLACES[where](place)
+    put(path, "a pipe")
+    told = commands(*argv)["error"]
+    assert told["type"] == "PermissionError"
+    assert told["message"].endswith(f"take away what is in the place of {path}")

@@ -121,11 +121,7 @@ def _shared_bytes(root: str, folder: str, blobs: set[str]) -> int:
         return 0
     payloads = {payload for blob in blobs if (payload := shared_store.target(root, blob))}
     leaving = {f"{folder}/{layout.BLOBS}/{os.path.basename(blob)}" for blob in blobs}
-    return sum(
-        os.lstat(payload).st_size
-        for payload in payloads
-        if shared_store.is_payload(payload) and shared_store.is_last_user(root, payload, leaving)
-    )
+    return _own_bytes({payload for payload in payloads if shared_store.is_last_user(root, payload, leaving)})
 
 
 def _parent_is(path: str, folder: str) -> bool:
