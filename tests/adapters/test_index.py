@@ -154,7 +154,9 @@ def _add(place: Path, dice: random.Random) -> None:
     if folder:
         names = ("new.json", "README.md", "main", f"{'e' * 64}.00000000.incomplete", "a" * 40)
         path = folder / dice.choice(names)
-        if not os.path.lexists(path):
+        if dice.random() < 0.2 and not os.path.lexists(path):
+            os.mkfifo(path)
+        elif not os.path.lexists(path):
             path.write_bytes(dice.choice((b"", b"{}", FIRST.encode())))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.reading import read_file
-from mlxk2.ports.cache import ListedFile
+from mlxk2.ports.cache import ListedFile, SnapshotFacts
 from mlxk2.ports.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -42,12 +42,13 @@ class Listings:
             return _read_tree(self._path(folder, commit))
         return listing
 
-    def places(self, folder: str, commit: str) -> tuple[str, ...]:
-        """The files that `read` has looked at; relative ones are relative to the snapshot."""
-        hub = f"../../{layout.TREES}/{commit}.json"
-        if self._state_dir is None or read_listing(os.path.join(self._root, folder), commit) is not None:
+    def places(self, folder: str, facts: SnapshotFacts) -> tuple[str, ...]:
+        """The files that decided which listing the facts have; relative ones are relative to the snapshot."""
+        hub = f"../../{layout.TREES}/{facts.commit}.json"
+        if self._state_dir is None:
             return (hub,)
-        return hub, self._path(folder, commit)
+        own = self._path(folder, facts.commit)
+        return (hub,) if facts.listing is not None and not os.path.lexists(own) else (hub, own)
 
     def named_blobs(self, folder: str) -> frozenset[str]:
         """What all the listings of the model name."""

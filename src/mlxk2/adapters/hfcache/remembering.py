@@ -24,9 +24,9 @@ from mlxk2.adapters.hfcache.record import (
     snapshot_facts,
 )
 from mlxk2.adapters.hfcache.repo import read_repo
-from mlxk2.adapters.hfcache.snapshot import read_snapshot
+from mlxk2.adapters.hfcache.snapshot import Trail, read_snapshot
 from mlxk2.adapters.hfcache.witnesses import look, mark, newest
-from mlxk2.ports.cache import ContentReader, LinkState, RepoFacts, SnapshotFacts
+from mlxk2.ports.cache import ContentReader, FileFact, LinkState, RepoFacts, SnapshotFacts
 
 
 class _Latest(NamedTuple):
@@ -65,8 +65,9 @@ class Memory:
         known = self._known_snapshot(latest.record, repo.folder, commit, reader) if latest.record else None
         if known:
             return known
-        facts = read_snapshot(self._root, repo, commit, reader, self._listings)
-        self._keep(latest, facts, reader.edition)
+        trail = Trail()
+        facts = read_snapshot(self._root, repo, commit, reader, self._listings, trail)
+        self._keep(latest, facts, trail, reader.edition)
         return facts
 
     def save(self, folders: Iterable[str]) -> None:
@@ -108,11 +109,12 @@ class Memory:
             return None
         return found if mark(sight) == known.mark else None
 
-    def _keep(self, latest: _Latest, facts: SnapshotFacts, edition: str) -> None:
+    def _keep(self, latest: _Latest, facts: SnapshotFacts, trail: Trail, edition: str) -> None:
         repo = latest.facts
         before = latest.started - self._settled
         record = latest.record or self._record(repo, before)
-        revision = self._record_snapshot(repo.folder, facts, edition, before) if record else None
+        is_sound = not trail.has_odd_links and all(map(_is_sound, facts.files))
+        revision = self._record_snapshot(repo.folder, facts, trail, edition, before) if record and is_sound else None
         if record is None or revision is None:
             self._index.put(repo.folder, None)
             return
@@ -135,12 +137,12 @@ class Memory:
         snapshots = [list(entry) for entry in repo.snapshots]
         return RepoRecord(dict(repo.refs), ref_folders, snapshots, blobs, repo.modified, names, mark(sight), {})
 
-    def _record_snapshot(self, folder: str, facts: SnapshotFacts, edition: str, before: int) -> SnapshotRecord | None:
+    def _record_snapshot(
+        self, folder: str, facts: SnapshotFacts, trail: Trail, edition: str, before: int
+    ) -> SnapshotRecord | None:
         base = self._snapshot(folder, facts.commit)
-        if not all(_is_plain(base, file.path, file.blob) for file in facts.files):
-            return None
         plain = (file.path for file in facts.files if file.blob is None)
-        places = [*_folders_in(base), *plain, *self._listings.places(folder, facts.commit)]
+        places = [*trail.folders, *plain, *self._listings.places(folder, facts)]
         sight = look(os.path.join(base, place) for place in places)
         return record_snapshot(facts, edition, places, mark(sight)) if newest(sight) < before else None
 
@@ -169,15 +171,17 @@ class Memory:
 
 
 def _folders_in(base: str) -> list[str]:
-    return [os.path.relpath(path, base) for path, _, _ in os.walk(base) if path != base]
+    """Folders at any depth, relative to the base."""
+    found = [""]
+    for below in found:  # grows while it is walked
+        try:
+            with os.scandir(os.path.join(base, below)) as scan:
+                found += [os.path.join(below, entry.name) for entry in scan if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue
+    return found[1:]
 
 
-def _is_plain(base: str, path: str, blob: str | None) -> bool:
-    """A link of huggingface_hub's form, or a real file."""
-    place = os.path.join(base, path)
-    try:
-        if blob is None:
-            return not os.path.islink(place)
-        return os.readlink(place) == "../" * (path.count("/") + 2) + f"{layout.BLOBS}/{blob}"
-    except OSError:
-        return False
+def _is_sound(file: FileFact) -> bool:
+    """A file, or a link to a blob that is not there."""
+    return file.state is LinkState.FILE or (file.state is LinkState.DANGLING and file.blob is not None)

@@ -21,17 +21,28 @@ from mlxk2.ports.cache import (
 )
 
 
-def read_snapshot(root: str, repo: RepoFacts, commit: str, reader: ContentReader, listings: Listings) -> SnapshotFacts:
-    """Read `snapshots/<commit>` of the model, and the listing of the commit."""
+class Trail:
+    """What was come by on the way through a snapshot: the folders within, and whether other links than those of
+    huggingface_hub's form."""
+
+    def __init__(self) -> None:
+        self.folders: list[str] = []
+        self.has_odd_links = False
+
+
+def read_snapshot(
+    root: str, repo: RepoFacts, commit: str, reader: ContentReader, listings: Listings, trail: Trail | None = None
+) -> SnapshotFacts:
+    """Read `snapshots/<commit>` of the model, and the listing of the commit; `trail` is filled on the way."""
     model = os.path.join(root, repo.folder)
     base = os.path.join(model, layout.SNAPSHOTS, commit)
-    files = tuple(sorted(_walk(model, base, repo, reader), key=itemgetter(0)))
+    files = tuple(sorted(_walk(model, base, repo, reader, trail or Trail()), key=itemgetter(0)))
     listing = listings.read(repo.folder, commit)
     undecided = listing is None and (repo.partials or repo.held_locks)
     return SnapshotFacts(commit, files, listing, listings.named_blobs(repo.folder) if undecided else frozenset())
 
 
-def _walk(model: str, base: str, repo: RepoFacts, reader: ContentReader) -> Iterator[FileFact]:
+def _walk(model: str, base: str, repo: RepoFacts, reader: ContentReader, trail: Trail) -> Iterator[FileFact]:
     waiting = [(base, "")]
     while waiting:
         folder, prefix = waiting.pop()
@@ -45,27 +56,32 @@ def _walk(model: str, base: str, repo: RepoFacts, reader: ContentReader) -> Iter
         for entry in entries:
             path = prefix + entry.name
             if entry.is_symlink():
-                fact = _linked_file(model, entry, path, to_blobs, repo)
+                link, name = _link(entry, to_blobs)
+                trail.has_odd_links |= name is None
+                fact = _linked_file(path, name, repo) if name else _other_link(model, entry, path, link, repo)
                 yield _read(fact, f"{model}/{layout.BLOBS}/{fact.blob}" if fact.blob else entry.path, reader)
             elif entry.is_dir(follow_symlinks=False):
+                trail.folders.append(path)
                 waiting.append((entry.path, f"{path}/"))
             else:
                 yield _read(_plain_file(entry, path), entry.path, reader)
 
 
-def _linked_file(model: str, entry: os.DirEntry[str], path: str, to_blobs: str, repo: RepoFacts) -> FileFact:
-    """`to_blobs` is how a link in this folder begins when it is of huggingface_hub's form."""
+def _link(entry: os.DirEntry[str], to_blobs: str) -> tuple[str | None, str | None]:
+    """Where a link leads, and the blob that it names when it is of huggingface_hub's form, which begins so."""
     try:
         link = os.readlink(entry.path)
     except OSError:
-        return FileFact(path, LinkState.UNREADABLE)
+        return None, None
     name = link[len(to_blobs) :]
-    if not link.startswith(to_blobs) or "/" in name:
-        return _other_link(model, entry, path, link, repo)
+    return link, name if link.startswith(to_blobs) and "/" not in name else None
+
+
+def _linked_file(path: str, name: str, repo: RepoFacts) -> FileFact:
     blob = repo.blobs.get(name)
-    return (
-        FileFact(path, LinkState.DANGLING, blob=name) if blob is None else FileFact(path, blob.state, blob.size, name)
-    )
+    if blob is None:
+        return FileFact(path, LinkState.DANGLING, blob=name)
+    return FileFact(path, blob.state, blob.size, name)
 
 
 def _plain_file(entry: os.DirEntry[str], path: str) -> FileFact:
@@ -77,8 +93,10 @@ def _plain_file(entry: os.DirEntry[str], path: str) -> FileFact:
     return FileFact(path, state, info.st_size)
 
 
-def _other_link(model: str, entry: os.DirEntry[str], path: str, link: str, repo: RepoFacts) -> FileFact:
+def _other_link(model: str, entry: os.DirEntry[str], path: str, link: str | None, repo: RepoFacts) -> FileFact:
     """A link that is not of huggingface_hub's form: fine when it ends at a blob or file inside the model's folder."""
+    if link is None:
+        return FileFact(path, LinkState.UNREADABLE)
     goal = os.path.normpath(os.path.join(os.path.dirname(entry.path), link))
     known = repo.blobs.get(os.path.basename(goal)) if os.path.dirname(goal) == f"{model}/{layout.BLOBS}" else None
     if known is not None:
