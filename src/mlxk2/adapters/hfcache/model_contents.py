@@ -5,6 +5,7 @@ A model with a link that means anything else, or a folder that cannot be read, i
 can tell.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -126,8 +127,13 @@ def _blob_of(model: str, path: str) -> str | None:
 
 
 def _check_blob(model: str, name: str, link: str) -> None:
-    if not os.path.exists(os.path.join(model, layout.BLOBS, name)):
-        raise Unclear(f"{_shown(model, link)} is a broken link")
+    """Raises OSError when it may not be looked at."""
+    try:
+        os.stat(os.path.join(model, layout.BLOBS, name))
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+            raise
+        raise Unclear(f"{_shown(model, link)} is a broken link") from error
 
 
 def _shown(model: str, path: str) -> str:
