@@ -5,7 +5,7 @@ two files huggingface_hub holds none, so a revision or a folder that has just ch
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from mlxk2.ports.cache import COMMIT_LOCK
 from mlxk2.ports.pruning import CacheContents, Kind, Leftover, ModelContents, Payload, RevisionUse
@@ -16,24 +16,21 @@ _BUSY = "a download of it is running"
 _JUST_CHANGED = "it changed in the last 10 minutes and may be being downloaded"
 
 
-@dataclass(frozen=True, slots=True)
-class PruneChoice:
+class PruneChoice(NamedTuple):
     """`older_than` seconds must have passed since a thing changed; `keep_last` revisions of each model stay."""
 
     older_than: float = 0.0
     keep_last: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A model of which something was left alone that might have gone, and why."""
 
     folder: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PrunePlan:
+class PrunePlan(NamedTuple):
     leftovers: tuple[Leftover, ...]
     kept: tuple[Kept, ...]
 
@@ -183,7 +180,7 @@ def _with_payloads(found: Iterable[Leftover], contents: CacheContents) -> list[L
     counted: list[Leftover] = []
     for one in leftovers:
         payloads = {links.get((one.folder or "", name)) for name in _blobs_of(one)}
-        counted.append(replace(one, size=one.size + sum(sizes.pop(name, 0) for name in payloads if name)))
+        counted.append(one._replace(size=one.size + sum(sizes.pop(name, 0) for name in payloads if name)))
     return counted
 
 

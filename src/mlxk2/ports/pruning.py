@@ -6,7 +6,6 @@ record holds an absolute path. A guard is the name of a lock without its ending:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -115,8 +114,7 @@ class CacheContents(NamedTuple):
     payload_locks: tuple[LockFile, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Leftover:
+class Leftover(NamedTuple):
     """One thing that can go. `name` is the commit, blob or file; "" for a model's folder.
 
     A partial file and a lock have their guard.
@@ -141,8 +139,7 @@ class Outcome(NamedTuple):
     refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
+class Swept(NamedTuple):
     """One outcome for each leftover, in no order, and the bytes that the disk has regained."""
 
     outcomes: tuple[Outcome, ...]
