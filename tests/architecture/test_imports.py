@@ -69,6 +69,7 @@ def test_the_version_and_the_help_need_the_parser_and_little_else(argv: list[str
     [
         *([], ["list", "--json"], ["list"], ["list", "--format", "csv"], ["health"], ["verify"]),
         *(["show", "tiny-4bit"], ["rm", "tiny-4bit", "--dry-run"], ["du"], ["du", "--json"], ["ps"]),
+        *(["prune", "--dry-run"], ["prune", "--dry-run", "--json"]),
     ],
 )
 def test_reading_the_cache_loads_no_heavy_library(argv: list[str], cache: Path) -> None:
