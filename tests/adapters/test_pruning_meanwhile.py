@@ -89,6 +89,16 @@ class TestMeanwhile:
         os.utime(root / FOLDER / "snapshots" / FIRST, (NOW, NOW))
         assert {one.kept for one in sweep(root, found).outcomes} == {"it has changed meanwhile"}
 
+    def test_a_lock_file_that_somebody_has_opened_since_stays(self, root: Path) -> None:
+        """Releases of filelock before 4 truncate it, and do not notice when it goes before they have locked it."""
+        write_cache(root, [replace(two_revisions(), refs={"main": FIRST, "v": SECOND}, stale_locks=frozenset({ETAG}))])
+        lock = root / ".locks" / FOLDER / f"{ETAG}.lock"
+        os.utime(lock, (NOW - 10, NOW - 10))
+        found = plan(root)
+        lock.write_bytes(b"")
+        assert [one.kept for one in sweep(root, found).outcomes] == ["a download has begun to use it"]
+        assert lock.exists()
+
     def test_a_revision_that_a_ref_names_by_now_is_put_back(self, root: Path) -> None:
         write_cache(root, [two_revisions()])
         found = plan(root)

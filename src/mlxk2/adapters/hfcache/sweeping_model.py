@@ -151,7 +151,9 @@ class _Steps:
     def lock(self, leftover: Leftover) -> str | None:
         path = self._lock_path(leftover.guard)
         with lock_if_free(path, create=False) as is_free:
-            if is_free:
+            if (
+                is_free and os.lstat(path).st_mtime == leftover.modified
+            ):  # older filelocks leave a trace when they open it
                 os.unlink(path)
         return _IN_USE if os.path.lexists(path) else None
 
