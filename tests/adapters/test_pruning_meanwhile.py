@@ -90,7 +90,7 @@ class TestMeanwhile:
         assert {one.kept for one in sweep(root, found).outcomes} == {"it has changed meanwhile"}
 
     def test_a_lock_file_that_somebody_has_opened_since_stays(self, root: Path) -> None:
-        """Releases of filelock before 4 truncate it, and do not notice when it goes before they have locked it."""
+        """Older releases of filelock truncate it, and do not notice when it goes before they have locked it."""
         write_cache(root, [replace(two_revisions(), refs={"main": FIRST, "v": SECOND}, stale_locks=frozenset({ETAG}))])
         lock = root / ".locks" / FOLDER / f"{ETAG}.lock"
         os.utime(lock, (NOW - 10, NOW - 10))
