@@ -38,8 +38,6 @@ class DeletedWhen(MemoryCache):
 
     def remove(self, removal: Removal) -> None:
         self._strike("remove", removal.folder)
-        if removal.folder not in self.folders():
-            raise AccessProblem("Cannot use it: no such file or directory")
         super().remove(removal)
 
     def install(self, delivery: Delivery, watch: Watch) -> int:

@@ -8,6 +8,7 @@ has tens of thousands of them and they are made three times as fast.
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mlxk2.ports.contents import Content
@@ -122,6 +123,8 @@ class BlobFact(NamedTuple):
     used: float = 0.0
 
 
+_USED = attrgetter("used")
+
 COMMIT_LOCK = ".commit"
 """Ends the name of the lock that is held while a commit is installed; the other locks are named by a blob's etag."""
 
@@ -147,7 +150,7 @@ class RepoFacts(NamedTuple):
     @property
     def used(self) -> float:
         """When one of the blobs was last read; 0 where there are none."""
-        return max((blob.used for blob in self.blobs.values()), default=0.0)
+        return max(map(_USED, self.blobs.values()), default=0.0)
 
     @property
     def installing(self) -> frozenset[str]:
@@ -213,7 +216,10 @@ class ModelCache(Protocol):
         """Bytes the disk regains when the plan is carried out; shared ones count when no other model has them."""
 
     def remove(self, removal: Removal) -> None:
-        """Carry out a deletion: a model goes whole or not at all; a revision goes ref, snapshot, blobs."""
+        """Carry out a deletion: a model goes whole or not at all; a revision goes ref, snapshot, blobs.
+
+        Raises `errors.ModelNotFound` when another program has deleted the model meanwhile.
+        """
 
     def record_listing(self, folder: str, commit: str, files: "Iterable[SourceFile]") -> None:
         """Keep what a commit holds, of a snapshot that is here and has no listing; never fails.

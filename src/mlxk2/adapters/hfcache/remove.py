@@ -16,28 +16,38 @@ from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.hfcache.trash import discard, empty, trash_of
 from mlxk2.adapters.hfcache.trees import walk
 from mlxk2.ports.cache import Removal
-from mlxk2.ports.errors import AccessProblem
+from mlxk2.ports.errors import AccessProblem, ModelNotFound
 
 
 def remove(root: str, removal: Removal) -> None:
-    """Carry out a plan. Raises AccessProblem when the file system refuses."""
+    """Carry out a plan. Raises AccessProblem when the file system refuses, ModelNotFound when nothing is there."""
     refuse_links(root, removal.folder)
     model = os.path.join(root, removal.folder)
     trash = trash_of(root)
     with lock(f"{trash}.lock"):
         own_trash = os.path.join(trash, secrets.token_hex(8), removal.folder)
-        if removal.whole_model:
-            os.makedirs(os.path.dirname(own_trash))
-            os.rename(model, own_trash)
-            discard(os.path.join(root, layout.LOCKS, removal.folder), os.path.dirname(own_trash))
-        else:
-            _remove_revisions(model, removal, own_trash)
+        try:
+            _move_away(root, removal, own_trash)
+        except FileNotFoundError as error:
+            if os.path.lexists(model):
+                raise
+            raise ModelNotFound(f"{removal.folder} was deleted by another program") from error
         empty(root, trash)
     if os.path.lexists(own_trash):
         raise AccessProblem(
             f"{removal.folder} is out of the cache, but not all of its files could be deleted;"
             f" delete {layout.LOCKS}/{layout.TRASH} in the cache folder"
         )
+
+
+def _move_away(root: str, removal: Removal, own_trash: str) -> None:
+    model = os.path.join(root, removal.folder)
+    if not removal.whole_model:
+        _remove_revisions(model, removal, own_trash)
+        return
+    os.makedirs(os.path.dirname(own_trash))
+    os.rename(model, own_trash)
+    discard(os.path.join(root, layout.LOCKS, removal.folder), os.path.dirname(own_trash))
 
 
 def _remove_revisions(model: str, removal: Removal, own_trash: str) -> None:

@@ -3,6 +3,7 @@
 Nothing here raises for what is broken inside a folder: a model that cannot be read is reported with its problem.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -31,7 +32,8 @@ def _read_once(root: str, folder: str, *, shared: bool) -> RepoFacts:
     except OSError as error:
         unreadable = f"the folder cannot be read: {_reason(error)}"
         is_gone = not os.path.lexists(path)
-        return RepoFacts(folder, {}, (), {}, is_link=is_link, problem=unreadable, is_gone=is_gone)
+        modified = _mtime(path)
+        return RepoFacts(folder, {}, (), {}, modified=modified, is_link=is_link, problem=unreadable, is_gone=is_gone)
     if part := next((part for part in PARTS if names.get(part)), None):
         leaving = f"{part} is a link that leaves the model's folder"
         return RepoFacts(folder, {}, (), {}, modified=_mtime(path), is_link=is_link, problem=leaving)
@@ -158,10 +160,11 @@ def _size(entry: os.DirEntry[str]) -> int:
 
 
 def _mtime(path: str) -> float:
-    try:
-        return os.stat(path).st_mtime
-    except OSError:
-        return 0.0
+    """Of what a link leads to, or of a link that leads nowhere."""
+    for look in (os.stat, os.lstat):
+        with contextlib.suppress(OSError):
+            return look(path).st_mtime
+    return 0.0
 
 
 def _reason(error: OSError) -> str:

@@ -19,7 +19,7 @@ from mlxk2.ports.cache import (
     SnapshotEntry,
     SnapshotFacts,
 )
-from mlxk2.ports.errors import DownloadFailed
+from mlxk2.ports.errors import DownloadFailed, ModelNotFound
 from mlxk2.ports.sources import SourceFile
 from mlxk2.ports.transfer import Checked, Delivery, Watch
 
@@ -110,6 +110,8 @@ class MemoryCache:
         return own + shared + beside + (_leftover_bytes(model) if removal.whole_model else 0)
 
     def remove(self, removal: Removal) -> None:
+        if removal.folder not in self._models:
+            raise ModelNotFound(f"{removal.folder} is not there")
         if removal.whole_model:
             del self._models[removal.folder]
             return

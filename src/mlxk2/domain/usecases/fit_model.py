@@ -166,13 +166,21 @@ class FitModel:
         try:
             model = look_up(hub, self._cache, reference.name, reference.revision, notice)
         except (NetworkProblem, NotOnHub) as error:
-            near = did_you_mean(reference.name, self._inspector.names())
-            error.message += f"{near.removesuffix('?')}, which is in the cache?" if near else ""
+            error.message += self._in_the_cache(reference.name)
             raise
         if model.gated:
             hub.check_access(model.name, notice)
         content = hub.content(model, Transport.HTTP, notice)
         return self._described(SourceModel(model.name, model.commit, model.files, content), Place.HUB)
+
+    def _in_the_cache(self, name: str) -> str:
+        """What there is of the model that the Hub does not tell of, or of one with a name like it."""
+        names = self._inspector.names()
+        if name in names:
+            health = self._inspector.judge(self._inspector.open(name, names[name]))[0].health
+            return f"; what the cache has of it is not enough: {health.reason}"
+        near = did_you_mean(name, names)
+        return f"{near.removesuffix('?')}, which is in the cache?" if near else ""
 
     def _described(self, model: SourceModel, place: Place) -> _Found:
         config = next((file for file in model.files if file.path == _CONFIG), None)

@@ -58,10 +58,8 @@ class RemoveModel:
         """Raises ModelNotFound when another program was faster, and what `ModelCache.remove` raises."""
         try:
             self._cache.remove(plan.removal)
-        except AccessProblem as problem:
-            if plan.removal.folder in self._cache.folders():
-                raise
-            raise _gone(plan.name) from problem
+        except ModelNotFound as error:
+            raise _gone(plan.name) from error
 
     def _plan(self, located: Located, *, one_revision: bool) -> RemovalPlan:
         repo = located.repo._replace(held_locks=self._cache.held_locks(located.repo.folder))

@@ -20,7 +20,7 @@ from mlxk2.ports.cache import (
     Reading,
     Removal,
 )
-from mlxk2.ports.errors import DownloadFailed
+from mlxk2.ports.errors import DownloadFailed, ModelNotFound
 from mlxk2.ports.transfer import Checked, Delivery, Event, unwatched
 from mlxk2.testing.contracts.reading import READ_ALL, ends_of, reader_of
 from mlxk2.testing.files import safetensors
@@ -254,6 +254,13 @@ class CacheContract:
         cache = cache_of([healthy_model("org/model"), healthy_model("org/model-LARGE")])
         cache.remove(Removal("models--org--model", (), (), (), 0))
         assert cache.folders() == ["models--org--model-LARGE"]
+
+    @pytest.mark.parametrize("removal", [WHOLE, Removal(FOLDER, ("v1",), (FIRST,), (), 0)])
+    def test_removing_what_another_program_has_deleted_is_told(self, cache_of: CacheOf, removal: Removal) -> None:
+        cache = cache_of([two_revisions()])
+        cache.remove(WHOLE)
+        with pytest.raises(ModelNotFound):
+            cache.remove(removal)
 
     def test_removing_a_revision_leaves_what_the_others_use(self, cache_of: CacheOf) -> None:
         model = two_revisions()
