@@ -12,13 +12,13 @@ from functools import cache
 from typing import NamedTuple
 
 from mlxk2.domain.classify import Classification, Framework, ModelType
-from mlxk2.domain.contents import LOADER_JSON, NO_GGUF, NO_SAFETENSORS
+from mlxk2.domain.contents import LOADER_JSON, NO_GGUF, NO_JSON, NO_SAFETENSORS
 from mlxk2.domain.names import printable
 from mlxk2.domain.snapshot import Snapshot
 from mlxk2.domain.subject import Subject
 from mlxk2.domain.weights import LOADER_GLOB, WeightFormat, WeightSet, has_only_lora
-from mlxk2.ports.cache import COMMIT_LOCK, FileFact, LinkState, RepoFacts
-from mlxk2.ports.contents import Broken, GgufHeader, LargeJson, LfsPointer, SafetensorsHeader
+from mlxk2.ports.cache import COMMIT_LOCK, FileFact, LinkState, ListedFile, RepoFacts
+from mlxk2.ports.contents import Broken, GgufHeader, Json, LargeJson, LfsPointer, SafetensorsHeader
 
 IN_PROGRESS = "download in progress"
 INCOMPLETE = "download incomplete"
@@ -197,8 +197,8 @@ def _broken(content: object, otherwise: Broken) -> Broken:
 
 
 def _listed_files_are_here(case: _Case) -> str | None:
-    snapshot = case.snapshot
-    for name in sorted(snapshot.listing or ()):
+    snapshot, listing = case.snapshot, case.snapshot.listing or {}
+    for name in sorted(name for name, row in listing.items() if not _is_as_listed(snapshot.files.get(name), row)):
         if not _loader_needs(case, name):
             continue
         if name not in snapshot.files:
@@ -207,6 +207,10 @@ def _listed_files_are_here(case: _Case) -> str | None:
         if problem:
             return f"{name} {_file_problem(snapshot.files[name]) or problem}"
     return None
+
+
+def _is_as_listed(file: FileFact | None, row: ListedFile) -> bool:
+    return file is not None and file.size == row.size
 
 
 def _every_listed_file_is_here(snapshot: Snapshot) -> bool:
@@ -287,23 +291,22 @@ def _loader_files_are_whole(case: _Case) -> str | None:
     for name, file in snapshot.files.items():
         if file.state is LinkState.DANGLING:
             return f"{name} is a dangling link"
-        problem = (_file_problem(file) or _json_problem(snapshot, name)) if _loader_needs(case, name) else None
+        problem = (_file_problem(file) or _json_problem(name, file)) if _loader_needs(case, name) else None
         if problem:
             return f"{name} {problem}"
     return None
 
 
-def _json_problem(snapshot: Snapshot, name: str) -> str | None:
+def _json_problem(name: str, file: FileFact) -> str | None:
     """What the loader could not read from a JSON file: each of them must be an object."""
-    if name not in LOADER_JSON:
+    if name not in LOADER_JSON or isinstance(file.content, LargeJson):
         return None
-    value = snapshot.json(name)
-    if isinstance(value, Broken):
-        return value.why
-    if not isinstance(value, (dict, LargeJson)):
+    if not isinstance(file.content, Json):
+        return _broken(file.content, NO_JSON).why
+    value = file.content.value
+    if not isinstance(value, dict):
         return "is not a JSON object"
-    empty = name == "tokenizer.json" and isinstance(value, dict) and "model" not in value
-    return "holds no tokenizer" if empty else None
+    return "holds no tokenizer" if name == "tokenizer.json" and "model" not in value else None
 
 
 def _file_problem(file: FileFact) -> str | None:

@@ -51,6 +51,7 @@ class HfCache:
         self._settled = settled
         self._memory: Memory | None = None
         self._shared: bool | None = None
+        self._found: list[str] = []
 
     def place(self) -> str:
         return self._root
@@ -65,6 +66,7 @@ class HfCache:
             except FileNotFoundError:
                 return []
         self._remember(len(found))
+        self._found = found
         return found
 
     def repo(self, folder: str) -> RepoFacts:
@@ -84,7 +86,7 @@ class HfCache:
 
     def settle(self) -> None:
         if self._memory:
-            self._memory.save(self.folders())
+            self._memory.save(self._found)
 
     def location(self, folder: str, commit: str) -> str:
         return os.path.join(self._root, _checked(folder), layout.SNAPSHOTS, _commit(commit))

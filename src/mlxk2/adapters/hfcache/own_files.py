@@ -6,7 +6,6 @@ Whoever cannot read or write them goes on as if they were not there.
 import contextlib
 import hashlib
 import os
-import tempfile
 
 _KEY_DIGITS = 16
 
@@ -19,6 +18,8 @@ def own_folder(base: str, root: str) -> str:
 
 def write_private(path: str, content: bytes) -> None:
     """There at once or not at all, for this user only. Raises OSError."""
+    import tempfile
+
     folder = os.path.dirname(path)
     _make_private(folder)
     handle, unfinished = tempfile.mkstemp(prefix=".", suffix=".new", dir=folder)
