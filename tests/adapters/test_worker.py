@@ -299,6 +299,16 @@ def test_requests_and_cancellations_do_not_wait_for_a_call(load: Load, tmp_path:
         assert slow.result(60)
 
 
+def test_calls_that_no_socket_takes_at_once_are_answered_whoever_else_asks(load: Load) -> None:
+    engine = load()
+    letters = "abcdef"
+    with ThreadPoolExecutor(len(letters)) as callers:
+        asked = [callers.submit(engine.tokenize, letter * 1_000_000) for letter in letters]
+        assert answers(engine)
+        answered = [call.result(60) for call in asked]
+    assert [(len(tokens), set(tokens)) for tokens in answered] == [(1_000_000, {ord(letter)}) for letter in letters]
+
+
 def test_a_text_that_would_occupy_the_worker_for_long_is_refused_with_the_limit(load: Load) -> None:
     with pytest.raises(ValidationError, match="bytes, and 8388608 is the limit"):
         load().tokenize("x" * 9_000_000)
