@@ -123,6 +123,21 @@ class TestWhatIsFound:
         (root / FOLDER / "refs" / "nested" / "v1").write_text(f"{FIRST}\n")
         assert contents_of(root).refs == {FIRST, SECOND}
 
+    @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"main", FIRST[:7].encode()])
+    def test_a_model_with_a_ref_that_names_no_commit_keeps_everything(self, root: Path, content: bytes) -> None:
+        """Which revision it was meant to keep, nobody can tell: a full disk leaves such a file."""
+        write_cache(root, [with_loose_blob()])
+        (root / FOLDER / "refs" / "main").write_bytes(content)
+        found = plan(root)
+        assert found.leftovers == ()
+        assert [kept.reason for kept in found.kept] == ["refs/main names no revision"]
+
+    def test_a_ref_that_has_not_got_its_name_counts_only_when_it_names_a_revision(self, root: Path) -> None:
+        write_cache(root, [two_revisions()])
+        for name, content in (("main.0123abcd.tmp", ""), ("v1.0123abcd.tmp", FIRST), (".DS_Store", "x")):
+            (root / FOLDER / "refs" / name).write_text(content)
+        assert contents_of(root).refs == {FIRST, SECOND}
+
     def test_a_newer_file_in_a_sub_folder_makes_the_revision_younger(self, root: Path) -> None:
         write_cache(root, [two_revisions()])
         folder = root / FOLDER / "snapshots" / FIRST / "sub"

@@ -21,6 +21,8 @@ from mlxk2.ports.pruning import LockFile, ModelContents, PartialPiece, RevisionU
 _OF_FINDERS = frozenset({".DS_Store", ".localized"})
 """What a look into a folder leaves there on a Mac."""
 _LONGEST_REF = 256
+_UNFINISHED_REF = ".tmp"
+"""Ends the name of a ref that huggingface_hub has not named yet."""
 _ATTEMPTS = 3
 
 
@@ -71,13 +73,16 @@ def _read_model(root: str, folder: str, *, shared: bool) -> ModelContents:
 
 
 def read_refs(model: str) -> Iterator[str]:
-    """Commits that the model's refs name."""
+    """Commits that the model's refs name. Raises Unclear for one that names none."""
     place = os.path.join(model, layout.REFS)
-    if os.path.lexists(place):
-        for path in walk(place):
-            if os.path.islink(path) or not os.path.isfile(path):
-                raise Unclear(f"{_shown(model, path)} is not a file")
-            yield read_file(path, _LONGEST_REF).decode("ascii", "replace").strip()
+    for path in walk(place) if os.path.lexists(place) else ():
+        if os.path.islink(path) or not os.path.isfile(path):
+            raise Unclear(f"{_shown(model, path)} is not a file")
+        commit = read_file(path, _LONGEST_REF).decode("ascii", "replace").strip()
+        if layout.COMMIT.fullmatch(commit):
+            yield commit
+        elif not path.endswith(_UNFINISHED_REF) and os.path.basename(path) not in _OF_FINDERS:
+            raise Unclear(f"{_shown(model, path)} names no revision")
 
 
 def read_links(model: str) -> set[str]:
