@@ -1,4 +1,4 @@
-"""Caches of healthy MLX models: one, a thousand small ones, a thousand of realistic size; built once, then kept."""
+"""Caches of healthy MLX models: one, thousands of small ones, a thousand of realistic size; built once, then kept."""
 
 import json
 import shutil
@@ -38,6 +38,7 @@ class Fixture:
 
 ONE = Fixture("one", 1, REALISTIC)
 SMALL_1000 = Fixture("small", 1000, SMALL)
+SMALL_10000 = Fixture("small", 10_000, SMALL)
 REALISTIC_1000 = Fixture("realistic", 1000, REALISTIC)
 
 

@@ -22,7 +22,9 @@ page cache, byte code is compiled, nothing asks the network.
 The models of the `list` benchmarks are healthy 4-bit MLX models in huggingface_hub's layout: seven small files, one to
 three shards, the recorded listing, and the lock files that a download leaves behind. Of realistic size means 2 MB of
 tokenizer.json and 40 KB of header in every shard. Weights are sparse; their headers and sizes are valid. `mlxk2 list`
-judges the health of every model; `hf cache ls` adds up sizes.
+judges the health of every model; `hf cache ls` adds up sizes. The bare walk opens every folder of the cache with
+`os.scandir` and looks at nothing else. Without its index, `list` reads what it needs of every file, and writes the
+index.
 """
 
 
