@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from mlxk2.ports.errors import AccessProblem, DiskFull
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _IN_THE_WAY = (errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
 
@@ -19,9 +20,10 @@ def access(what: str) -> Iterator[None]:
     except BrokenPipeError:  # of whoever is told about the progress
         raise
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in NO_ROOM:
             raise DiskFull(
-                f"The disk is full; free some space and run the same command again, it goes on from there ({what})"
+                "The disk is full; free some space (mlxk2 rm needs none for it) and run the same command again, it goes"
+                f" on from there ({what})"
             ) from error
         reason = (error.strerror or type(error).__name__).lower()
         raise AccessProblem(f"Cannot use {what}: {reason}; {_step(error, what)}") from error

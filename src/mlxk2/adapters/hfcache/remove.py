@@ -2,7 +2,7 @@
 
 Everything that goes is renamed into the trash (one atomic step for a whole model) and deleted there; a kill in between
 leaves only trash, which the next deletion sweeps, payloads of the shared store included. A revision goes ref first,
-then snapshot, then blobs. What a plan says is checked once more against the disk: a blob that another snapshot links to
+then snapshot, then blobs. On a disk that has no room even for the trash, the same is done in place. What a plan says is checked once more against the disk: a blob that another snapshot links to
 stays, and nothing is changed when that cannot be told.
 """
 
@@ -11,10 +11,11 @@ import os
 import secrets
 
 from mlxk2.adapters.hfcache import layout, shared_store
+from mlxk2.adapters.hfcache.access import NO_ROOM
 from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.hfcache.trash import discard, empty, trash_of
-from mlxk2.adapters.hfcache.trees import walk
+from mlxk2.adapters.hfcache.trees import delete_tree, walk
 from mlxk2.ports.cache import Removal
 from mlxk2.ports.errors import AccessProblem, ModelNotFound
 
@@ -22,6 +23,15 @@ from mlxk2.ports.errors import AccessProblem, ModelNotFound
 def remove(root: str, removal: Removal) -> None:
     """Carry out a plan. Raises AccessProblem when the file system refuses, ModelNotFound when nothing is there."""
     refuse_links(root, removal.folder)
+    try:
+        _remove_by_trash(root, removal)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        _remove_in_place(root, removal)
+
+
+def _remove_by_trash(root: str, removal: Removal) -> None:
     model = os.path.join(root, removal.folder)
     trash = trash_of(root)
     with lock(f"{trash}.lock"):
@@ -73,6 +83,29 @@ def _remove_revisions(model: str, removal: Removal, own_trash: str) -> None:
                 discard(path, own_trash)
     for blob in sorted(blobs):
         discard(os.path.join(model, layout.BLOBS, blob), os.path.join(own_trash, layout.BLOBS))
+
+
+def _remove_in_place(root: str, removal: Removal) -> None:
+    """A kill in between leaves a model that is visibly unfinished, or blobs that nothing uses."""
+    model = os.path.join(root, removal.folder)
+    blobs = os.path.join(model, layout.BLOBS)
+    if removal.whole_model:
+        going = list(walk(blobs, unreadable=None)) if os.path.isdir(blobs) else []
+        places = [os.path.join(model, part) for part in (layout.REFS, layout.SNAPSHOTS, "")]
+        places.append(os.path.join(root, layout.LOCKS, removal.folder))
+    else:
+        going = [os.path.join(blobs, blob) for blob in set(removal.blobs) - _links_of_others(model, removal.commits)]
+        places = [os.path.join(model, layout.REFS, ref) for ref in removal.refs]
+        places += [os.path.join(model, layout.SNAPSHOTS, commit) for commit in removal.commits]
+        places += [path for commit in removal.commits for path in _records_of(model, commit)]
+        places += going
+    payloads = {shared_store.target(root, blob) for blob in going} if shared_store.exists(root) else set()
+    for place in places:
+        delete_tree(place)
+    shared_store.release(root, (payload for payload in payloads if payload))
+    empty(root, trash_of(root))
+    if any(os.path.lexists(place) for place in places):
+        raise AccessProblem(f"Not all files of {removal.folder} could be deleted; check their permissions")
 
 
 def _records_of(model: str, commit: str) -> tuple[str, str]:

@@ -44,8 +44,8 @@ def tree_bytes(folder: str) -> int:
 
 
 def delete_tree(folder: str) -> None:
-    """Delete as much of the folder as the file system allows; what is left is left in place. Of a link only itself."""
-    if os.path.islink(folder):
+    """Delete as much of the folder, or a file, as the file system allows; the rest stays. Of a link only itself."""
+    if os.path.islink(folder) or os.path.isfile(folder):
         with contextlib.suppress(OSError):
             os.unlink(folder)
         return
