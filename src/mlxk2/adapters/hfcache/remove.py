@@ -2,8 +2,9 @@
 
 Everything that goes is renamed into the trash (one atomic step for a whole model) and deleted there; a kill in between
 leaves only trash, which the next deletion sweeps, payloads of the shared store included. A revision goes ref first,
-then snapshot, then blobs. On a disk that has no room even for the trash, the same is done in place. What a plan says is checked once more against the disk: a blob that another snapshot links to
-stays, and nothing is changed when that cannot be told.
+then snapshot, then blobs. On a disk that has no room even for the trash, all of it is deleted in place, in that order.
+What a plan says is checked once more against the disk: a blob that another snapshot links to stays, and nothing is
+changed when that cannot be told.
 """
 
 import contextlib
