@@ -1,5 +1,6 @@
 """`prune` on a real file system: what is found there, what goes, and what others do to it meanwhile."""
 
+import errno
 import fcntl
 import os
 import signal
@@ -248,6 +249,27 @@ class TestWhatGoes:
         assert kinds(plan(root)) == {Kind.TRASH}
         pruned(root)
         assert not (root / ".locks" / ".mlxk2-trash").exists()
+
+    def test_on_a_disk_without_room_for_the_trash_everything_goes_from_where_it_stands(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stored = replace(with_loose_blob(), partials=((ETAG, 7),), stale_locks=frozenset({ETAG, NEW.etag}))
+        write_cache(root, [stored, *shared_by(OTHER)])
+        make = os.makedirs
+
+        def no_room(path: str, *args: object, **named: object) -> None:
+            if ".mlxk2-trash/" in path:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            make(path, *args, **named)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(os, "makedirs", no_room)
+        found = plan(root)
+        swept = sweep(root, found)
+        assert [one.kept for one in swept.outcomes] == [None] * len(found.leftovers)
+        assert swept.freed == found.frees
+        assert [model.folder for model in HfSweeper(str(root)).contents().models if model.there] == [FOLDER]
+        assert files(root / "blobs") == {".huggingface-shared-blobs"}
+        assert ([one.commit for one in contents_of(root).revisions], plan(root).leftovers) == ([SECOND], ())
 
     def test_with_an_age_younger_trash_and_partial_files_stay(self, root: Path) -> None:
         write_cache(root, [replace(with_loose_blob(), partials=((ETAG, 7),), modified=NOW - 100)])

@@ -2,7 +2,8 @@
 
 A blob goes under huggingface_hub's own lock for it, when no snapshot links to it at that moment. huggingface_hub looks
 whether a blob is there before it waits for the lock, and makes its link afterwards without looking again. So the
-links are read again and again until whoever waited has got the lock, and what one of them means is put back.
+links are read again and again until whoever waited has got the lock, and what one of them means is put back. On a disk
+that is too full for the trash, everything is deleted where it stands.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from mlxk2.adapters.hfcache import shared_store
+from mlxk2.adapters.hfcache.access import NO_ROOM
 from mlxk2.adapters.hfcache.listings import Listings
 from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.hfcache.sweeping_model import ModelSweep
@@ -32,12 +34,11 @@ def sweep(root: str, listings: Listings, leftovers: Sequence[Leftover]) -> Swept
     if not leftovers:
         return Swept((), 0)
     trash = trash_of(root)
-    own = os.path.join(trash, secrets.token_hex(8))
     with lock(f"{trash}.lock"):
-        os.makedirs(own)
+        own = _make_own(trash)
         outcomes = _of_models(root, leftovers, own)
-        freed = empty(root, own)
-        if os.path.lexists(own):
+        freed = empty(root, own) if own else sum(one.leftover.size for one in outcomes if one.kept is None)
+        if own and os.path.lexists(own):
             outcomes = [one if one.kept else one._replace(kept=_NOT_ALL, refused=True) for one in outcomes]
         for leftover in _of_kind(leftovers, Kind.TRASH):
             place = os.path.join(trash, leftover.name)
@@ -57,16 +58,28 @@ def sweep(root: str, listings: Listings, leftovers: Sequence[Leftover]) -> Swept
     return Swept((*outcomes, *_forget(listings, leftovers, outcomes)), freed)
 
 
+def _make_own(trash: str) -> str | None:
+    """A folder of this sweep's own; None on a disk that has no room even for that."""
+    own = os.path.join(trash, secrets.token_hex(8))
+    try:
+        os.makedirs(own)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        return None
+    return own
+
+
 def _of_kind(leftovers: Iterable[Leftover], kind: Kind) -> list[Leftover]:
     return [leftover for leftover in leftovers if leftover.kind is kind]
 
 
-def _of_models(root: str, leftovers: Sequence[Leftover], own: str) -> list[Outcome]:
+def _of_models(root: str, leftovers: Sequence[Leftover], own: str | None) -> list[Outcome]:
     of_models: dict[str, list[Leftover]] = defaultdict(list)
     for leftover in leftovers:
         if leftover.folder is not None and leftover.kind is not Kind.RECORD:
             of_models[leftover.folder].append(leftover)
-    sweeps = [ModelSweep(root, name, group, os.path.join(own, name)) for name, group in of_models.items()]
+    sweeps = [ModelSweep(root, name, group, own) for name, group in of_models.items()]
     taken = [(sweep, sweep.take()) for sweep in sweeps]
     open_until = time.monotonic() + _PAUSE
     while any(sweep.has_moved_blobs for sweep in sweeps):
@@ -76,6 +89,8 @@ def _of_models(root: str, leftovers: Sequence[Leftover], own: str) -> list[Outco
         if is_last:
             break
         time.sleep(_LOOKS)
+    for sweep in sweeps:
+        shared_store.release(root, sweep.payloads)
     return [outcome for sweep, outcomes in taken for outcome in sweep.corrected(outcomes)]
 
 

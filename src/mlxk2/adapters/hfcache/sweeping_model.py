@@ -9,11 +9,12 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 
-from mlxk2.adapters.hfcache import layout
+from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import held_locks, lock_if_free
 from mlxk2.adapters.hfcache.model_contents import Unclear, holds_nothing, read_links, read_refs, read_revision
 from mlxk2.adapters.hfcache.trash import discard
+from mlxk2.adapters.hfcache.trees import delete_tree
 from mlxk2.ports.cache import COMMIT_LOCK
 from mlxk2.ports.errors import AccessProblem
 from mlxk2.ports.pruning import Kind, Leftover, Outcome
@@ -27,13 +28,15 @@ _NAMED = "a ref names it by now"
 
 
 class ModelSweep:
-    """What goes of one model. `own` is its folder in the trash, which need not exist."""
+    """What goes of one model, into `own`, a folder of the trash; without one it is deleted where it stands.
 
-    def __init__(self, root: str, folder: str, leftovers: Sequence[Leftover], own: str) -> None:
+    Then nothing can be put back, which is for a disk that is too full for another folder.
+    """
+
+    def __init__(self, root: str, folder: str, leftovers: Sequence[Leftover], own: str | None) -> None:
         self._root = root
         self._folder = folder
         self._leftovers = leftovers
-        self._own = own
         self._steps = _Steps(root, folder, own)
         self._back: set[str] = set()
 
@@ -41,8 +44,7 @@ class ModelSweep:
         """Move into the trash what may go by now."""
         try:
             refuse_links(self._root, self._folder)
-            os.makedirs(os.path.join(self._own, layout.BLOBS))
-        except (AccessProblem, OSError) as error:
+        except AccessProblem as error:
             return [Outcome(leftover, _words(error), refused=True) for leftover in self._leftovers]
         steps = self._steps
         outcomes = self._each(Kind.REVISION, steps.revision)
@@ -54,6 +56,11 @@ class ModelSweep:
 
     def _each(self, kind: Kind, step: Callable[[Leftover], str | None]) -> list[Outcome]:
         return [_tried(step, leftover) for leftover in self._leftovers if leftover.kind is kind]
+
+    @property
+    def payloads(self) -> list[str]:
+        """Those of the shared store whose links were deleted where they stood."""
+        return self._steps.payloads
 
     @property
     def has_moved_blobs(self) -> bool:
@@ -90,13 +97,14 @@ def _words(error: Exception) -> str:
 class _Steps:
     """The steps; each returns why the thing is still there, or None. They raise OSError and Unclear."""
 
-    def __init__(self, root: str, folder: str, own: str) -> None:
+    def __init__(self, root: str, folder: str, own: str | None) -> None:
         self._root = root
         self._folder = folder
         self._model = os.path.join(root, folder)
         self._locks = os.path.join(root, layout.LOCKS, folder)
         self._own = own
         self.moved: dict[str, list[tuple[str, str]]] = {}
+        self.payloads: list[str] = []
         self._with_revisions: list[str] = []
         self._kept_blobs: dict[str, str] = {}
         self._blobs_problem: Exception | None = None
@@ -116,7 +124,7 @@ class _Steps:
                 return reason
             for part in (os.path.join(layout.NO_EXIST, commit), os.path.join(layout.TREES, f"{commit}.json")):
                 with contextlib.suppress(OSError):  # without its snapshot it is read by nobody
-                    discard(os.path.join(self._model, part), self._own)
+                    self._discard(os.path.join(self._model, part))
             self._delete_lock(own_lock)
         self._with_revisions += leftover.blobs
         return None
@@ -144,7 +152,7 @@ class _Steps:
             with contextlib.suppress(FileNotFoundError):
                 if os.lstat(path).st_mtime != leftover.modified:
                     return _CHANGED
-                discard(path, self._own)
+                self._discard(path)
             self._delete_lock(leftover.guard)
         return None
 
@@ -162,7 +170,7 @@ class _Steps:
             return _IN_USE
         if not holds_nothing(self._model):
             return _CHANGED
-        moved = discard(self._model, self._own)
+        moved = self._discard(self._model)
         if self._is_busy():
             _put_back(moved)
             return _IN_USE
@@ -180,7 +188,9 @@ class _Steps:
 
     def _take_snapshot(self, commit: str, own_lock: str) -> str | None:
         """It goes back when something has happened while it was taken out of its place; returns what."""
-        moved = discard(os.path.join(self._model, layout.SNAPSHOTS, commit), self._own)
+        if commit in set(read_refs(self._model)):
+            return _NAMED
+        moved = self._discard(os.path.join(self._model, layout.SNAPSHOTS, commit))
         try:
             reason = _NAMED if commit in set(read_refs(self._model)) else None
         except (Unclear, OSError):
@@ -204,14 +214,25 @@ class _Steps:
             return dict.fromkeys(names, _IN_USE)
         linked = read_links(self._model)
         for name in names:
-            if name not in linked:
-                path = os.path.join(self._model, layout.BLOBS, name)
-                self.moved[name] = discard(path, os.path.join(self._own, layout.BLOBS))
+            path = os.path.join(self._model, layout.BLOBS, name)
+            if name not in linked and (places := self._discard(path)):
+                self.moved[name] = places
         linked |= self.put_back_linked()
         for name in names:
             if name not in linked:
                 self._delete_lock(name)
         return dict.fromkeys(linked, _LINKED)
+
+    def _discard(self, path: str) -> list[tuple[str, str]]:
+        """Returns from where and to where, or nothing when it cannot come back."""
+        if self._own is not None:
+            return discard(path, self._own)
+        if os.path.islink(path) and (payload := shared_store.target(self._root, path)):
+            self.payloads.append(payload)
+        delete_tree(path)
+        if os.path.lexists(path):
+            raise Unclear("not all of its files could be deleted")
+        return []
 
     def _is_busy(self, *own: str) -> bool:
         """Whether somebody holds any lock of the model, beside those that are held here."""
