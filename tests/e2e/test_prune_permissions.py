@@ -55,7 +55,7 @@ def prune(root: Path) -> tuple[int, Any]:
 def test_a_model_that_may_not_be_read_is_left_alone_and_the_others_are_not(root: Path, place: str) -> None:
     (root / ONE.folder / place).chmod(0)
     code, document = prune(root)
-    assert code == 0
+    assert code == 1
     assert document["data"]["kept"] == [
         {"model": "org/model", "reason": "it cannot be read to the end: permission denied"}
     ]

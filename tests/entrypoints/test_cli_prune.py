@@ -85,7 +85,7 @@ def test_a_dry_run_shows_the_plan_and_deletes_nothing(cli: CommandLine, program:
     for _ in range(2):
         run = cli("prune", "--dry-run", services=program)
         assert run.out == f"{TABLE}Would free 1.1 KB; nothing was deleted\n"
-        assert (run.err, run.code) == (LEFT_ALONE, 0)
+        assert (run.err, run.code) == (LEFT_ALONE, 1)
 
 
 def test_with_force_it_says_what_it_has_deleted_and_then_nothing_is_left_over(
@@ -93,9 +93,9 @@ def test_with_force_it_says_what_it_has_deleted_and_then_nothing_is_left_over(
 ) -> None:
     run = cli("prune", "--force", services=program)
     assert run.out == f"{TABLE}Freed 1.1 KB\n"
-    assert (run.err, run.code) == (LEFT_ALONE, 0)
+    assert (run.err, run.code) == (LEFT_ALONE, 1)
     again = cli("prune", "--force", services=program)
-    assert (again.out, again.err, again.code) == ("Nothing is left over\n", LEFT_ALONE, 0)
+    assert (again.out, again.err, again.code) == ("Nothing is left over\n", LEFT_ALONE, 1)
 
 
 def test_the_json_has_every_single_thing(cli: CommandLine, program: Callable[[], Services]) -> None:

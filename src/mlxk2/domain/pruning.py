@@ -24,15 +24,24 @@ class PruneChoice(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A model of which something was left alone that might have gone, and why."""
+    """A model of which something was left alone that might have gone, and why.
+
+    `is_unclear`: nobody could tell what of it is left over.
+    """
 
     folder: str
     reason: str
+    is_unclear: bool = False
 
 
 class PrunePlan(NamedTuple):
     leftovers: tuple[Leftover, ...]
     kept: tuple[Kept, ...]
+
+    @property
+    def is_unclear(self) -> bool:
+        """Of some model nobody could tell what is left over."""
+        return any(kept.is_unclear for kept in self.kept)
 
     @property
     def frees(self) -> int:
@@ -45,7 +54,7 @@ def plan_of(contents: CacheContents, choice: PruneChoice, now: float) -> PrunePl
     found: list[Leftover] = []
     for model in contents.models:
         if model.problem:
-            kept.append(Kept(model.folder, model.problem))
+            kept.append(Kept(model.folder, model.problem, is_unclear=True))
             continue
         leftovers, reasons = _Model(model, choice, now).judge()
         found += leftovers

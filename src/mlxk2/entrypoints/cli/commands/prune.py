@@ -43,7 +43,7 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
     else:
         _tell_kept(swept.outcomes, out)
         out.result(f"Freed {size(swept.freed)}" if swept.freed else message)
-    return ACCESS if any(outcome.refused for outcome in swept.outcomes) else 0
+    return ACCESS if any(outcome.refused for outcome in swept.outcomes) else _code(plan)
 
 
 def _show(plan: PrunePlan, now: float, out: Output) -> None:
@@ -59,12 +59,16 @@ def _planned(plan: PrunePlan, args: Namespace, out: Output) -> int:
     """A dry run, or nothing to do."""
     if not out.json:
         out.result(f"Would free {size(plan.frees)}; nothing was deleted" if plan.leftovers else _NOTHING)
-        return 0
+        return _code(plan)
     would = f"Would delete {prune_view.summary(plan.leftovers)} and free {size(plan.frees)}"
     rows = [_object(Outcome(leftover), "planned") for leftover in plan.leftovers]
     action: Literal["planned", "pruned"] = "planned" if args.dry_run else "pruned"
     out.document(success("prune", _data(action, would if rows else _NOTHING, rows, plan, plan.frees)))
-    return 0
+    return _code(plan)
+
+
+def _code(plan: PrunePlan) -> int:
+    return 1 if plan.is_unclear else 0
 
 
 def _data(
