@@ -64,9 +64,7 @@ class App(containers.DeclarativeContainer):
     list_models = providers.Factory(models.list_models, adapters.cache, inspector)
     show_model = providers.Factory(models.show_model, inspector)
     check_health = providers.Factory(models.check_health, inspector)
-    verify_models = providers.Factory(
-        models.verify_models, adapters.cache, inspector, adapters.hasher, adapters.clock
-    )
+    verify_models = providers.Factory(models.verify_models, adapters.cache, inspector, adapters.hasher, adapters.clock)
     disk_usage = providers.Factory(models.disk_usage, adapters.cache, adapters.disk)
     pull_model = providers.Factory(models.pull_model, adapters.cache, adapters.bundled, adapters.hub, inspector)
     remove_model = providers.Factory(models.remove_model, adapters.cache, inspector)
@@ -169,8 +167,8 @@ def services_on(
 ) -> Services:
     """The program on the given adapters: fakes, or the real ones of another program.
 
-    `worker_loader` loads what a server serves; without it, `loader` does that too. Without `servers` none is running. Without
-    `sweeper`, nothing is left over in a cache that is not one in memory.
+    `worker_loader` loads what a server serves; without it, `loader` does that too. Without `servers` none is running.
+    Without `sweeper`, nothing is left over in a cache that is not one in memory.
     """
     from mlxk2.adapters.memory import (
         MemoryAttachment,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mlxk2.ports.engine import EngineLoader, RuntimeCatalogue
     from mlxk2.ports.examination import HubAccess, Setup
     from mlxk2.ports.hub import Hub
-    from mlxk2.ports.sources import ModelSource
     from mlxk2.ports.pruning import CacheSweeper
+    from mlxk2.ports.sources import ModelSource
     from mlxk2.ports.system import Clock, Machine
     from mlxk2.ports.verifying import ContentHasher
     from mlxk2.ports.workspace import Workspace

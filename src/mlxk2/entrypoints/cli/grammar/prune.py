@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_number,
         metavar="N",
         default=0,
-        help="keep the N newest revisions of each model, with a ref or without (default: 0; one with a ref always stays)",
+        help="keep the N newest revisions of each model, with a ref or without (default: 0; those with one stay)",
     )
     add_flags(
         parser,
