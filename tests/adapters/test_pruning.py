@@ -19,7 +19,7 @@ from mlxk2.adapters.hfcache.sweeper import HfSweeper
 from mlxk2.adapters.memory import StoredModel
 from mlxk2.adapters.memory.source import source_file
 from mlxk2.domain.pruning import PrunePlan
-from mlxk2.ports.cache import COMMIT_LOCK
+from mlxk2.ports.cache import COMMIT_LOCK, Removal
 from mlxk2.ports.pruning import CacheContents, Kind, Leftover, Outcome, Swept
 from mlxk2.testing import healthy_model, write_cache
 from mlxk2.testing.contracts.pruning import (
@@ -29,6 +29,7 @@ from mlxk2.testing.contracts.pruning import (
     FOLDER,
     LOOSE,
     NEW,
+    OLD,
     OTHER,
     SECOND,
     shared_by,
@@ -109,6 +110,27 @@ class TestWhatIsFound:
         found = plan(root)
         assert found.leftovers == ()
         assert [kept.folder for kept in found.kept] == [FOLDER]
+
+    @pytest.mark.parametrize("form", ["relative", "absolute", "by another way"])
+    @pytest.mark.parametrize("user", [OTHER, "datasets--org--data"])
+    def test_a_model_into_which_another_folder_s_links_lead_keeps_everything(
+        self, root: Path, user: str, form: str
+    ) -> None:
+        write_cache(root, [two_revisions()])
+        root.with_name("way").symlink_to(root)
+        blob = f"{FOLDER}/blobs/{OLD.etag}"
+        link = root / user / "snapshots" / FIRST / "model.safetensors"
+        link.parent.mkdir(parents=True)
+        goals = {
+            "relative": f"../../../{blob}",
+            "absolute": root / blob,
+            "by another way": root.with_name("way") / blob,
+        }
+        link.symlink_to(goals[form])
+        found = plan(root)
+        assert found.leftovers == ()
+        assert {one.folder: one.reason for one in found.kept}[FOLDER] == f"{user} has links to its files"
+        assert link.read_bytes() == OLD.content
 
     def test_a_link_beside_the_snapshots_is_a_ref_to_one(self, root: Path) -> None:
         write_cache(root, [two_revisions()])
@@ -281,6 +303,15 @@ class TestWhatGoes:
         assert (root / ".locks" / ".mlxk2-trash" / "young").is_dir()
         assert len(list((root / FOLDER / "blobs").glob("*.incomplete"))) == 1
 
+    def test_bytes_that_have_a_name_elsewhere_are_not_freed(self, root: Path, tmp_path: Path) -> None:
+        write_cache(root, [with_loose_blob()])
+        for number, blob in enumerate((OLD.etag, LOOSE)):
+            os.link(root / FOLDER / "blobs" / blob, tmp_path / str(number))
+        found = plan(root)
+        assert (kinds(found), found.frees) == ({Kind.REVISION, Kind.BLOB}, 0)
+        assert sweep(root, found).freed == 0
+        assert (tmp_path / "0").read_bytes() == OLD.content
+
 
 class TestSharedStore:
     def test_a_payload_without_users_goes_under_its_lock_and_one_without_a_manifest_stays(self, root: Path) -> None:
@@ -296,6 +327,35 @@ class TestSharedStore:
         assert sweep(root, found).freed == 7
         assert files(place) == {"00" + "1" * 62}
         assert contents_of(root).problem is None
+
+    @pytest.mark.parametrize("manifest", [b"", b"models--org--model/blo", b"models--gone--x/blobs/y\n", b"\0\n"])
+    @pytest.mark.parametrize("command", ["prune", "rm"])
+    def test_a_payload_stays_with_its_user_whom_the_manifest_does_not_name(
+        self, root: Path, manifest: bytes, command: str
+    ) -> None:
+        live, other = shared_by(OTHER, FOLDER)
+        commit = next(iter(live.revisions))
+        write_cache(root, [replace(live, refs={"main": commit}), other])
+        (payload,) = HfSweeper(str(root)).contents().payloads
+        (root / "blobs" / payload.name[:2] / f"{payload.name}.refs").write_bytes(manifest)
+        if command == "prune":
+            assert pruned(root).freed == 0
+        else:
+            removal = Removal(FOLDER, (), (), (), 0)
+            assert HfCache(str(root)).freed_bytes(removal) < len(b"payload")
+            HfCache(str(root)).remove(removal)
+        assert not (root / FOLDER / "snapshots").exists()
+        assert (root / OTHER / "snapshots" / commit / "model.safetensors").read_bytes() == b"payload"
+
+    def test_a_data_set_and_a_link_of_another_form_use_a_payload(self, root: Path) -> None:
+        write_cache(root, shared_by(FOLDER))
+        (payload,) = HfSweeper(str(root)).contents().payloads
+        place = root / "blobs" / payload.name[:2] / payload.name
+        link = root / "datasets--org--data" / "blobs" / ETAG
+        link.parent.mkdir(parents=True)
+        link.symlink_to(place)
+        pruned(root)
+        assert (link.read_bytes(), (root / FOLDER).exists()) == (b"payload", False)
 
     def test_a_payload_that_a_model_has_taken_meanwhile_stays(self, root: Path) -> None:
         write_cache(root, shared_by(OTHER))

@@ -24,7 +24,10 @@ class Kind(Enum):
 
 
 class RevisionUse(NamedTuple):
-    """A snapshot folder: the blobs that it links to, the bytes of its files that are no links, and its newest time."""
+    """A snapshot folder: the blobs that it links to, the bytes of its files that are no links, and its newest time.
+
+    A file that has another name (a hard link) counts no bytes, here and below: they stay with that name.
+    """
 
     commit: str
     blobs: frozenset[str]

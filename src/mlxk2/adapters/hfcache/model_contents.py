@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.guard import PARTS
 from mlxk2.adapters.hfcache.locks import is_held
-from mlxk2.adapters.hfcache.trees import on_disk, tree_bytes, walk
+from mlxk2.adapters.hfcache.trees import on_disk, sole_bytes, tree_bytes, walk
 from mlxk2.adapters.reading import read_file
 from mlxk2.ports.cache import COMMIT_LOCK
 from mlxk2.ports.pruning import LockFile, ModelContents, PartialPiece, RevisionUse, StoredBlob
@@ -117,7 +117,7 @@ def read_revision(model: str, commit: str) -> RevisionUse:
                 blobs.add(name)
             else:
                 info = entry.stat(follow_symlinks=False)
-                size, newest = size + info.st_size, max(newest, info.st_mtime)
+                size, newest = size + sole_bytes(info), max(newest, info.st_mtime)
     return RevisionUse(commit, frozenset(blobs), size, newest)
 
 
@@ -197,7 +197,7 @@ def _blobs(root: str, model: str, *, shared: bool) -> tuple[list[StoredBlob], li
         if piece and (is_file or is_link):
             pieces.append(PartialPiece(entry.name, piece["etag"], on_disk(info), info.st_mtime))
         elif layout.ETAG.fullmatch(entry.name) and (is_file or payload):
-            size = info.st_size if is_file else 0
+            size = sole_bytes(info) if is_file else 0
             name = os.path.basename(payload) if payload else None
             blobs.append(StoredBlob(entry.name, size, info.st_mtime, name))
         else:

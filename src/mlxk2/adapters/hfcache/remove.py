@@ -16,7 +16,7 @@ from mlxk2.adapters.hfcache.access import NO_ROOM
 from mlxk2.adapters.hfcache.guard import refuse_links
 from mlxk2.adapters.hfcache.locks import lock
 from mlxk2.adapters.hfcache.trash import discard, empty, trash_of
-from mlxk2.adapters.hfcache.trees import delete_tree, walk
+from mlxk2.adapters.hfcache.trees import delete_tree, own_bytes, walk
 from mlxk2.ports.cache import Removal
 from mlxk2.ports.errors import AccessProblem, ModelNotFound
 
@@ -135,7 +135,7 @@ def _links_of_others(model: str, commits: tuple[str, ...]) -> set[str]:
 
 
 def freed_bytes(root: str, removal: Removal) -> int:
-    """Bytes that carrying out the plan gives back to the disk; a file with several names counts once."""
+    """Bytes that carrying out the plan gives back to the disk; a file that keeps a name elsewhere counts none."""
     model = os.path.join(root, removal.folder)
     blobs = os.path.join(model, layout.BLOBS)
     if removal.whole_model:
@@ -146,17 +146,7 @@ def freed_bytes(root: str, removal: Removal) -> int:
         for commit in removal.commits:
             for place in (os.path.join(model, layout.SNAPSHOTS, commit), *_records_of(model, commit)):
                 paths.update(walk(place, unreadable=None) if os.path.isdir(place) else [place])
-    return _own_bytes(paths) + _shared_bytes(root, removal.folder, {path for path in paths if _parent_is(path, blobs)})
-
-
-def _own_bytes(paths: set[str]) -> int:
-    sizes: dict[tuple[int, int], int] = {}
-    for path in paths:
-        with contextlib.suppress(OSError):
-            info = os.lstat(path)
-            if not os.path.islink(path):
-                sizes[info.st_dev, info.st_ino] = info.st_size
-    return sum(sizes.values())
+    return own_bytes(paths) + _shared_bytes(root, removal.folder, {path for path in paths if _parent_is(path, blobs)})
 
 
 def _shared_bytes(root: str, folder: str, blobs: set[str]) -> int:
@@ -165,7 +155,8 @@ def _shared_bytes(root: str, folder: str, blobs: set[str]) -> int:
         return 0
     payloads = {payload for blob in blobs if (payload := shared_store.target(root, blob))}
     leaving = {f"{folder}/{layout.BLOBS}/{os.path.basename(blob)}" for blob in blobs}
-    return _own_bytes({payload for payload in payloads if shared_store.is_last_user(root, payload, leaving)})
+    links = shared_store.blob_links(root) if payloads else None
+    return own_bytes({payload for payload in payloads if shared_store.is_last_user(root, payload, leaving, links)})
 
 
 def _parent_is(path: str, folder: str) -> bool:

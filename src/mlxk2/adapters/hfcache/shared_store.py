@@ -2,6 +2,8 @@
 
 A model's blob may be a link to a payload here. The payload's `.refs` file lists the blobs that use it; every line is
 checked against the disk before it is believed, and a missing manifest keeps the payload (a leak is better than a loss).
+Nor is a manifest believed that names nobody: a full disk or a copied folder leaves one that is too short, so before a
+payload goes, the blobs of the whole cache are looked at for links to it.
 """
 
 import errno
@@ -11,9 +13,13 @@ from collections.abc import Iterable, Iterator
 
 from mlxk2.adapters.hfcache import layout
 from mlxk2.adapters.hfcache.locks import lock, lock_if_free
+from mlxk2.adapters.hfcache.trees import sole_bytes
 from mlxk2.adapters.reading import read_file
 
 _LARGEST_MANIFEST = 64 * 1024 * 1024
+
+BlobLinks = dict[str, set[str]]
+"""Blobs, as paths relative to the root, by the name of the payload that they link to."""
 
 
 def exists(root: str) -> bool:
@@ -45,15 +51,45 @@ def target_of_moved(root: str, blob_path: str) -> str | None:
 
 
 def _payload(root: str, link: str) -> str | None:
+    name = _payload_name(link)
+    return path_of(root, name) if name else None
+
+
+def _payload_name(link: str) -> str | None:
     name = os.path.basename(link)
     prefix = os.path.basename(os.path.dirname(link))
-    known = layout.XET_HASH.fullmatch(name) and prefix == name[:2]
-    return path_of(root, name) if known else None
+    return name if layout.XET_HASH.fullmatch(name) and prefix == name[:2] else None
 
 
-def is_last_user(root: str, payload: str, leaving: set[str]) -> bool:
+def blob_links(root: str) -> BlobLinks | None:
+    """Which blobs of whichever folder are links that end like a payload's path; None when nobody can tell."""
+    found: BlobLinks = {}
+    try:
+        for folder in os.listdir(root):
+            if folder not in (layout.BLOBS, layout.LOCKS):
+                for name, payload in _links_in(os.path.join(root, folder, layout.BLOBS)):
+                    found.setdefault(payload, set()).add(f"{folder}/{layout.BLOBS}/{name}")
+    except OSError:
+        return None
+    return found
+
+
+def _links_in(blobs: str) -> Iterator[tuple[str, str]]:
+    """Name of each link and of the payload that it means."""
+    try:
+        with os.scandir(blobs) as scan:
+            links = [entry for entry in scan if entry.is_symlink()]
+        goals = [(entry.name, os.readlink(entry.path)) for entry in links]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name, goal in goals:
+        if payload := _payload_name(goal):
+            yield name, payload
+
+
+def is_last_user(root: str, payload: str, leaving: set[str], links: BlobLinks | None) -> bool:
     """Whether no blob but those `leaving` (paths relative to the root) uses the payload."""
-    known = users(root, payload)
+    known = users(root, payload, links)
     return known is not None and known <= leaving
 
 
@@ -88,13 +124,13 @@ def release(root: str, payloads: Iterable[str]) -> int:
     The lock file goes last, deleted by who holds it.
     """
     freed = 0
-    for payload in sorted(set(payloads)):
-        if os.path.islink(os.path.dirname(payload)) or not is_payload(payload):
-            continue
+    there = [path for path in sorted(set(payloads)) if not os.path.islink(os.path.dirname(path)) and is_payload(path)]
+    links = blob_links(root) if there else None
+    for payload in there:
         with lock(f"{payload}.lock"):
-            known = users(root, payload)
+            known = users(root, payload, links) if is_payload(payload) else None
             if known is not None and not known:
-                freed += os.lstat(payload).st_size
+                freed += sole_bytes(os.lstat(payload))
                 for path in (payload, f"{payload}.refs", f"{payload}.lock"):
                     if os.path.lexists(path):
                         os.unlink(path)
@@ -109,17 +145,23 @@ def delete_lock(root: str, name: str) -> None:
             os.unlink(f"{path}.lock")
 
 
-def users(root: str, payload: str) -> set[str] | None:
-    """Blobs that link to the payload; None when that cannot be told, for want of a manifest or of permission."""
+def users(root: str, payload: str, links: BlobLinks | None) -> set[str] | None:
+    """Blobs that link to the payload, by its manifest as it is now and by `links`, as `blob_links` has found them.
+
+    None when that cannot be told, for want of a manifest or of permission.
+    """
+    if links is None:
+        return None
     try:
         lines = os.fsdecode(read_file(f"{payload}.refs", _LARGEST_MANIFEST)).splitlines()
-        return {line for line in lines if _is_below(line) and _links_to(os.path.join(root, line), payload)}
+        named = {line for line in lines if _is_below(line) and _links_to(os.path.join(root, line), payload)}
     except OSError:
         return None
+    return named | links.get(os.path.basename(payload), set())
 
 
 def _is_below(line: str) -> bool:
-    return bool(line) and not line.startswith("/") and ".." not in line.split("/")
+    return bool(line) and "\0" not in line and not line.startswith("/") and ".." not in line.split("/")
 
 
 def _links_to(blob_path: str, payload: str) -> bool:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 
 def _raise(error: OSError) -> None:
@@ -33,14 +33,27 @@ def on_disk(info: os.stat_result) -> int:
     return 0 if stat.S_ISLNK(info.st_mode) else min(info.st_size, info.st_blocks * 512)
 
 
+def sole_bytes(info: os.stat_result) -> int:
+    """Length of a file that goes with this name alone: none where it has another name."""
+    return info.st_size if info.st_nlink == 1 else 0
+
+
 def tree_bytes(folder: str) -> int:
-    """Bytes that all files below take, as far as they can be looked at; a file with several names counts once."""
-    sizes: dict[tuple[int, int], int] = {}
-    for path in walk(folder, unreadable=None):
+    """Bytes that go with all files below, as far as they can be looked at; none for a file with a name elsewhere."""
+    return own_bytes(walk(folder, unreadable=None))
+
+
+def own_bytes(paths: Iterable[str]) -> int:
+    """Bytes that the disk regains when all of these different paths go: none of what has another name."""
+    names: dict[tuple[int, int], int] = {}
+    freed = 0
+    for path in paths:
         with contextlib.suppress(OSError):
             info = os.lstat(path)
-            sizes[info.st_dev, info.st_ino] = on_disk(info)
-    return sum(sizes.values())
+            key = (info.st_dev, info.st_ino)
+            names[key] = names.get(key, 0) + 1
+            freed += on_disk(info) if names[key] == info.st_nlink else 0
+    return freed
 
 
 def delete_tree(folder: str) -> None:
