@@ -11,6 +11,7 @@ import pytest
 from mlxk2.adapters.hfcache import contents_record
 from mlxk2.adapters.hfcache.checking import HfContentHasher
 from mlxk2.adapters.hfcache.contents_record import ContentsRecord, Identity, Taken
+from mlxk2.adapters.hfcache.hashing import look_of
 from mlxk2.adapters.memory import Placement, StoredFile
 from mlxk2.ports.verifying import Event, Hashed, Hashing, Target
 from mlxk2.testing import write_cache
@@ -125,6 +126,47 @@ def test_a_file_that_changes_while_it_is_read_has_a_problem_and_is_not_remembere
     assert read_bytes(hasher, [WANTED]) > 0
 
 
+def test_a_new_permission_while_it_is_read_is_no_change_of_content(root: Path, hasher: HfContentHasher) -> None:
+    os.truncate(blob(root), 400_000_000)
+    stopped = threading.Event()
+
+    def keep_changing() -> None:
+        while not stopped.wait(0.001):
+            blob(root).chmod(0o600)
+
+    writer = threading.Thread(target=keep_changing)
+    writer.start()
+    try:
+        (found,) = take(hasher)
+    finally:
+        stopped.set()
+        writer.join()
+    assert (found.problem, found.size) == (None, 400_000_000)
+
+
+def test_other_content_whose_time_was_set_back_is_read(root: Path, hasher: HfContentHasher) -> None:
+    (before,) = take(hasher)
+    info = blob(root).stat()
+    with blob(root).open("r+b") as file:
+        file.write(b"X")
+    os.utime(blob(root), ns=(info.st_atime_ns, info.st_mtime_ns))
+    (found,) = take(hasher)
+    assert (found.fresh, found.hash != before.hash) == (True, True)
+
+
+def test_bit_rot_that_leaves_no_trace_shows_when_the_hash_has_become_too_old(
+    root: Path, hasher: HfContentHasher, tmp_path: Path
+) -> None:
+    rotten = b"wEights" + WEIGHTS.content[7:]
+    blob(root).write_bytes(rotten)
+    record = ContentsRecord(str(tmp_path / "memory"), str(root))
+    record.open()
+    record.add(Identity(*look_of(blob(root).stat()), sha256=True), Taken(WEIGHTS.etag, NOW))
+    record.close()
+    assert take(hasher)[0].hash == WEIGHTS.etag
+    assert hasher.hashes((WANTED,), NOW + 100, NOW + 1, ignore)[WANTED].hash == StoredFile(rotten, lfs=True).etag
+
+
 def test_a_look_is_no_use(root: Path, hasher: HfContentHasher) -> None:
     os.utime(blob(root), OLD)
     take(hasher)
@@ -210,7 +252,7 @@ def test_two_programs_may_remember_at_once(root: Path, tmp_path: Path) -> None:
     def write(number: int) -> None:
         records[number].open()
         for inode in range(500):
-            records[number].add(Identity(number, inode, 1, 1, sha256=True), Taken("f" * 64, NOW))
+            records[number].add(Identity(number, inode, 1, 1, 1, sha256=True), Taken("f" * 64, NOW))
         records[number].close()
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
@@ -225,5 +267,5 @@ def test_nothing_is_remembered_after_the_end(root: Path, tmp_path: Path) -> None
     record = ContentsRecord(str(tmp_path / "memory"), str(root))
     record.open()
     record.close()
-    record.add(Identity(1, 2, 3, 4, sha256=False), Taken("f" * 40, NOW))
+    record.add(Identity(1, 2, 3, 4, 5, sha256=False), Taken("f" * 40, NOW))
     assert record.load() == {}

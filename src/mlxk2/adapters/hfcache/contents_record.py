@@ -1,7 +1,8 @@
 """Hashes that have been taken, kept in a file of ours: a file that looks as it did then need not be read again.
 
 ```
-<memory>/mlxk2/caches/<key>/contents    one line a hash: device, inode, size, mtime in ns, algorithm, hash, when, crc32
+<memory>/mlxk2/caches/<key>/contents    one line a hash: device, inode, size, mtime and ctime in ns, algorithm, hash,
+                                       when, crc32
 ```
 
 A line is appended in one write as soon as the hash is known, so that a kill at any moment loses none that was taken,
@@ -29,12 +30,16 @@ _OTHERS_MAY_WRITE = 0o022
 
 
 class Identity(NamedTuple):
-    """A file that looks as it did, and which hash is meant; times in nanoseconds."""
+    """A file that looks as it did, and which hash is meant; times in nanoseconds.
+
+    `modified` can be set to anything, as whoever copies or restores files does; `changed` only by the system.
+    """
 
     device: int
     inode: int
     size: int
     modified: int
+    changed: int
     sha256: bool
 
 
@@ -118,8 +123,9 @@ def _parse(line: bytes) -> tuple[Identity, Taken] | None:
     try:
         if int(check, 16) != zlib.crc32(text):
             return None
-        device, inode, size, modified, algorithm, digest, when = text.decode("ascii").split(" ")
-        identity = Identity(int(device), int(inode), int(size), int(modified), algorithm == "sha256")
+        *numbers, algorithm, digest, when = text.decode("ascii").split(" ")
+        device, inode, size, modified, changed = map(int, numbers)
+        identity = Identity(device, inode, size, modified, changed, algorithm == "sha256")
         return identity, Taken(digest, float(when))
     except ValueError:
         return None

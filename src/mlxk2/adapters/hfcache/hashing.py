@@ -17,8 +17,11 @@ from mlxk2.ports.verifying import FileHashing
 _PIECE = 256 * 1024
 _TELL_EVERY = 0.1
 
-Look = tuple[int, int, int, int]
-"""Device, inode, size and modification time (ns): a file with the same ones counts as unchanged."""
+Look = tuple[int, int, int, int, int]
+"""Device, inode, size, modification time and time of the inode's last change (ns): a file with the same ones counts as
+unchanged."""
+_CONTENT = slice(4)
+"""The part that tells of content; the rest also changes with a file's name or its permissions."""
 
 
 @dataclass(slots=True)
@@ -114,7 +117,8 @@ class HashPool:
                 return
             digest.update(piece[:count])
             job.done += count
-        if _look(handle) == before:
+        after = _look(handle)
+        if after and after[_CONTENT] == before[_CONTENT]:
             job.hash, job.look = digest.name(), before
         else:
             job.problem = "changed while it was checked"
@@ -128,7 +132,7 @@ def why(error: OSError) -> str:
 
 
 def look_of(found: os.stat_result) -> Look:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _look(handle: int) -> Look | None:
