@@ -13,7 +13,7 @@ from mlxk2.adapters.hfcache.checking import HfContentHasher
 from mlxk2.adapters.hfcache.contents_record import ContentsRecord, Identity, Taken
 from mlxk2.adapters.hfcache.hashing import look_of
 from mlxk2.adapters.memory import Placement, StoredFile
-from mlxk2.ports.verifying import Event, Hashed, Hashing, Target
+from mlxk2.ports.verifying import Event, Hashed, Hashing, Settled, Target
 from mlxk2.testing import write_cache
 from mlxk2.testing.contracts.verifying import COMMIT, FOLDER, NOW, WEIGHTS, ignore, model, target
 
@@ -261,6 +261,26 @@ def test_two_programs_may_remember_at_once(root: Path, tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(records[0].load()) == 2000
+
+
+def test_whoever_is_interrupted_is_told_of_all_that_is_remembered(tmp_path: Path) -> None:
+    contents = [StoredFile(b"%d" % number, lfs=True) for number in range(40)]
+    root = write_cache(tmp_path / "hub", [model(**{f"f{number}": file for number, file in enumerate(contents)})])
+    record = ContentsRecord(str(tmp_path / "memory"), str(root))
+    told: list[Target] = []
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Settled):
+            told.append(event.target)
+        else:
+            while not record.load():
+                pass
+            raise KeyboardInterrupt
+
+    wanted = [target(f"f{number}", file) for number, file in enumerate(contents)]
+    with pytest.raises(KeyboardInterrupt):
+        HfContentHasher(str(root), str(tmp_path / "memory")).hashes(wanted, NOW, NOW - 60, interrupt)
+    assert 0 < len(record.load()) == len(told)
 
 
 def test_nothing_is_remembered_after_the_end(root: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ to a file of the same model. Several names of one file, in the shared store or b
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.contents_record import ContentsRecord, Identity, Taken
@@ -92,17 +92,21 @@ class _Run:
     def _read(self) -> None:
         identities = {id(job): identity for identity, job in self._jobs.items()}
         pool = HashPool(list(self._jobs.values()), self._remember)
+
+        def settle(jobs: Iterable[HashJob]) -> None:
+            for job in jobs:
+                hashed = Hashed(job.hash, job.done, self._now, problem=job.problem)
+                for target in self._waiting[identities[id(job)]]:
+                    self._settle(target, hashed)
+
         try:
             going_on = True
             while going_on:
                 news, going_on = pool.wait()
-                for job in news:
-                    hashed = Hashed(job.hash, job.done, self._now, problem=job.problem)
-                    for target in self._waiting[identities[id(job)]]:
-                        self._settle(target, hashed)
+                settle(news)
                 self._watch(Hashing(*pool.progress()))
         finally:
-            pool.stop()
+            settle(pool.stop())  # what is remembered is told, also by whoever is interrupted
 
     def _remember(self, job: HashJob) -> None:
         """From the threads."""

@@ -5,6 +5,7 @@
 
 import os
 import stat
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from mlxk2.ports.verifying import FileHashing
 
 _PIECE = 256 * 1024
 _TELL_EVERY = 0.1
+_PATIENCE = 1.0
+"""Seconds for threads that hang in a file system to come back."""
 
 Look = tuple[int, int, int, int, int]
 """Device, inode, size, modification time and time of the inode's last change (ns): a file with the same ones counts as
@@ -53,16 +56,16 @@ class HashPool:
         self._news: list[HashJob] = []
         self._changed = Condition()
         self._stopped = False
-        for _ in range(min(_cores(), len(jobs))):
-            Thread(target=self._work, daemon=True).start()
+        self._threads = [Thread(target=self._work, daemon=True) for _ in range(min(_cores(), len(jobs)))]
+        for thread in self._threads:
+            thread.start()
 
     def wait(self) -> tuple[list[HashJob], bool]:
         """Jobs that have ended since the last call, after a moment; and whether there will be more."""
         with self._changed:
             if self._left and not self._news:
                 self._changed.wait(_TELL_EVERY)
-            news, self._news = self._news, []
-            return news, self._left > 0
+            return self._told(), self._left > 0
 
     def progress(self) -> tuple[int, int, tuple[FileHashing, ...]]:
         """Bytes in all, bytes that have been read, and the files that are being read."""
@@ -72,8 +75,18 @@ class HashPool:
         files = tuple(FileHashing(job.shown, job.size, job.done) for job in running)
         return self._total, settled + sum(file.done for file in files), files
 
-    def stop(self) -> None:
+    def stop(self) -> list[HashJob]:
+        """End the threads at their next piece; returns the jobs that have ended and were not told of yet."""
         self._stopped = True
+        until = time.monotonic() + _PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        with self._changed:
+            return self._told()
+
+    def _told(self) -> list[HashJob]:
+        news, self._news = self._news, []
+        return news
 
     def _work(self) -> None:
         piece = memoryview(bytearray(_PIECE))
@@ -84,6 +97,8 @@ class HashPool:
                 job = self._waiting.popleft()
                 self._running.add(id(job))
             self._take(job, piece)
+            if not (job.hash or job.problem):
+                return
             self._done(job)
             with self._changed:
                 self._running.discard(id(job))
