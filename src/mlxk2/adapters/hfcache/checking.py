@@ -6,6 +6,7 @@ to a file of the same model. Several names of one file, in the shared store or b
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from mlxk2.adapters.hfcache import layout, shared_store
@@ -93,8 +94,12 @@ class _Run:
         identities = {id(job): identity for identity, job in self._jobs.items()}
         pool = HashPool(list(self._jobs.values()), self._remember)
 
+        news: deque[HashJob] = deque()
+
         def settle(jobs: Iterable[HashJob]) -> None:
-            for job in jobs:
+            news.extend(jobs)
+            while news:
+                job = news.popleft()
                 hashed = Hashed(job.hash, job.done, self._now, problem=job.problem)
                 for target in self._waiting[identities[id(job)]]:
                     self._settle(target, hashed)
@@ -102,8 +107,8 @@ class _Run:
         try:
             going_on = True
             while going_on:
-                news, going_on = pool.wait()
-                settle(news)
+                jobs, going_on = pool.wait()
+                settle(jobs)
                 self._watch(Hashing(*pool.progress()))
         finally:
             settle(pool.stop())  # what is remembered is told, also by whoever is interrupted
