@@ -78,6 +78,17 @@ def test_a_blob_that_may_not_be_deleted_is_told_and_ends_with_the_status_of_a_re
     assert not (root / ".locks" / ".mlxk2-trash").exists()
 
 
+def test_a_revision_whose_blobs_may_not_be_deleted_is_no_success(root: Path) -> None:
+    (root / ONE.folder / "refs" / "main").unlink()
+    os.utime(next((root / ONE.folder / "snapshots").iterdir()), (0, 0))
+    (root / ONE.folder / "blobs" / LOOSE).unlink()
+    (root / ONE.folder / "blobs").chmod(0o555)
+    code, document = prune(root)
+    (revision,) = (row for row in document["data"]["leftovers"] if row["kind"] == "revision")
+    assert (code, revision["action"]) == (3, "failed")
+    assert revision["reason"] == "it is gone, but not its blobs: permission denied"
+
+
 def test_a_cache_that_may_only_be_read_is_refused_as_a_whole(root: Path) -> None:
     root.chmod(0o555)
     code, document = prune(root)

@@ -49,6 +49,7 @@ class ModelSweep:
         steps = self._steps
         outcomes = self._each(Kind.REVISION, steps.revision)
         steps.take_blobs(leftover.name for leftover in self._leftovers if leftover.kind is Kind.BLOB)
+        outcomes = [steps.with_blobs(outcome) for outcome in outcomes]
         outcomes += self._each(Kind.BLOB, steps.blob)
         outcomes += self._each(Kind.PARTIAL, steps.partial)
         outcomes += self._each(Kind.LOCK, steps.lock)
@@ -137,6 +138,12 @@ class _Steps:
                 self._kept_blobs |= self._take_blobs(names[start : start + _AT_ONCE])
         except (Unclear, OSError) as error:
             self._blobs_problem = error
+
+    def with_blobs(self, outcome: Outcome) -> Outcome:
+        """What has become of a revision, with the blobs that should have gone with it."""
+        if outcome.kept or not self._blobs_problem or self.moved.keys() >= set(outcome.leftover.blobs):
+            return outcome
+        return outcome._replace(kept=f"it is gone, but not its blobs: {_words(self._blobs_problem)}", refused=True)
 
     def blob(self, leftover: Leftover) -> str | None:
         if self._blobs_problem and leftover.name not in self.moved:
