@@ -135,6 +135,26 @@ class TestMeanwhile:
         assert only(swept.outcomes, Kind.BLOB).kept == "a snapshot uses it by now"
         assert link.read_bytes() == b"loose"
 
+    def test_whoever_is_interrupted_puts_back_what_others_may_still_link_to(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_cache(root, [with_loose_blob()])
+        release = sweeping_model._Steps._delete_lock
+
+        def and_then_stops(steps: object, guard: str) -> None:
+            release(steps, guard)  # type: ignore[arg-type]
+            if guard == LOOSE:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(sweeping_model._Steps, "_delete_lock", and_then_stops)
+        with pytest.raises(KeyboardInterrupt):
+            pruned(root)
+        assert (root / FOLDER / "blobs" / LOOSE).read_bytes() == b"loose"
+        monkeypatch.undo()
+        assert plan(root).leftovers[0].kind is Kind.BLOB
+        pruned(root)
+        assert not (root / FOLDER / "blobs" / LOOSE).exists()
+
     def test_refs_that_cannot_be_read_by_now_keep_a_revision(self, root: Path) -> None:
         write_cache(root, [two_revisions()])
         found = plan(root)

@@ -80,7 +80,20 @@ def _of_models(root: str, leftovers: Sequence[Leftover], own: str | None) -> lis
         if leftover.folder is not None and leftover.kind is not Kind.RECORD:
             of_models[leftover.folder].append(leftover)
     sweeps = [ModelSweep(root, name, group, own) for name, group in of_models.items()]
-    taken = [(sweep, sweep.take()) for sweep in sweeps]
+    try:
+        taken = [(sweep, sweep.take()) for sweep in sweeps]
+        _watch(sweeps)
+    except BaseException:  # Ctrl-C too: nobody would be there to see who still waits for a blob
+        for sweep in sweeps:
+            sweep.put_back_all()
+        raise
+    for sweep in sweeps:
+        shared_store.release(root, sweep.payloads)
+    return [outcome for sweep, outcomes in taken for outcome in sweep.corrected(outcomes)]
+
+
+def _watch(sweeps: Sequence[ModelSweep]) -> None:
+    """Put back what is linked to, until whoever waited for a blob's lock has had the time to make a link."""
     open_until = time.monotonic() + _PAUSE
     while any(sweep.has_moved_blobs for sweep in sweeps):
         is_last = time.monotonic() >= open_until
@@ -89,9 +102,6 @@ def _of_models(root: str, leftovers: Sequence[Leftover], own: str | None) -> lis
         if is_last:
             break
         time.sleep(_LOOKS)
-    for sweep in sweeps:
-        shared_store.release(root, sweep.payloads)
-    return [outcome for sweep, outcomes in taken for outcome in sweep.corrected(outcomes)]
 
 
 def _forget(listings: Listings, leftovers: Sequence[Leftover], outcomes: Iterable[Outcome]) -> Iterator[Outcome]:

@@ -72,6 +72,10 @@ class ModelSweep:
         if self.has_moved_blobs:
             self._back |= self._steps.put_back_linked()
 
+    def put_back_all(self) -> None:
+        """Every blob that was moved."""
+        self._steps.put_back(list(self._steps.moved))
+
     def corrected(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """The outcomes of `take`, after what was put back."""
         return [
@@ -189,9 +193,12 @@ class _Steps:
             linked = read_links(self._model) & self.moved.keys()
         except (Unclear, OSError):
             linked = set(self.moved)
-        for name in linked:
-            _put_back(self.moved.pop(name))
+        self.put_back(linked)
         return linked
+
+    def put_back(self, names: Iterable[str]) -> None:
+        for name in names:
+            _put_back(self.moved.pop(name))
 
     def _take_snapshot(self, commit: str, own_lock: str) -> str | None:
         """It goes back when something has happened while it was taken out of its place; returns what."""
