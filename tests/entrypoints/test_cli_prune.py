@@ -180,6 +180,7 @@ def test_ages_and_numbers_narrow_the_plan(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        (["--older-than", "30"], "'30' is no age; write a number with s, m, h or d, such as 30d"),
         (["--older-than", "soon"], "'soon' is no age; write a number with s, m, h or d, such as 30d"),
         (["--keep-last", "-1"], "'-1' is not how many revisions to keep; write 0 or a larger number"),
         (["--keep-last", "many"], "'many' is not how many revisions to keep; write 0 or a larger number"),

@@ -53,11 +53,14 @@ def add_reading(parser: argparse.ArgumentParser, belongs: str = "") -> None:
 
 
 def age(text: str) -> float:
-    """An option's value in seconds: 30d, 12h."""
+    """An option's value in seconds: 30d, 12h. A number needs its unit: 30 seconds is not what people mean by 30."""
     from mlxk2.configuration.kinds import Duration
 
     kind = Duration(0, 36_500 * 86_400)
     try:
-        return kind.read(text)
+        seconds = kind.read(text)
+        if seconds and text.rstrip()[-1].isdigit():
+            raise ValueError
+        return seconds
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is no age; write a number with s, m, h or d, such as 30d") from None
