@@ -21,10 +21,6 @@ class Mailbox:
         """Readable while there is work."""
         return self._bell
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._work
-
     def post(self, work: Work) -> None:
         """Have it done by the owner, or here and now when the owner is gone; never waits for the owner."""
         with self._lock:

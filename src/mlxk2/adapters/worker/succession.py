@@ -1,12 +1,11 @@
 """The workers of one model, one after the other: starts one when there is work, notices its end, starts the next.
 
-It belongs to one thread, whose every turn waits for something to happen; while it waits, another thread may take its
-place with `meanwhile`. A worker that dies while it works fails its requests. While one loads again, packets are held;
-if it dies over that, there is a second try before those who wait fail.
+It belongs to one thread, whose every turn waits for something to happen. A worker that dies while it works fails its
+requests. While one loads again, packets are held; if it dies over that, there is a second try before those who wait
+fail.
 """
 
 import selectors
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -39,7 +38,6 @@ class Succession:
         self._selector = selectors.DefaultSelector()
         self._deaths_in_load = 0
         self._deadline: float | None = None
-        self._acting = threading.Lock()
         self.ledger = Ledger()
         self.opened: Future[EngineInfo] = Future()
         self.session: Session | None = None
@@ -56,35 +54,8 @@ class Succession:
         self._selector.register(mailbox, selectors.EVENT_READ, work)
 
     def turn(self) -> None:
-        with self._acting:
-            seconds = self._watch_for()
-        found = self._selector.select(seconds)
-        with self._acting:
-            self._act_on(found)
-
-    def meanwhile(self, act: Callable[[], None]) -> bool:
-        """Have the caller, in any thread, send something at once; False where only this thread can do it, in a turn.
-
-        When not all of it could be sent (`has_unsent`), a turn is due.
-        """
-        if not self._acting.acquire(blocking=False):
-            return False
         try:
-            can_send = self.session is not None and self.session.is_ready and not self.is_closing
-            if can_send and not self.has_unsent:
-                act()
-                return True
-            return False
-        finally:
-            self._acting.release()
-
-    @property
-    def has_unsent(self) -> bool:
-        return self.session is not None and self.session.child.has_unsent
-
-    def _act_on(self, found: list[tuple[selectors.SelectorKey, int]]) -> None:
-        try:
-            for key, mask in found:
+            for key, mask in self._wait():
                 key.data(mask)
             if self.session is not None:
                 self._look_after(self.session)
@@ -132,27 +103,24 @@ class Succession:
         else:
             self._on_lost("was closed while it loaded the model")
 
-    def end(self, error: Mlxk2Error | None) -> None:
-        """There will be no turn any more; where nobody has closed it, whoever waits fails with this error."""
-        with self._acting:
-            if error is not None:
-                self._fail(error)
-            self.is_over = True
-            self._end_session(closed())
-            self._selector.close()
+    def end(self) -> None:
+        """There will be no turn any more."""
+        self.is_over = True
+        self._end_session(closed())
+        self._selector.close()
 
-    def _fail(self, error: Mlxk2Error) -> None:
+    def fail(self, error: Mlxk2Error) -> None:
+        """It is over, and not because somebody has closed it: whoever waits fails with this error."""
         self.ledger.fail_all(error)
         if not self.opened.done():
             self.opened.set_exception(error)
 
-    def _watch_for(self) -> float | None:
-        """What is worth a turn, and after how many seconds one is due whatever happens."""
+    def _wait(self) -> list[tuple[selectors.SelectorKey, int]]:
         if self.session is None:
-            return None
-        writing = selectors.EVENT_WRITE if self.has_unsent else 0
+            return self._selector.select()
+        writing = selectors.EVENT_WRITE if self.session.child.has_unsent else 0
         self._selector.modify(self.session.child.socket, selectors.EVENT_READ | writing, self.session.attend)
-        return self._turn_seconds
+        return self._selector.select(self._turn_seconds)
 
     def _look_after(self, session: Session) -> None:
         if session.info is not None and not self.opened.done():
@@ -197,7 +165,7 @@ class Succession:
         self._deaths_in_load = 0
         if self.is_closing:
             self.ledger.cancel_all(error)
-        self._fail(error)
+        self.fail(error)
 
 
 def closed() -> EngineFailure:

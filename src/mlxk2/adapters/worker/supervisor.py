@@ -1,10 +1,10 @@
-"""The thread that owns a model's workers. Other threads post work into its mailbox, or do it while the thread waits.
+"""The thread that owns a model's workers. All state belongs to it; other threads post work into its mailbox.
 
 Nobody waits for ever: whatever ends the thread, even a defect of this program, fails those who wait and who come later.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -36,7 +36,7 @@ class Supervisor:
 
     def start(self, request_id: RequestId, packet: bytes, request: GenerationRequest, sink: Sink) -> None:
         """Send a request that has been found good."""
-        self._do(lambda: self._begin(request_id, packet, request, sink))
+        self._mailbox.post(lambda: self._begin(request_id, packet, request, sink))
 
     def refuse(self, sink: Sink, error: Mlxk2Error) -> None:
         """Tell the sink that its request is wrong."""
@@ -47,7 +47,7 @@ class Supervisor:
 
     def ask(self, call_id: int, packet: bytes, answer: Body[Any], future: "Future[Any]") -> None:
         """Send a call; `future` gets its answer, or the error that it ended with."""
-        self._do(lambda: self._ask(call_id, packet, answer, future))
+        self._mailbox.post(lambda: self._ask(call_id, packet, answer, future))
 
     def stats(self) -> EngineStats:
         """The worker's numbers, as it told them last; while none is ready, how many requests wait."""
@@ -61,14 +61,6 @@ class Supervisor:
         if not self.is_calling:  # a sink may close the engine
             self._thread.join()
 
-    def _do(self, work: Callable[[], None]) -> None:
-        """Here and now, where the thread only waits for the worker to speak: to wake it takes longer than the work."""
-        if self._mailbox.is_empty and self._workers.meanwhile(work):
-            if self._workers.has_unsent:
-                self._mailbox.post(_take_a_turn)
-        else:
-            self._mailbox.post(work)
-
     @property
     def is_calling(self) -> bool:
         """Whether this is the thread that every answer has to come through: in a sink or a watch."""
@@ -79,20 +71,18 @@ class Supervisor:
         session = self._workers.session
         return None if session is None else session.process_id
 
-    # What follows runs in the supervisor's thread, or in its place (`Succession.meanwhile`); or anywhere once that has
-    # ended, when nothing is changed any more.
+    # What follows runs in the supervisor's thread; or anywhere once that has ended, when nothing is changed any more.
 
     def _run(self) -> None:
-        defect: Mlxk2Error | None = None
         try:
             self._workers.attend(self._mailbox, self._work)
             while not self._workers.is_over:
                 self._workers.turn()
         except BaseException as error:  # noqa: BLE001 - nobody may wait for ever, whatever it is
-            defect = unexpected(error)
+            self._workers.fail(unexpected(error))
         finally:
             try:
-                self._workers.end(defect)
+                self._workers.end()
             finally:
                 for work in self._mailbox.close():
                     work()
@@ -115,10 +105,6 @@ class Supervisor:
         else:
             self._workers.ledger.add_call(call_id, answer, future)
             self._workers.send(call_id, packet)
-
-
-def _take_a_turn() -> None:
-    """Nothing but that: what is unsent goes out."""
 
 
 def _fail(sink: Sink, error: Mlxk2Error) -> None:
