@@ -121,7 +121,7 @@ class TestWhatIsFound:
         blob = f"{FOLDER}/blobs/{OLD.etag}"
         link = root / user / "snapshots" / FIRST / "model.safetensors"
         link.parent.mkdir(parents=True)
-        goals = {
+        goals: dict[str, str | Path] = {
             "relative": f"../../../{blob}",
             "absolute": root / blob,
             "by another way": root.with_name("way") / blob,
@@ -167,6 +167,17 @@ class TestWhatIsFound:
         folder.mkdir()
         os.utime(folder, (NOW, NOW))
         assert {one.commit: one.modified for one in contents_of(root).revisions}[FIRST] == NOW
+
+    def test_a_listing_that_has_just_come_makes_the_revision_younger(self, root: Path) -> None:
+        """A download by commit writes it, then asks the Hub for a file, and so far holds no lock."""
+        write_cache(root, [two_revisions()])
+        trees = root / FOLDER / "trees"
+        trees.mkdir()
+        (trees / f"{FIRST}.json").touch()
+        os.utime(trees / f"{FIRST}.json", (NOW - 60, NOW - 60))
+        found = plan(root)
+        assert Kind.REVISION not in kinds(found)
+        assert "10 minutes" in found.kept[0].reason
 
     def test_names_that_are_no_text_are_passed_on(self, root: Path) -> None:
         write_cache(root, [two_revisions()])

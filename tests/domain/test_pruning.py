@@ -93,9 +93,6 @@ def test_a_revision_that_has_just_changed_may_be_being_downloaded_between_two_lo
 def test_a_blob_that_no_revision_uses_goes() -> None:
     loose = StoredBlob("loose", 7, ago(1))
     assert (Kind.BLOB, "loose", 7) in taken(plan(model()._replace(blobs=(*model().blobs, loose))))
-    assert (Kind.BLOB, "loose", 7) not in taken(
-        plan(model()._replace(blobs=(*model().blobs, loose), used=frozenset({"loose"})))
-    )
 
 
 def test_a_lock_that_is_held_keeps_revisions_and_blobs_and_says_so() -> None:
@@ -205,7 +202,6 @@ def models(draw: st.DrawFn, folder: str = FOLDER) -> ModelContents:
             RevisionUse(commit, frozenset(draw(st.lists(NAMES))), draw(st.integers(0, 9)), draw(TIMES))
             for commit in commits
         ),
-        used=frozenset(draw(st.lists(NAMES, max_size=1))),
         blobs=tuple(
             StoredBlob(name, draw(st.integers(0, 99)), draw(TIMES), draw(st.sampled_from([None, "p", "q"])))
             for name in stored
@@ -248,7 +244,7 @@ def test_a_plan_never_takes_what_a_live_snapshot_or_a_download_uses(
     held = {lock.guard for lock in contents.locks if lock.held}
 
     assert not going & contents.refs
-    assert not blobs & contents.used.union(*(one.blobs for one in live))
+    assert not blobs & set[str]().union(*(one.blobs for one in live))
     assert blobs <= {blob.name for blob in contents.blobs}
     newest = sorted(contents.revisions, key=lambda one: -one.modified)[: choice.keep_last]
     assert len(live) >= len(newest)

@@ -93,7 +93,7 @@ class _Model:
         newest = sorted(model.revisions, key=lambda one: (-one.modified, one.commit))[: self._choice.keep_last]
         spare = [one for one in model.revisions if one.commit not in model.refs and one not in newest]
         going = [one for one in spare if self._may_go(one.modified, quiet=True)]
-        live = set(model.used).union(*(one.blobs for one in model.revisions if one not in going))
+        live = set[str]().union(*(one.blobs for one in model.revisions if one not in going))
         return list(self._leaving(going, live))
 
     def _leaving(self, going: Iterable[RevisionUse], taken: set[str]) -> Iterator[Leftover]:
@@ -107,7 +107,7 @@ class _Model:
 
     def _blobs(self) -> list[Leftover]:
         model = self._model
-        linked = set(model.used).union(*(one.blobs for one in model.revisions))
+        linked = set[str]().union(*(one.blobs for one in model.revisions))
         return [
             Leftover(Kind.BLOB, model.folder, blob.name, blob.size, blob.modified)
             for blob in model.blobs

@@ -62,16 +62,14 @@ class LockFile(NamedTuple):
 class ModelContents(NamedTuple):
     """One model's folder and its locks. `there` is False where only locks are left.
 
-    `refs` are commits that refs name; `used` are blobs that something beside a revision links to. `size` and `modified`
-    are of what stands beside blobs and snapshots. `other` tells of things that no cache has made. `problem` says in
-    words why nobody can tell what the model uses.
+    `refs` are commits that refs name. `size` and `modified` are of what stands beside blobs and snapshots. `other`
+    tells of things that no cache has made. `problem` says in words why nobody can tell what the model uses.
     """
 
     folder: str
     there: bool = True
     refs: frozenset[str] = frozenset()
     revisions: tuple[RevisionUse, ...] = ()
-    used: frozenset[str] = frozenset()
     blobs: tuple[StoredBlob, ...] = ()
     partials: tuple[PartialPiece, ...] = ()
     locks: tuple[LockFile, ...] = ()

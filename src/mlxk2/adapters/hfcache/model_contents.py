@@ -5,6 +5,7 @@ A model with a link that means anything else, or a folder that cannot be read, i
 can tell.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -100,9 +101,15 @@ def read_links(model: str) -> set[str]:
 
 
 def read_revision(model: str, commit: str) -> RevisionUse:
-    """Raises OSError and Unclear where it cannot be told what the revision uses."""
+    """Raises OSError and Unclear where it cannot be told what the revision uses.
+
+    The commit's listing counts for its time: huggingface_hub writes it before it asks for the first file, and asks
+    without holding a lock.
+    """
     blobs: set[str] = set()
     size, newest = 0, 0.0
+    with contextlib.suppress(OSError):
+        newest = os.lstat(os.path.join(model, layout.TREES, f"{commit}.json")).st_mtime
     waiting = [os.path.join(model, layout.SNAPSHOTS, commit)]
     while waiting:
         folder = waiting.pop()
