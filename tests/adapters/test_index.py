@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlxk2.adapters.hfcache import HfCache
+from mlxk2.adapters.hfcache.index import Index
 from mlxk2.adapters.memory import MemoryCatalogue, Placement, StoredFile
 from mlxk2.domain import contents
 from mlxk2.domain.contents import READER
@@ -376,6 +377,20 @@ def test_a_small_cache_has_no_index(tmp_path: Path) -> None:
     write_cache(tmp_path / "hub", [healthy_model(NAME)])
     told(HfCache(str(tmp_path / "hub"), None, str(tmp_path / "memory"), settled=0))
     assert not (tmp_path / "memory").exists()
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_an_index_that_others_may_write_to_is_not_believed(tmp_path: Path, mode: int) -> None:
+    write_cache(tmp_path / "hub", [healthy_model(NAME)])
+    settle()
+    told(indexed(tmp_path))
+    (path,) = (tmp_path / "memory").glob("mlxk2/caches/*/index")
+    folder = healthy_model(NAME).folder
+    assert Index(str(tmp_path / "memory"), str(tmp_path / "hub")).facts(folder)
+    path.chmod(mode)
+    assert Index(str(tmp_path / "memory"), str(tmp_path / "hub")).facts(folder) is None
+    told(indexed(tmp_path))
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_an_index_that_cannot_be_written_is_no_trouble(tmp_path: Path) -> None:

@@ -368,6 +368,14 @@ class TestSharedStore:
         pruned(root)
         assert (link.read_bytes(), (root / FOLDER).exists()) == (b"payload", False)
 
+    def test_odd_folders_beside_hide_no_payload_that_nobody_uses(self, root: Path) -> None:
+        write_cache(root, shared_by(FOLDER))
+        (root / "loop").symlink_to("loop")
+        (root / "gone").symlink_to("nowhere")
+        (root / "file").touch()
+        pruned(root)
+        assert HfSweeper(str(root)).contents().payloads == ()
+
     def test_a_payload_that_a_model_has_taken_meanwhile_stays(self, root: Path) -> None:
         write_cache(root, shared_by(OTHER))
         (payload,) = HfSweeper(str(root)).contents().payloads

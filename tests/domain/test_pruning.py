@@ -90,6 +90,15 @@ def test_a_revision_that_has_just_changed_may_be_being_downloaded_between_two_lo
     assert plan(model()._replace(revisions=(young._replace(modified=NOW - QUIET_SECONDS), model().revisions[1]))).frees
 
 
+def test_a_revision_from_the_future_stays_and_is_told_as_such() -> None:
+    coming = model().revisions[0]._replace(modified=NOW + 1)
+    found = plan(model()._replace(revisions=(coming, model().revisions[1])))
+    assert (found.leftovers, [kept.reason.split(",")[0] for kept in found.kept]) == (
+        (),
+        ["its time of change lies in the future"],
+    )
+
+
 def test_a_blob_that_no_revision_uses_goes() -> None:
     loose = StoredBlob("loose", 7, ago(1))
     assert (Kind.BLOB, "loose", 7) in taken(plan(model()._replace(blobs=(*model().blobs, loose))))

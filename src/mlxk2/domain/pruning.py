@@ -13,6 +13,7 @@ from mlxk2.ports.pruning import CacheContents, Kind, Leftover, ModelContents, Pa
 QUIET_SECONDS = 600.0
 """How long a revision or an empty folder must not have changed."""
 _BUSY = "a download of it is running"
+_IN_FUTURE = "its time of change lies in the future, so nobody can tell whether it is being downloaded"
 _JUST_CHANGED = "it changed in the last 10 minutes and may be being downloaded"
 
 
@@ -150,7 +151,7 @@ class _Model:
             self._reasons[_BUSY] = None
             return False
         if quiet and self._now - modified < QUIET_SECONDS:
-            self._reasons[_JUST_CHANGED] = None
+            self._reasons[_JUST_CHANGED if modified <= self._now else _IN_FUTURE] = None
             return False
         return True
 

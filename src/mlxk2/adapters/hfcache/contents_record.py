@@ -12,13 +12,12 @@ be deleted at any time, and one that somebody else could have written is not bel
 
 import contextlib
 import os
-import stat
 import zlib
 from collections.abc import Iterable
 from threading import Lock
 from typing import NamedTuple
 
-from mlxk2.adapters.hfcache.own_files import own_folder, write_private
+from mlxk2.adapters.hfcache.own_files import is_own, own_folder, write_private
 from mlxk2.adapters.reading import read_file
 
 _NAME = "contents"
@@ -26,7 +25,6 @@ _LARGEST = 256 * 1024 * 1024
 _SPARE_LINES = 4096
 """Lines without use that may pile up before the file is written anew."""
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-_OTHERS_MAY_WRITE = 0o022
 
 
 class Identity(NamedTuple):
@@ -61,7 +59,7 @@ class ContentsRecord:
     def load(self) -> dict[Identity, Taken]:
         """All hashes that are remembered; shortens the file when most of it is of no use."""
         try:
-            if not _is_own(self._path):
+            if not is_own(self._path):
                 return {}
             if os.path.getsize(self._path) > _LARGEST:
                 write_private(self._path, b"")
@@ -92,7 +90,7 @@ class ContentsRecord:
 
     def _opened(self) -> int:
         os.makedirs(os.path.dirname(self._path), 0o700, exist_ok=True)
-        if os.path.lexists(self._path) and not _is_own(self._path):
+        if os.path.lexists(self._path) and not is_own(self._path):
             raise PermissionError(self._path)
         handle = os.open(self._path, _APPEND, 0o600)
         size = os.fstat(handle).st_size
@@ -103,12 +101,6 @@ class ContentsRecord:
     def _rewrite(self, known: Iterable[tuple[Identity, Taken]]) -> None:
         with contextlib.suppress(OSError):
             write_private(self._path, b"".join(_line(identity, taken) for identity, taken in known))
-
-
-def _is_own(path: str) -> bool:
-    """A plain file of this user that nobody else may write to."""
-    found = os.lstat(path)
-    return stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & _OTHERS_MAY_WRITE
 
 
 def _line(identity: Identity, taken: Taken) -> bytes:

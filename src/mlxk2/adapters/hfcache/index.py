@@ -5,7 +5,8 @@
 ```
 
 The facts are those of the ports, never a verdict. Whatever is wrong with the file costs time and nothing else: a line
-that is damaged is passed over, and the file may be deleted at any time.
+that is damaged is passed over, the file may be deleted at any time, and one that others could have written is not
+believed.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ import re
 import zlib
 from collections.abc import Iterable
 
-from mlxk2.adapters.hfcache.own_files import own_folder, write_private
+from mlxk2.adapters.hfcache.own_files import is_own, own_folder, write_private
 from mlxk2.adapters.reading import read_file
 
 _NAME = "index"
@@ -63,6 +64,8 @@ class Index:
 
     def _load(self) -> dict[str, bytes]:
         try:
+            if not is_own(self._path):
+                return {}
             head, *lines = read_file(self._path, _LARGEST).split(b"\n")
         except OSError:
             return {}

@@ -6,14 +6,22 @@ Whoever cannot read or write them goes on as if they were not there.
 import contextlib
 import hashlib
 import os
+import stat
 
 _KEY_DIGITS = 16
+_OTHERS_MAY_WRITE = 0o022
 
 
 def own_folder(base: str, root: str) -> str:
     """The folder for the cache at `root`, whatever links lead there. It need not exist."""
     key = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:_KEY_DIGITS]
     return os.path.join(base, "mlxk2", "caches", key)
+
+
+def is_own(path: str) -> bool:
+    """Whether it is a plain file of this user that nobody else may write to, and so may be believed. Raises OSError."""
+    found = os.lstat(path)
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & _OTHERS_MAY_WRITE
 
 
 def write_private(path: str, content: bytes) -> None:

@@ -6,6 +6,7 @@ Nor is a manifest believed that names nobody: a full disk or a copied folder lea
 payload goes, the blobs of the whole cache are looked at for links to it.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -16,6 +17,7 @@ from mlxk2.adapters.hfcache.locks import lock, lock_if_free
 from mlxk2.adapters.hfcache.trees import sole_bytes
 from mlxk2.adapters.reading import read_file
 
+_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 _LARGEST_MANIFEST = 64 * 1024 * 1024
 
 BlobLinks = dict[str, set[str]]
@@ -79,12 +81,14 @@ def _links_in(blobs: str) -> Iterator[tuple[str, str]]:
     try:
         with os.scandir(blobs) as scan:
             links = [entry for entry in scan if entry.is_symlink()]
-        goals = [(entry.name, os.readlink(entry.path)) for entry in links]
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for name, goal in goals:
-        if payload := _payload_name(goal):
-            yield name, payload
+    except OSError as error:
+        if error.errno in _NO_FOLDER:
+            return
+        raise
+    for entry in links:
+        with contextlib.suppress(FileNotFoundError):  # others delete under the reading
+            if payload := _payload_name(os.readlink(entry.path)):
+                yield entry.name, payload
 
 
 def is_last_user(root: str, payload: str, leaving: set[str], links: BlobLinks | None) -> bool:
