@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator
 
 from mlxk2.adapters.hfcache import layout, shared_store
+from mlxk2.adapters.hfcache.trees import on_disk
 from mlxk2.ports.disk import DiskFile, Missed
 
 _PARTIAL = ".incomplete"
-_BLOCK = 512
 
 
 class HfCacheDisk:
@@ -65,7 +65,7 @@ class _Walk:
         if info is None:
             return None
         partial = path.startswith(f"{layout.BLOBS}/") and path.endswith(_PARTIAL)
-        size = min(info.st_size, info.st_blocks * _BLOCK) if partial else info.st_size
+        size = on_disk(info) if partial else info.st_size
         return DiskFile(top, path, size, (info.st_dev, info.st_ino), info.st_nlink, is_partial=partial)
 
     def _link(self, top: str, path: str, entry: os.DirEntry[str]) -> DiskFile | None:
