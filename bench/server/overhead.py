@@ -3,18 +3,25 @@
 from collections import defaultdict
 
 from bench.engine.contests import Contest, Entry, Place, Report, Target
-from bench.engine.models import random_model
+from bench.engine.models import BenchModel, both_models
 from bench.engine.servers import KNIFE, OWN, knife_version
 from bench.processes import CommandFailed
 from bench.server.peers import ABSENT, ENGINE, LABELS, Field
 
 _STREAMS = (1, 8, 32)
 _TOKENS = 64
-_TARGETS = {32: Target(0.9, at_least=True)}
+_TARGETS = {("30M", 32): Target(0.9, at_least=True)}
 
 
 def overhead(place: Place) -> Report:
-    model = random_model(place.base)
+    contests = [contest for model in both_models(place.base) for contest in _contests(place, model)]
+    remarks = [f"Answers of {_TOKENS} tokens, streamed."]
+    if version := knife_version():
+        remarks.append(f"mlx-knife ({version}) answers one request after the other; it was asked once.")
+    return Report(tuple(contests), tuple(remarks))
+
+
+def _contests(place: Place, model: BenchModel) -> list[Contest]:
     rates: dict[tuple[int, str], list[float]] = defaultdict(list)
     with Field(place.home, model) as field:
         for turn in range(place.rounds):
@@ -23,10 +30,7 @@ def overhead(place: Place) -> Report:
                     if label == KNIFE and turn:
                         continue
                     rates[streams, label].append(_rate(field, label, streams))
-    remarks = [f"Answers of {_TOKENS} tokens, streamed."]
-    if version := knife_version():
-        remarks.append(f"mlx-knife ({version}) answers one request after the other; it was asked once.")
-    return Report(tuple(_contest(model.key, streams, rates) for streams in _STREAMS), tuple(remarks))
+    return [_contest(model.key, streams, rates) for streams in _STREAMS]
 
 
 def _rate(field: Field, label: str, streams: int) -> float:
@@ -41,7 +45,7 @@ def _contest(key: str, streams: int, rates: dict[tuple[int, str], list[float]]) 
         Entry(
             label,
             tuple(rates[streams, label]),
-            _TARGETS.get(streams) if label == OWN else None,
+            _TARGETS.get((key, streams)) if label == OWN else None,
             ABSENT.get(label, ""),
         )
         for label in LABELS
