@@ -177,6 +177,11 @@ def test_ages_and_numbers_narrow_the_plan(
     assert kinds(cli("prune", "--dry-run", "--json", *options, services=program)) == expected
 
 
+def test_nothing_of_an_age_is_told_with_the_age(cli: CommandLine, program: Callable[[], Services]) -> None:
+    run = cli("prune", "--force", "--older-than", "60d", services=program)
+    assert run.out == "Nothing older than 60d is left over\n"
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -197,7 +202,7 @@ def test_a_running_download_is_told_and_keeps_its_model(cli: CommandLine, model_
     model_cache.add(untidy())
     with hold_lock(model_cache.root, untidy(), ETAG):
         run = cli("prune", "--force")
-    assert run.err == f"{NAME} is left alone: a download of it is running\n"
+    assert run.err == f"The rest of {NAME} is left alone: a download of it is running\n"
     _, row, message = run.out.splitlines()
     assert row.split()[:6] == ["Llama-3.2-1B-Instruct-4bit", "partial", "1", "file", "8", "B"]
     assert message == "Freed 8 B"

@@ -16,8 +16,6 @@ from mlxk2.entrypoints.cli.records.pruning import KeptObject, LeftoverObject, Pr
 from mlxk2.ports.errors import OperationError
 from mlxk2.ports.pruning import Leftover, Outcome
 
-_NOTHING = "Nothing is left over"
-
 
 def execute(args: Namespace, services: Callable[[], Services], out: Output) -> int:
     if not (args.force or args.dry_run or out.can_ask()):
@@ -51,20 +49,28 @@ def _show(plan: PrunePlan, now: float, out: Output) -> None:
         lines = prune_view.table(plan.leftovers, now, out.width)
         for line in (out.styled(lines[0], "bold"), *lines[1:]):
             out.result(line)
+    shown = {leftover.folder for leftover in plan.leftovers}
     for kept in plan.kept:
-        out.note(f"{name_of(kept.folder)} is left alone: {printable(kept.reason)}")
+        rest = "The rest of " if kept.folder in shown else ""
+        out.note(f"{rest}{name_of(kept.folder)} is left alone: {printable(kept.reason)}")
 
 
 def _planned(plan: PrunePlan, args: Namespace, out: Output) -> int:
     """A dry run, or nothing to do."""
     if not out.json:
-        out.result(f"Would free {size(plan.frees)}; nothing was deleted" if plan.leftovers else _NOTHING)
+        out.result(f"Would free {size(plan.frees)}; nothing was deleted" if plan.leftovers else _nothing(args))
         return _code(plan)
     would = f"Would delete {prune_view.summary(plan.leftovers)} and free {size(plan.frees)}"
     rows = [_object(Outcome(leftover), "planned") for leftover in plan.leftovers]
     action: Literal["planned", "pruned"] = "planned" if args.dry_run else "pruned"
-    out.document(success("prune", _data(action, would if rows else _NOTHING, rows, plan, plan.frees)))
+    out.document(success("prune", _data(action, would if rows else _nothing(args), rows, plan, plan.frees)))
     return _code(plan)
+
+
+def _nothing(args: Namespace) -> str:
+    if args.older_than:
+        return f"Nothing older than {human.duration(args.older_than)} is left over"
+    return "Nothing is left over"
 
 
 def _code(plan: PrunePlan) -> int:

@@ -57,8 +57,8 @@ def _add_order(parser: argparse.ArgumentParser) -> None:
         choices=("name", "size", "modified", "used"),
         default="name",
         metavar="KEY",
-        help="name; or the largest, the last modified or the last used first, as far as the file system keeps account "
-        "of reading: size, modified, used (default: name)",
+        help="name; size, the largest first; modified, the latest first; or used, the last read first, as far as the "
+        "file system keeps account of reading (default: name)",
     )
     add_flags(parser, (("--reverse", "the other way round"),))
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N of them")

@@ -7,7 +7,8 @@ from mlxk2.entrypoints.cli.grammar.common import add_flags, age
 DESCRIPTION = (
     "Free what nothing in the cache uses: revisions that no ref names, blobs that no revision uses, what interrupted "
     "downloads and deletions have left, empty folders, and locks that nobody holds. Shows what would go and asks first "
-    "on a terminal; elsewhere it needs --force. What a running download uses is left alone."
+    "on a terminal; elsewhere it needs --force. What a running download uses is left alone. Exits with status 1 when "
+    "nobody can tell what of some model is left over."
 )
 
 
