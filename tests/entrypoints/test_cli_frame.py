@@ -103,6 +103,7 @@ def test_what_may_be_meant_is_named(cli: CommandLine) -> None:
     assert cli("list", "--verbos").err.splitlines()[-1] == (
         "mlxk2: unrecognized arguments: --verbos; did you mean --verbose?"
     )
+    assert cli("verify", "--fail").err.endswith("unrecognized arguments: --fail\n")  # --again is not meant
     assert cli("-v").err.endswith("unrecognized arguments: -v; did you mean --version?\n")
     assert cli("run", "demo", "hi", "-m", "5").err.endswith("unrecognized arguments: -m 5\n")  # --min-p, --max-tokens
     assert cli("run", "demo", "hi", "--temp", "1").err.endswith("--temp 1; did you mean --temperature?\n")

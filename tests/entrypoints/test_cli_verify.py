@@ -184,7 +184,9 @@ def test_nothing_to_verify_is_a_success(cli: CommandLine, model_cache: ModelCach
     assert model_cache.root.exists()
     assert cli("verify", "x").err == "No model in the cache matches 'x'; see what is there with: mlxk2 list --all\n"
     assert data(cli("verify", "--json"))["summary"]["total"] == 0
-    assert cli("verify").code == 0
+    empty = cli("verify")
+    assert empty.code == 0
+    assert empty.err == "No model in the cache; get the demo: mlxk2 pull demo, or find one: mlxk2 search qwen\n"
 
 
 @pytest.mark.parametrize("options", [("--again",), ("--max-age", "3d"), ("--max-age", "0")])

@@ -11,8 +11,10 @@ SHORT_COMMIT = 12
 
 
 def tell_nothing(pattern: str | None, out: Output) -> None:
-    matching = f" matches '{pattern}'" if pattern else ""
-    out.note(f"No model in the cache{matching}; see what is there with: mlxk2 list --all")
+    if pattern:
+        out.note(f"No model in the cache matches '{pattern}'; see what is there with: mlxk2 list --all")
+    else:
+        out.note("No model in the cache; get the demo: mlxk2 pull demo, or find one: mlxk2 search qwen")
 
 
 def show_row(summary: ModelSummary, out: Output, *, full: bool, more: str = "") -> None:

@@ -112,7 +112,7 @@ class _Parser(argparse.ArgumentParser):
     def _hint(self, strange: list[str]) -> str:
         options = [word.partition("=")[0] for word in strange if word.startswith("-")]
         known = list(self._option_string_actions)
-        near = _meant(options[0], known) if options else None
+        near = next(filter(None, (_meant(option, known) for option in options)), None)
         return f"; did you mean {near}?" if near else ""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -128,7 +128,7 @@ class _Parser(argparse.ArgumentParser):
 def _meant(written: str, known: list[str]) -> str | None:
     """The option that is most like this one; for a single letter, the only long one that begins with it."""
     if len(written) > 2:
-        return near_name(written, known)
+        return near_name(written, known, similar=0.7)
     long = [option for option in known if option.startswith(f"-{written.lower()}")]
     return long[0] if len(long) == 1 else None
 
