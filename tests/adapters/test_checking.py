@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mlxk2.adapters.hfcache import contents_record
+from mlxk2.adapters.hfcache import HfCache, contents_record
 from mlxk2.adapters.hfcache.checking import HfContentHasher
 from mlxk2.adapters.hfcache.contents_record import ContentsRecord, Identity, Taken
-from mlxk2.adapters.hfcache.hashing import look_of
+from mlxk2.adapters.hfcache.damage import look_of
 from mlxk2.adapters.memory import Placement, StoredFile
 from mlxk2.ports.verifying import Event, Hashed, Hashing, Settled, Target
-from mlxk2.testing import write_cache
+from mlxk2.testing import with_files, write_cache
 from mlxk2.testing.contracts.verifying import COMMIT, FOLDER, NOW, WEIGHTS, ignore, model, target
 
 WANTED = target("a.bin", WEIGHTS)
@@ -266,7 +266,8 @@ def test_two_programs_may_remember_at_once(root: Path, tmp_path: Path) -> None:
 
 def test_whoever_is_interrupted_is_told_of_all_that_is_remembered(tmp_path: Path) -> None:
     contents = [StoredFile(b"%d" % number, lfs=True) for number in range(40)]
-    root = write_cache(tmp_path / "hub", [model(**{f"f{number}": file for number, file in enumerate(contents)})])
+    files = {f"f{number}": file for number, file in enumerate(contents)}
+    root = write_cache(tmp_path / "hub", [with_files(model(), files)])
     record = ContentsRecord(str(tmp_path / "memory"), str(root))
     told: list[Target] = []
 
@@ -291,3 +292,22 @@ def test_nothing_is_remembered_after_the_end(root: Path, tmp_path: Path) -> None
     record.close()
     record.add(Identity(1, 2, 3, 4, 5, sha256=False), Taken("f" * 40, NOW))
     assert record.load() == {}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b'{"models--org--model": 3}', b"\xff", b'{"models--org--model": {"x": 1}}']
+)
+def test_a_record_of_damage_that_is_itself_damaged_says_nothing(root: Path, tmp_path: Path, content: bytes) -> None:
+    blob(root).write_bytes(b"wrong" * 1400)
+    take(HfContentHasher(str(root), str(tmp_path / "memory")))
+    assert HfCache(str(root), None, str(tmp_path / "memory")).repo(FOLDER).damaged == {WEIGHTS.etag}
+    (known,) = (tmp_path / "memory" / "mlxk2" / "caches").glob("*/damaged")
+    known.write_bytes(content)
+    assert HfCache(str(root), None, str(tmp_path / "memory")).repo(FOLDER).damaged == frozenset()
+
+
+def test_a_damaged_blob_that_was_touched_since_is_not_known_as_damaged(root: Path, tmp_path: Path) -> None:
+    blob(root).write_bytes(b"wrong" * 1400)
+    take(HfContentHasher(str(root), str(tmp_path / "memory")))
+    os.utime(blob(root))
+    assert HfCache(str(root), None, str(tmp_path / "memory")).repo(FOLDER).damaged == frozenset()

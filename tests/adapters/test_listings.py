@@ -160,3 +160,12 @@ def test_blobs_that_only_a_record_names_are_those_of_its_commit(root: Path, stat
     cache.record_listing(FOLDER, SECOND, TOLD)
     facts = cache.snapshot(cache.repo(FOLDER), FIRST, READ_NOTHING)
     assert facts.elsewhere == {file.etag for file in TOLD}
+
+
+def test_each_cache_has_a_folder_of_its_own_however_long_its_path_is(tmp_path: Path) -> None:
+    roots = [tmp_path / "a", tmp_path / "a%2Fb", tmp_path / "a" / "b", tmp_path / ("a" * 150) / ("b" * 150)]
+    folders = {own_folder(str(tmp_path), str(root)) for root in roots}
+    assert len(folders) == len(roots)
+    assert all(len(os.path.basename(folder)) <= 200 for folder in folders)
+    (tmp_path / "way").symlink_to(tmp_path / "a")
+    assert own_folder(str(tmp_path), str(tmp_path / "way")) == own_folder(str(tmp_path), str(roots[0]))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mlxk2.adapters.hfcache import HfCache
 from mlxk2.adapters.hfcache.checking import HfContentHasher
 from mlxk2.adapters.memory import MemoryCache, MemoryHasher, StoredModel
 from mlxk2.testing import write_cache
@@ -19,7 +20,8 @@ class TestHasherOnDisk(HasherContract):
             """Files are written in place, so that the disk keeps their identity."""
             write_cache(root, [model])
 
-        return Shelf(HfContentHasher(str(root), str(tmp_path / "memory")), put)
+        memory = str(tmp_path / "memory")
+        return Shelf(HfContentHasher(str(root), memory), put, lambda: HfCache(str(root), None, memory))
 
 
 class TestHasherInMemory(HasherContract):
@@ -30,4 +32,4 @@ class TestHasherInMemory(HasherContract):
         def put(model: StoredModel) -> None:
             cache.put(model.folder, model)
 
-        return Shelf(MemoryHasher(cache), put)
+        return Shelf(MemoryHasher(cache), put, lambda: cache)

@@ -48,9 +48,11 @@ class Checks:
         self.root = root
         self._schema = schema
 
-    def __call__(self, *options: str, prefix: tuple[str, ...] = (), memory: Path | None = None) -> tuple[int, Any]:
+    def __call__(
+        self, *options: str, prefix: tuple[str, ...] = (), memory: Path | None = None, command: str = "verify"
+    ) -> tuple[int, Any]:
         result = subprocess.run(
-            [*prefix, MLXK2, "verify", "--json", *options],
+            [*prefix, MLXK2, command, "--json", *options],
             env=environment(self.root, **({"XDG_CACHE_HOME": str(memory)} if memory else {})),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -61,8 +63,12 @@ class Checks:
         check_against(self._schema, result.stdout)
         return result.returncode, json.loads(result.stdout)["data"]
 
-    def reasons(self, *options: str) -> dict[str, str | None]:
-        _, data = self(*options)
+    def health(self) -> dict[str, str | None]:
+        """What `health` says afterwards, which reads no content."""
+        return self.reasons(command="health")
+
+    def reasons(self, *options: str, command: str = "verify") -> dict[str, str | None]:
+        _, data = self(*options, command=command)
         return {row["name"]: row["reason"] for row in (*data["healthy"], *data["unhealthy"])}
 
 
@@ -109,7 +115,9 @@ def test_a_flipped_bit_is_found_and_repair_mends_it(hub: LoopbackHub, root: Path
     assert (code, data["summary"]["bytes_read"]) == (1, len(files[path]))
     assert data["unhealthy"][0]["reason"] == f"{path} {DAMAGED}"
     assert data["unhealthy"][0]["damaged"][0]["expected"] == blob.name
+    assert verify.health() == {NAME: f"{path} {DAMAGED}"}
     assert "1 of them fetched" in pull(root, hub, "--repair")
+    assert verify.health() == {NAME: None}
     code, data = verify()
     assert (code, data["unhealthy"], data["summary"]["bytes_read"]) == (0, [], len(files[path]))
     assert (snapshot / path).read_bytes() == files[path]

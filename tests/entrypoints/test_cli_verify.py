@@ -93,10 +93,16 @@ def test_a_damaged_file_is_told_with_both_hashes(
     }
 
 
-def test_health_alone_does_not_read_so_much(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:
+def test_health_alone_does_not_read_so_much_but_knows_what_was_found(
+    cli: CommandLine, model_cache: ModelCacheOnDisk
+) -> None:
     model_cache.add(BAD)
-    assert cli("verify").code == 1
     assert cli("health", "--fail").out == "healthy    tiny-4bit\n1 model: 1 healthy\n"
+    assert cli("verify").code == 1
+    known = cli("health", "--fail")
+    assert (known.code, known.out) == (1, f"unhealthy  tiny-4bit: {REASON}\n1 model: 0 healthy, 1 unhealthy\n")
+    assert json.loads(cli("list", "--json").out)["data"]["models"][0]["reason"] == REASON
+    assert REASON in cli("run", "tiny-4bit", "hello").err
 
 
 def test_people_read_what_is_damaged_and_what_to_do(cli: CommandLine, model_cache: ModelCacheOnDisk) -> None:

@@ -6,7 +6,7 @@ order in which problems are reported. Whether mlx-lm can run a healthy model is 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from functools import cache
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from mlxk2.ports.contents import Broken, GgufHeader, Json, LargeJson, LfsPointer
 
 IN_PROGRESS = "download in progress"
 INCOMPLETE = "download incomplete"
+DAMAGED = "is damaged: its content does not have its hash"
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "tiktoken.model")
 _ENCODER_VOCABULARIES = ("sentencepiece.bpe.model", "spiece.model")
 _VOCABULARY_FILE = re.compile(r"[^/]+\.tiktoken|[^/]*vocab[^/]*\.txt")
@@ -112,6 +113,20 @@ def _own_etags(snapshot: Snapshot, etags: set[str]) -> set[str]:
 def _snapshot_can_be_read(case: _Case) -> str | None:
     top = case.snapshot.files.get(".")
     return "the snapshot's folder cannot be read" if top and top.state is LinkState.UNREADABLE else None
+
+
+def _no_file_is_known_to_be_damaged(case: _Case) -> str | None:
+    """By its hash, which somebody has taken of the file as it is now."""
+    known = case.snapshot.repo.damaged
+    paths = sorted(file.path for file in case.snapshot.files.values() if file.blob in known) if known else []
+    return of_files(paths, DAMAGED) if paths else None
+
+
+def of_files(paths: Sequence[str], why: str, where: str = "") -> str:
+    """A sentence about files that all have one problem, `why` as its second half."""
+    shown = ", ".join(paths[:_SHOWN_NAMES])
+    more = f" and {len(paths) - _SHOWN_NAMES} more" if len(paths) > _SHOWN_NAMES else ""
+    return f"{shown}{more}{where} {why}" if len(paths) == 1 else f"{shown}{more}{where}: each {why}"
 
 
 def _no_link_leaves_the_model(case: _Case) -> str | None:
@@ -333,6 +348,7 @@ _FIRST: tuple[Rule, ...] = (  # whatever kind of model it is
     _no_link_leaves_the_model,
     _all_shards_are_here,
     _no_partial_download,
+    _no_file_is_known_to_be_damaged,
     _is_not_only_lora,
 )
 

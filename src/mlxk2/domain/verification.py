@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from mlxk2.domain.health import DAMAGED, of_files
 from mlxk2.domain.names import printable
 from mlxk2.ports.cache import FileFact, LinkState, SnapshotFacts
 from mlxk2.ports.verifying import Hashed, Target
 
 _GIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SHOWN = 3
 _UNREACHABLE = {
     LinkState.DANGLING: "is a dangling link",
     LinkState.OUTSIDE: "is a link that leaves the model's folder",
@@ -104,21 +104,18 @@ def reason(found: Iterable[Damage], chosen: str | None) -> str | None:
     parts: dict[tuple[str, str], list[str]] = {}
     for damage in distinct.values():
         parts.setdefault((damage.commit, damage.why), []).append(damage.path)
-    return printable("; ".join(_part(paths, why, commit, chosen) for (commit, why), paths in parts.items()))
-
-
-def _part(paths: list[str], why: str, commit: str, chosen: str | None) -> str:
-    shown = ", ".join(paths[:_SHOWN])
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    where = "" if commit == chosen else f" (revision {commit[:12]})"
-    return f"{shown}{more}{where} {why}" if len(paths) == 1 else f"{shown}{more}{where}: each {why}"
+    sentences = (
+        of_files(paths, why, "" if commit == chosen else f" (revision {commit[:12]})")
+        for (commit, why), paths in parts.items()
+    )
+    return printable("; ".join(sentences))
 
 
 def _why(wanted: Wanted) -> str:
     blob = wanted.target.blob
     if blob and _is_hash(blob) and blob != wanted.expected:
         return "is not the file that the commit has under this name"
-    return "is damaged: its content does not have its hash"
+    return DAMAGED
 
 
 def _target(folder: str, commit: str, file: FileFact, expected: str, blobs: dict[tuple[str, bool], Target]) -> Target:

@@ -133,6 +133,7 @@ class RepoFacts(NamedTuple):
     """One model folder: refs, snapshots, leftovers and locks. `problem` says in words why it could not be read.
 
     `held_locks` are those that tell of a download: of commits, and of blobs that are not here or not whole yet.
+    `damaged` are blobs whose content was found to be another than their name says, and that have not changed since.
     `is_gone` tells that there is no such folder: another program has deleted it since it was listed.
     """
 
@@ -146,6 +147,7 @@ class RepoFacts(NamedTuple):
     is_link: bool = False
     problem: str | None = None
     is_gone: bool = False
+    damaged: frozenset[str] = frozenset()
 
     @property
     def used(self) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.access import access
+from mlxk2.adapters.hfcache.damage import KnownDamage
 from mlxk2.adapters.hfcache.listings import Listings
 from mlxk2.adapters.hfcache.locks import held_locks
 from mlxk2.adapters.hfcache.repo import read_repo
@@ -50,6 +51,7 @@ class HfCache:
         self._worth_indexing = worth_indexing
         self._settled = settled
         self._memory: Memory | None = None
+        self._damage: KnownDamage | None = None
         self._shared: bool | None = None
         self._found: list[str] = []
 
@@ -72,9 +74,11 @@ class HfCache:
     def repo(self, folder: str) -> RepoFacts:
         if self._shared is None:
             self._shared = shared_store.exists(self._root)
+        if damaged := self._damaged(_checked(folder)):
+            return read_repo(self._root, folder, shared=self._shared)._replace(damaged=damaged)
         if self._memory:
-            return self._memory.repo(_checked(folder), shared=self._shared)
-        return read_repo(self._root, _checked(folder), shared=self._shared)
+            return self._memory.repo(folder, shared=self._shared)
+        return read_repo(self._root, folder, shared=self._shared)
 
     def snapshot(self, repo: RepoFacts, commit: str, reader: ContentReader) -> SnapshotFacts:
         if self._memory:
@@ -131,6 +135,13 @@ class HfCache:
             written = install.install(self._root, delivery, watch)
         self._listings.forget(delivery.folder, (delivery.commit,))  # it has written huggingface_hub's own
         return written
+
+    def _damaged(self, folder: str) -> frozenset[str]:
+        if self._memory_dir is None:
+            return frozenset()
+        if self._damage is None:
+            self._damage = KnownDamage(self._root, self._memory_dir)
+        return self._damage.blobs(folder)
 
     def _remember(self, models: int) -> None:
         if self._memory is None and self._memory_dir is not None and models >= self._worth_indexing:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.contents_record import ContentsRecord, Identity, Taken
-from mlxk2.adapters.hfcache.hashing import HashJob, HashPool, look_of, why
+from mlxk2.adapters.hfcache.damage import KnownDamage, Look, look_of
+from mlxk2.adapters.hfcache.hashing import HashJob, HashPool, why
 from mlxk2.ports.verifying import Hashed, Hashing, Settled, Target, Watch
 
 
@@ -29,6 +30,7 @@ class HfContentHasher:
             return run(targets)
         finally:
             record.close()
+            KnownDamage(self._root, self._memory_dir).update(run.known)
 
 
 class _Run:
@@ -42,6 +44,8 @@ class _Run:
         self._found: dict[Target, Hashed] = {}
         self._waiting: dict[Identity, list[Target]] = {}
         self._jobs: dict[Identity, HashJob] = {}
+        self.known: dict[tuple[str, str], Look | None] = {}
+        """Of blobs, by folder and name: how a damaged one looks, None of a whole one."""
 
     def __call__(self, targets: Sequence[Target]) -> Mapping[Target, Hashed]:
         known = self._record.load()
@@ -66,7 +70,7 @@ class _Run:
         identity = Identity(*look_of(info), target.sha256)
         taken = known.get(identity)
         if taken and self._since <= taken.when <= self._now:
-            self._settle(target, Hashed(taken.hash, info.st_size, taken.when, fresh=False))
+            self._settle(target, Hashed(taken.hash, info.st_size, taken.when, fresh=False), look_of(info))
         else:
             self._waiting.setdefault(identity, []).append(target)
             self._jobs.setdefault(identity, HashJob(path, target.path, info.st_size, target.sha256))
@@ -86,7 +90,9 @@ class _Run:
         real, inside = os.path.realpath(path), os.path.realpath(model)
         return real if os.path.commonpath([real, inside]) == inside else path
 
-    def _settle(self, target: Target, hashed: Hashed) -> None:
+    def _settle(self, target: Target, hashed: Hashed, look: Look | None = None) -> None:
+        if look and target.blob and layout.ETAG.fullmatch(target.blob) and len(hashed.hash or "") == len(target.blob):
+            self.known[target.folder, target.blob] = None if hashed.hash == target.blob else look
         self._found[target] = hashed
         self._watch(Settled(target, hashed))
 
@@ -102,7 +108,7 @@ class _Run:
                 job = news.popleft()
                 hashed = Hashed(job.hash, job.done, self._now, problem=job.problem)
                 for target in self._waiting[identities[id(job)]]:
-                    self._settle(target, hashed)
+                    self._settle(target, hashed, job.look)
 
         try:
             going_on = True

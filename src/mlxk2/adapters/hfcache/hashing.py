@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Condition, Thread
 
+from mlxk2.adapters.hfcache.damage import Look, look_of
 from mlxk2.adapters.reading import open_file
 from mlxk2.ports.blobs import BlobHash
 from mlxk2.ports.verifying import FileHashing
@@ -20,9 +21,6 @@ _TELL_EVERY = 0.1
 _PATIENCE = 1.0
 """Seconds for threads that hang in a file system to come back."""
 
-Look = tuple[int, int, int, int, int]
-"""Device, inode, size, modification time and time of the inode's last change (ns): a file with the same ones counts as
-unchanged."""
 _CONTENT = slice(4)
 """The part that tells of content; the rest also changes with a file's name or its permissions."""
 
@@ -144,10 +142,6 @@ def why(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "was deleted while it was checked"
     return f"cannot be read: {(error.strerror or type(error).__name__).lower()}"
-
-
-def look_of(found: os.stat_result) -> Look:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _look(handle: int) -> Look | None:

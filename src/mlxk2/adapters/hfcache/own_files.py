@@ -4,18 +4,26 @@ Whoever cannot read or write them goes on as if they were not there.
 """
 
 import contextlib
-import hashlib
 import os
 import stat
 
-_KEY_DIGITS = 16
+_LONGEST_KEY = 200
 _OTHERS_MAY_WRITE = 0o022
 
 
 def own_folder(base: str, root: str) -> str:
     """The folder for the cache at `root`, whatever links lead there. It need not exist."""
-    key = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:_KEY_DIGITS]
-    return os.path.join(base, "mlxk2", "caches", key)
+    return os.path.join(base, "mlxk2", "caches", _key(os.path.realpath(root)))
+
+
+def _key(root: str) -> str:
+    """The path as one name, or its hash where that would be too long for one."""
+    name = root.replace("%", "%25").replace("/", "%2F")
+    if len(os.fsencode(name)) <= _LONGEST_KEY:
+        return name
+    import hashlib
+
+    return hashlib.sha256(os.fsencode(root)).hexdigest()
 
 
 def is_own(path: str) -> bool:

@@ -51,6 +51,7 @@ class MemoryCache:
         self._installed_at = installed_at
         self._free_bytes = free_bytes
         self._loose_blobs: dict[str, dict[str, StoredFile]] = {}
+        self._damaged: dict[str, dict[str, StoredFile]] = {}
 
     def place(self) -> str:
         return "memory"
@@ -76,7 +77,12 @@ class MemoryCache:
             partials=tuple(PartialFile(etag, size, etag in blobs) for etag, size in sorted(model.partials)),
             held_locks=frozenset(lock for lock in model.held_locks if lock not in blobs or lock in coming),
             modified=model.modified if reachable or not entries else max(entry.modified for entry in entries),
+            damaged=self._known_damage(model),
         )
+
+    def _known_damage(self, model: StoredModel) -> frozenset[str]:
+        known = self._damaged.get(model.folder, {})
+        return frozenset(file.etag for file in self._blob_files(model) if known.get(file.etag) == file)
 
     def snapshot(self, repo: RepoFacts, commit: str, reader: ContentReader) -> SnapshotFacts:
         revision = self._models[repo.folder].revisions[commit]
@@ -85,6 +91,13 @@ class MemoryCache:
         others = self._models[repo.folder].revisions.values() if undecided else ()
         elsewhere = frozenset(row.blob for other in others for row in other.listing or ())
         return SnapshotFacts(commit, tuple(files), revision.listing, elsewhere)
+
+    def note_damage(self, folder: str, etag: str, *, is_damaged: bool) -> None:
+        """What somebody has found out by the hash of a blob; holds as long as the blob is the same."""
+        known = self._damaged.setdefault(folder, {})
+        known.pop(etag, None)
+        if is_damaged:
+            known |= {file.etag: file for file in self._blob_files(self._models[folder]) if file.etag == etag}
 
     def held_locks(self, folder: str) -> frozenset[str]:
         model = self._models.get(folder)

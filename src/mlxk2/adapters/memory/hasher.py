@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from mlxk2.adapters.memory.cache import MemoryCache
 from mlxk2.ports.blobs import blob_name
 from mlxk2.ports.cache import ContentReader, Head, LinkState, ModelCache, Reading
 from mlxk2.ports.verifying import FileHashing, Hashed, Hashing, Settled, Target, Watch
@@ -38,7 +39,14 @@ class MemoryHasher:
             done += len(content)
             watch(Settled(target, found[target]))
             watch(Hashing(total, done))
+        for target, hashed in found.items():
+            self._note(target, hashed)
         return found
+
+    def _note(self, target: Target, hashed: Hashed) -> None:
+        """A cache in memory is told what was found, as one on disk finds it in a file."""
+        if isinstance(self._cache, MemoryCache) and target.blob and len(hashed.hash or "") == len(target.blob):
+            self._cache.note_damage(target.folder, target.blob, is_damaged=hashed.hash != target.blob)
 
     def _look(self, target: Target, content: bytes) -> tuple[Target, int, float]:
         return target._replace(size=len(content)), len(content), self._cache.repo(target.folder).modified

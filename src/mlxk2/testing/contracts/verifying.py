@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from mlxk2.adapters.memory import Placement, StoredFile, StoredModel, StoredRevision
+from mlxk2.ports.cache import ModelCache
 from mlxk2.ports.verifying import ContentHasher, Event, Hashed, Hashing, Settled, Target
 from mlxk2.testing.models import commit_of
 
@@ -18,10 +19,14 @@ DAY = 86_400.0
 
 
 class Shelf(NamedTuple):
-    """A hasher on a cache; `put` makes the cache hold this model, in the place of an earlier one of the same name."""
+    """A hasher on a cache; `put` makes the cache hold this model, in the place of an earlier one of the same name.
+
+    `cache` is that cache as a program sees it that starts now.
+    """
 
     hasher: ContentHasher
     put: Callable[[StoredModel], None]
+    cache: Callable[[], ModelCache]
 
 
 def model(modified: float = NOW - DAY, **files: StoredFile) -> StoredModel:
@@ -113,6 +118,25 @@ class HasherContract:
         rotten = StoredFile(b"wEights" + WEIGHTS.content[7:], lfs=True, named=WEIGHTS.etag)
         shelf.put(model(a_bin=rotten))
         assert one(shelf.hasher, wanted, NOW + 2 * DAY, NOW + DAY).hash == StoredFile(rotten.content, lfs=True).etag
+
+    def test_a_cache_knows_what_was_found_damaged_until_it_is_written_again(self, shelf: Shelf) -> None:
+        damaged = StoredFile(b"weighty" * 1000, lfs=True, named=WEIGHTS.etag)
+        shelf.put(model(a_bin=damaged, b_json=CONFIG))
+        assert shelf.cache().repo(FOLDER).damaged == frozenset()
+        one(shelf.hasher, target("b.json", CONFIG))
+        assert shelf.cache().repo(FOLDER).damaged == frozenset()
+        one(shelf.hasher, target("a.bin", damaged))
+        assert shelf.cache().repo(FOLDER).damaged == {WEIGHTS.etag}
+        shelf.put(model(NOW - 60, a_bin=WEIGHTS, b_json=CONFIG))
+        assert shelf.cache().repo(FOLDER).damaged == frozenset()
+        one(shelf.hasher, target("a.bin", WEIGHTS))
+        assert shelf.cache().repo(FOLDER).damaged == frozenset()
+
+    def test_a_damage_in_the_shared_store_is_known_too(self, shelf: Shelf) -> None:
+        damaged = StoredFile(b"weighty", lfs=True, named=WEIGHTS.etag, placement=Placement.SHARED)
+        shelf.put(model(a_bin=damaged))
+        one(shelf.hasher, target("a.bin", damaged))
+        assert shelf.cache().repo(FOLDER).damaged == {WEIGHTS.etag}
 
     def test_what_is_not_there_has_a_problem_and_the_others_a_hash(self, shelf: Shelf) -> None:
         shelf.put(model(a_bin=WEIGHTS))
