@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.access import access
-from mlxk2.adapters.hfcache.damage import KnownDamage
 from mlxk2.adapters.hfcache.listings import Listings
 from mlxk2.adapters.hfcache.locks import held_locks
 from mlxk2.adapters.hfcache.repo import read_repo
@@ -18,6 +17,7 @@ from mlxk2.ports.cache import ContentReader, Removal, RepoFacts, SnapshotFacts
 from mlxk2.ports.errors import ValidationError
 
 if TYPE_CHECKING:
+    from mlxk2.adapters.hfcache.damage import KnownDamage
     from mlxk2.adapters.hfcache.remembering import Memory
     from mlxk2.ports.sources import SourceFile
     from mlxk2.ports.transfer import Delivery, Watch
@@ -140,6 +140,8 @@ class HfCache:
         if self._memory_dir is None:
             return frozenset()
         if self._damage is None:
+            from mlxk2.adapters.hfcache.damage import KnownDamage
+
             self._damage = KnownDamage(self._root, self._memory_dir)
         return self._damage.blobs(folder)
 
