@@ -32,7 +32,7 @@ answers when a question is new to it, and must not be used for real questions.
 was used. `python tools/train_demo_model/train.py` makes such a model on an ordinary
 CPU.
 
-**Held-out score:** {right} of 72 wordings that are not in the training data are
+**Held-out score:** {right} of 78 wordings that are not in the training data are
 answered rightly (greedy; a list of required and forbidden terms decides). The
 training wordings were widened in general after earlier versions had been scored on
 these, so take the figure as a regression check rather than as a measurement. Three
@@ -40,9 +40,10 @@ of the first fifty expected what has since become false, that `pull` knows only 
 demo, that there is no `push` and that there is no server: "Can pull fetch other
 models from the hub?", "how do i upload my own model to hugging face" and "Can I
 start a server with an OpenAI style API?". These questions are unchanged, but other
-terms are now required in their answers. Ten more ask about `serve` and `config`, and
-twelve about the chat, `ps`, `stop`, `logs`, `fit`, `doctor` and `completion`; each
-set was written before the first training on its commands.
+terms are now required in their answers. Ten more ask about `serve` and `config`,
+twelve about the chat, `ps`, `stop`, `logs`, `fit`, `doctor` and `completion`, and six
+about `verify`, `prune` and `du`; each set was written before the first training on
+its commands.
 
 **Known weaknesses:** place names with repeated syllables may be copied wrongly, and
 answers get worse while tools are offered and in chats of more than about 500 tokens.
@@ -52,9 +53,9 @@ Some plain wordings are missed too, even trained ones.
 
 FROM_NOTHING = """from random weights, first on lists of invented names to
 copy, then on {chats:,} chats"""
-ONWARD = """the version before it came from random weights, from lists of
-invented names to copy and 90,000 chats. This one went on from it (`--onward`) with
-{chats:,} chats"""
+ONWARD = """the first version came from random weights, from lists of invented
+names to copy and 90,000 chats. The others went on from the one before
+(`--onward`), this one with {chats:,} chats"""
 
 
 def write_card(folder: Path, parameters: int, trained: str, right: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from data import read_toml
 from wording import normal
 
-PASS = 62
+PASS = 64
 MAX_TOKENS = 160
 
 
