@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 _LEAN = """
-import sys
+import sys; bare = set(sys.modules)
 import mlxk2.container
-loaded = sys.modules.keys() & {"asyncio", "configparser", "dependency_injector.wiring", "pkgutil"}
+loaded = (sys.modules.keys() - bare) & {"asyncio", "configparser", "dependency_injector.wiring", "pkgutil"}
 assert not loaded, loaded
 """
 _AWAITED = """
