@@ -75,10 +75,12 @@ class Output:
 
     def stream(self, text: str) -> None:
         """A piece of a result that grows; shown at once."""
+        is_open = not text.endswith("\n")
+        self._line_is_open |= is_open  # before, since Ctrl-C may come as soon as it is written
         with writing():
             self._out.write(text)
             self._out.flush()
-        self._line_is_open = not text.endswith("\n")
+        self._line_is_open = is_open
 
     def answer(self, text: str, style: str | None = None) -> None:
         """A piece of what a model writes: nothing in it steers a terminal. Programs get it as it is."""
