@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 TESTS = Path("tests")
-PARTS = (("adapters", "contracts", "terminal"), ("e2e",))
+PARTS = (("adapters",), ("e2e",))
 PYTEST = (sys.executable, "-m", "coverage", "run", "-m", "pytest")
 
 

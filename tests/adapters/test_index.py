@@ -211,7 +211,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     return (tmp_path_factory.mktemp("cache") for _ in iter(int, 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(steps=STEPS)
 def test_whatever_is_done_to_a_cache_the_same_is_told_with_the_index_and_without(
     places: Iterator[Path], steps: list[Step]
