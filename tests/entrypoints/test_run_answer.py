@@ -217,3 +217,20 @@ def test_json_steers_no_terminal_and_says_the_same(cli: CommandLine, form: str) 
     assert not set(run.out) & {"\x9b", "\x7f", "\u202e"}
     last = json.loads(run.out) if form == "--json" else events(run.out)[-1]
     assert last["data"]["response"] == steering
+
+
+class Interrupted(Terminal):
+    """Ctrl-C comes when a piece has just been written."""
+
+    def flush(self) -> None:
+        if self.getvalue() == "half":
+            raise KeyboardInterrupt
+
+
+def test_a_piece_that_was_written_when_ctrl_c_came_has_opened_a_line() -> None:
+    screen = Interrupted()
+    out = Output(json=False, jsonl=False, environ={"TERM": "xterm"}, out=screen, err=screen)
+    with pytest.raises(KeyboardInterrupt):
+        out.answer("half")
+    out.note("Interrupted")
+    assert screen.getvalue() == "half\nInterrupted\n"
