@@ -4,7 +4,8 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,26 @@ def record(hasher: HfContentHasher, tmp_path: Path) -> Path:
     take(hasher)
     (path,) = (tmp_path / "memory" / "mlxk2" / "caches").glob("*/contents")
     return path
+
+
+@contextmanager
+def again_and_again(change: Callable[[int], None]) -> Iterator[None]:
+    """Another thread calls it all the while, with another number each time."""
+    stopped = threading.Event()
+
+    def keep_changing() -> None:
+        number = 0
+        while not stopped.wait(0.001):
+            number += 1
+            change(number)
+
+    writer = threading.Thread(target=keep_changing)
+    writer.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        writer.join()
 
 
 def take(hasher: HfContentHasher, *wanted: Target) -> list[Hashed]:
@@ -108,40 +129,16 @@ def test_a_file_that_changes_while_it_is_read_has_a_problem_and_is_not_remembere
     root: Path, hasher: HfContentHasher
 ) -> None:
     os.truncate(blob(root), 400_000_000)
-    stopped = threading.Event()
-
-    def keep_changing() -> None:
-        number = 0
-        while not stopped.wait(0.001):
-            number += 1
-            os.utime(blob(root), ns=(number, number))
-
-    writer = threading.Thread(target=keep_changing)
-    writer.start()
-    try:
+    with again_and_again(lambda number: os.utime(blob(root), ns=(number, number))):
         (found,) = take(hasher)
-    finally:
-        stopped.set()
-        writer.join()
     assert found.problem == "changed while it was checked"
     assert read_bytes(hasher, [WANTED]) > 0
 
 
 def test_a_new_permission_while_it_is_read_is_no_change_of_content(root: Path, hasher: HfContentHasher) -> None:
     os.truncate(blob(root), 400_000_000)
-    stopped = threading.Event()
-
-    def keep_changing() -> None:
-        while not stopped.wait(0.001):
-            blob(root).chmod(0o600)
-
-    writer = threading.Thread(target=keep_changing)
-    writer.start()
-    try:
+    with again_and_again(lambda _: blob(root).chmod(0o600)):
         (found,) = take(hasher)
-    finally:
-        stopped.set()
-        writer.join()
     assert (found.problem, found.size) == (None, 400_000_000)
 
 

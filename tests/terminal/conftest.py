@@ -13,6 +13,7 @@ from tests.e2e.conftest import MLXK2
 from tests.e2e.conftest import demo_cache as demo_cache
 from tests.terminal.tmux import Tmux
 
+Program = Callable[..., Tmux]
 Chat = Callable[..., Tmux]
 PROMPT = "Ask something"
 
@@ -37,16 +38,26 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def chat(demo_cache: Path, folder: Path) -> Iterator[Chat]:
-    """`chat("--plain", columns=40, TERM="dumb")`: a terminal in which the chat has begun."""
+def program(folder: Path) -> Iterator[Program]:
+    """`program(cache, "run", "demo", columns=40, TERM="dumb")`: a terminal in which mlxk2 runs on that cache."""
     needs_tmux()
     with ExitStack() as terminals:
 
-        def begin(*options: str, columns: int = 80, rows: int = 24, model: str | None = "demo", **more: str) -> Tmux:
+        def begin(cache: Path, *words: str, columns: int = 80, rows: int = 24, **more: str) -> Tmux:
             place = folder / str(len(list(folder.iterdir())))
             place.mkdir()
-            environ = terminal_environment(HF_HUB_CACHE=str(demo_cache), XDG_STATE_HOME=str(folder / "state"), **more)
-            words: list[str | Path] = [MLXK2, "run", *([model] if model else []), *options]
-            return terminals.enter_context(Tmux(place, words, environ, columns, rows))
+            environ = terminal_environment(HF_HUB_CACHE=str(cache), XDG_STATE_HOME=str(folder / "state"), **more)
+            return terminals.enter_context(Tmux(place, [MLXK2, *words], environ, columns, rows))
 
         yield begin
+
+
+@pytest.fixture
+def chat(demo_cache: Path, program: Program) -> Chat:
+    """`chat("--plain", columns=40, TERM="dumb")`: a terminal in which the chat has begun."""
+
+    def begin(*options: str, columns: int = 80, rows: int = 24, model: str | None = "demo", **more: str) -> Tmux:
+        words = ["run", *([model] if model else []), *options]
+        return program(demo_cache, *words, columns=columns, rows=rows, **more)
+
+    return begin

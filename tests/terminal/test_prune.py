@@ -1,15 +1,13 @@
 """`prune` in a real terminal: the plan, the question, and each way to answer it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlxk2.testing import healthy_model, write_cache
-from tests.e2e.conftest import MLXK2
-from tests.terminal.conftest import needs_tmux, terminal_environment
+from tests.terminal.conftest import Program
 from tests.terminal.tmux import Tmux
 
 LOOSE = "c" * 64
@@ -24,20 +22,9 @@ def root(folder: Path) -> Path:
 
 
 @pytest.fixture
-def begin(folder: Path, root: Path) -> Iterator[Begin]:
+def begin(program: Program, root: Path) -> Begin:
     """`begin(80)`: prune in a terminal of so many columns."""
-    needs_tmux()
-    with ExitStack() as terminals:
-
-        def run(columns: int) -> Tmux:
-            place = folder / str(columns)
-            place.mkdir()
-            environ = terminal_environment(HF_HUB_CACHE=str(root), XDG_STATE_HOME=str(folder / "state"))
-            # readline, which pytest loads, sets these two where Python does not see it
-            argv: list[str | Path] = ["env", "-u", "COLUMNS", "-u", "LINES", MLXK2, "prune"]
-            return terminals.enter_context(Tmux(place, argv, environ, columns, 24))
-
-        yield run
+    return lambda columns: program(root, "prune", columns=columns)
 
 
 @pytest.mark.parametrize("columns", [80, 60])

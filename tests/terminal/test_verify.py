@@ -1,15 +1,13 @@
 """The bars of `verify` in a real terminal."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mlxk2.testing import healthy_model, write_cache
-from tests.e2e.conftest import MLXK2
-from tests.terminal.conftest import needs_tmux, terminal_environment
+from tests.terminal.conftest import Program
 from tests.terminal.tmux import Tmux
 
 MODEL = healthy_model("org/large")
@@ -19,9 +17,8 @@ Begin = Callable[[int], Tmux]
 
 
 @pytest.fixture
-def begin(folder: Path) -> Iterator[Begin]:
+def begin(program: Program, folder: Path) -> Begin:
     """`begin(80)`: verify in a terminal of so many columns, on files that keep it busy for a long time."""
-    needs_tmux()
     root = write_cache(folder / "hub", [MODEL])
     (snapshot,) = (root / MODEL.folder / "snapshots").iterdir()
     for number in range(LARGE):
@@ -29,17 +26,7 @@ def begin(folder: Path) -> Iterator[Begin]:
         with (root / MODEL.folder / "blobs" / name).open("wb") as file:
             file.truncate(1_000_000_000_000)
         (snapshot / f"{number}-with-quite-a-long-name.safetensors").symlink_to(f"../../blobs/{name}")
-    with ExitStack() as terminals:
-
-        def run(columns: int) -> Tmux:
-            place = folder / str(columns)
-            place.mkdir()
-            environ = terminal_environment(HF_HUB_CACHE=str(root), XDG_CACHE_HOME=str(folder / "memory"))
-            # readline, which pytest loads, sets these two where Python does not see it
-            argv: list[str | Path] = ["env", "-u", "COLUMNS", "-u", "LINES", MLXK2, "verify"]
-            return terminals.enter_context(Tmux(place, argv, environ, columns, 24))
-
-        yield run
+    return lambda columns: program(root, "verify", columns=columns, XDG_CACHE_HOME=str(folder / "memory"))
 
 
 @pytest.mark.parametrize("columns", [80, 60])

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _LIMIT = 60.0
+_BEFORE = ("trap : INT", "unset COLUMNS LINES")
+"""readline, which pytest loads, sets these two where Python does not see it."""
 _PAUSE = 0.05
 
 
@@ -22,7 +24,9 @@ class Tmux:
         script = folder / "program.sh"
         lines = [f"export {name}={_quoted(value)}" for name, value in environ.items() if name.isidentifier()]
         script.write_text(
-            "\n".join(["trap : INT", *lines, "echo '$ chat'", words, f"echo $? >{self._ended}", "read -r _", ""])
+            "\n".join(
+                ["trap : INT", _UNSET, *lines, "echo '$ chat'", words, f"echo $? >{self._ended}", "read -r _", ""]
+            )
         )
         configuration = folder / "tmux.conf"
         configuration.write_text("set -g default-terminal screen-256color\nset -s escape-time 10\n")
