@@ -24,9 +24,7 @@ class Tmux:
         script = folder / "program.sh"
         lines = [f"export {name}={_quoted(value)}" for name, value in environ.items() if name.isidentifier()]
         script.write_text(
-            "\n".join(
-                ["trap : INT", _UNSET, *lines, "echo '$ chat'", words, f"echo $? >{self._ended}", "read -r _", ""]
-            )
+            "\n".join([*_BEFORE, *lines, "echo '$ chat'", words, f"echo $? >{self._ended}", "read -r _", ""])
         )
         configuration = folder / "tmux.conf"
         configuration.write_text("set -g default-terminal screen-256color\nset -s escape-time 10\n")
