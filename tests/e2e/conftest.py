@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 from tests.conftest import check_against
+from tests.loopback_hub import LoopbackHub
 
 MLXK2 = Path(sys.executable).with_name("mlxk2")
 Process = subprocess.CompletedProcess[str]
@@ -18,6 +19,19 @@ Program = Callable[..., Process]
 
 def environment(cache: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "HF_HUB_CACHE": str(cache), **more}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The folder of a cache that is not there yet."""
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def hub() -> Iterator[LoopbackHub]:
+    """An empty Hub on loopback."""
+    with LoopbackHub() as hub:
+        yield hub
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,6 @@ def hub() -> Iterator[LoopbackHub]:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "hub"
-
-
-@pytest.fixture
 def mlxk2(program: Program, root: Path, hub: LoopbackHub, tmp_path: Path) -> Mlxk2:
     """A process on this cache and this Hub."""
 

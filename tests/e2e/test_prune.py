@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,17 +62,6 @@ for number in range(rounds):
     assert (place / "model.safetensors").stat().st_size == int(large)
     shutil.rmtree(folder / "snapshots")
 """
-
-
-@pytest.fixture
-def hub() -> Iterator[LoopbackHub]:
-    with LoopbackHub() as hub:
-        yield hub
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "hub"
 
 
 def prune(root: Path, *options: str) -> list[tuple[str, str]]:

@@ -93,11 +93,6 @@ def hub() -> Iterator[LoopbackHub]:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "hub"
-
-
-@pytest.fixture
 def env(hub: LoopbackHub, root: Path, tmp_path: Path) -> dict[str, str]:
     """For a process on this Hub and this cache, of mlxk2 or of huggingface_hub."""
     return environment(

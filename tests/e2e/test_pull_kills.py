@@ -42,17 +42,6 @@ KILLS = 50
 FILES = small_model(2000)
 
 
-@pytest.fixture
-def hub() -> Iterator[LoopbackHub]:
-    with LoopbackHub() as hub:
-        yield hub
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "hub"
-
-
 def begin(hub: LoopbackHub, root: Path, *options: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [MLXK2, "pull", NAME, *options],

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,17 +28,6 @@ DAMAGED = "is damaged: its content does not have its hash"
 LARGE = 8 * (os.cpu_count() or 1)
 """Sparse files, so many that every core has to read several."""
 LARGE_SIZE = 128_000_000
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "hub"
-
-
-@pytest.fixture
-def hub() -> Iterator[LoopbackHub]:
-    with LoopbackHub() as hub:
-        yield hub
 
 
 class Checks:
