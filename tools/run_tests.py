@@ -1,4 +1,4 @@
-"""Run the whole suite as three processes at once, since most tests wait for others: python tools/run_tests.py.
+"""Run the whole suite as two processes at once, since most tests keep one core busy: python tools/run_tests.py.
 
 Words on the command line go to all. What the first parts say comes when all have ended.
 """
@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 TESTS = Path("tests")
-PARTS = (("adapters",), ("e2e",))
+PARTS = (("adapters", "contracts", "entrypoints", "terminal"),)
 PYTEST = (sys.executable, "-m", "coverage", "run", "-m", "pytest")
 
 
