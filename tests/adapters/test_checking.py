@@ -13,7 +13,7 @@ import pytest
 from mlxk2.adapters.hfcache import HfCache, contents_record
 from mlxk2.adapters.hfcache.checking import HfContentHasher
 from mlxk2.adapters.hfcache.contents_record import ContentsRecord, Identity, Taken
-from mlxk2.adapters.hfcache.damage import look_of
+from mlxk2.adapters.hfcache.witnesses import look_of
 from mlxk2.adapters.memory import Placement, StoredFile
 from mlxk2.ports.verifying import Event, Hashed, Hashing, Settled, Target
 from mlxk2.testing import with_files, write_cache

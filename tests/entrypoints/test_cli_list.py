@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlxk2.domain.classify import Framework, ModelType
-from mlxk2.domain.listing import Order
+from mlxk2.domain.model_list import Order
 from mlxk2.entrypoints.cli.parser import build_parser
 from mlxk2.testing import (
     MemoryCache,

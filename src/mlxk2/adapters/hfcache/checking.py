@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.contents_record import ContentsRecord, Identity, Taken
-from mlxk2.adapters.hfcache.damage import KnownDamage, Look, look_of
+from mlxk2.adapters.hfcache.damage import KnownDamage
 from mlxk2.adapters.hfcache.hashing import HashJob, HashPool, why
+from mlxk2.adapters.hfcache.witnesses import Look, look_of
 from mlxk2.ports.verifying import Hashed, Hashing, Settled, Target, Watch
 
 

@@ -14,14 +14,12 @@ from collections.abc import Mapping
 
 from mlxk2.adapters.hfcache import layout, shared_store
 from mlxk2.adapters.hfcache.own_files import is_own, own_folder, write_private
+from mlxk2.adapters.hfcache.witnesses import Look, look_of
 from mlxk2.adapters.reading import read_file
 
 _NAME = "damaged"
 _LARGEST = 64 * 1024 * 1024
 
-Look = tuple[int, int, int, int, int]
-"""Device, inode, size, modification time and time of the inode's last change (ns): a file with the same ones counts as
-unchanged."""
 Known = dict[str, dict[str, list[int]]]
 
 
@@ -68,10 +66,6 @@ class KnownDamage:
 
 
 _NONE: frozenset[str] = frozenset()
-
-
-def look_of(found: os.stat_result) -> Look:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _has_the_form(known: object) -> bool:

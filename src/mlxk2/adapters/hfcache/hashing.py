@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Condition, Thread
 
-from mlxk2.adapters.hfcache.damage import Look, look_of
+from mlxk2.adapters.hfcache.witnesses import Look, look_of
 from mlxk2.adapters.reading import open_file
 from mlxk2.ports.blobs import BlobHash
 from mlxk2.ports.verifying import FileHashing

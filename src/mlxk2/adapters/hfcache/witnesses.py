@@ -8,7 +8,14 @@ within one tick of the clock a second change leaves no trace.
 import os
 from collections.abc import Iterable
 
+Look = tuple[int, int, int, int, int]
+"""Device, inode, size, modification time and time of the inode's last change (ns): a file with the same ones counts as
+unchanged."""
 Sight = list[os.stat_result | None]
+
+
+def look_of(found: os.stat_result) -> Look:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def look(paths: Iterable[str]) -> Sight:
@@ -25,12 +32,7 @@ def _stat(path: str) -> os.stat_result | None:
 
 def mark(sight: Sight) -> int:
     """Another number for all that looks different."""
-    return hash(
-        tuple(
-            () if one is None else (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
-            for one in sight
-        )
-    )
+    return hash(tuple(() if one is None else look_of(one) for one in sight))
 
 
 def newest(sight: Sight) -> int:

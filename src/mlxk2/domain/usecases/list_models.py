@@ -1,7 +1,7 @@
 """`list`: every model in the cache, or those whose name contains a pattern and that are of the kind that is wanted."""
 
 from mlxk2.domain.inspection import Inspector, ModelSummary
-from mlxk2.domain.listing import Choice, Listing, choose
+from mlxk2.domain.model_list import Choice, ModelList, choose
 from mlxk2.ports.cache import ModelCache
 
 
@@ -18,6 +18,6 @@ class ListModels:
         """All frameworks, sorted by name. A broken model is one of the rows, never an error."""
         return self._inspector.judge_all(pattern)
 
-    def choose(self, pattern: str | None, choice: Choice) -> Listing:
+    def choose(self, pattern: str | None, choice: Choice) -> ModelList:
         """Those of them that are wanted, in the order that is wanted. Raises ValidationError for a bad limit."""
         return choose(self(pattern), choice)

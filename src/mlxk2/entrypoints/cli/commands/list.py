@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from mlxk2.domain.classify import Framework, ModelType
 from mlxk2.domain.inspection import ModelSummary
-from mlxk2.domain.listing import Choice, Listing, Order
+from mlxk2.domain.model_list import Choice, ModelList, Order
 from mlxk2.entrypoints.cli import human, list_view, model_view
 from mlxk2.entrypoints.cli.context import Services
 from mlxk2.entrypoints.cli.output import Output
@@ -18,14 +18,14 @@ def execute(args: Namespace, services: Callable[[], Services], out: Output) -> i
     if out.json and args.format:
         raise UsageError(f"--format {args.format} and --json are two forms of one result; choose one")
     list_models = services().list_models()
-    listing = list_models.choose(args.pattern, _choice(args, for_mlx=not (out.json or args.all)))
+    found = list_models.choose(args.pattern, _choice(args, for_mlx=not (out.json or args.all)))
     if out.json:
-        _print(listing.models, args.json_spec, out)
+        _print(found.models, args.json_spec, out)
         return 0
-    _show(listing.models, args, services, out)
-    _notes(args, listing, list_models.place(), out)
+    _show(found.models, args, services, out)
+    _notes(args, found, list_models.place(), out)
     if args.format in (None, "table"):
-        _warn(args, listing, out)
+        _warn(args, found, out)
     return 0
 
 
@@ -63,25 +63,25 @@ def _show(models: list[ModelSummary], args: Namespace, services: Callable[[], Se
             out.result(line)
 
 
-def _notes(args: Namespace, listing: Listing, place: str, out: Output) -> None:
-    if not listing.total and args.pattern:
+def _notes(args: Namespace, found: ModelList, place: str, out: Output) -> None:
+    if not found.total and args.pattern:
         out.note(f"No model in the cache matches '{args.pattern}'; see all: mlxk2 list --all")
-    elif not listing.total:
+    elif not found.total:
         out.note(f"No model in the cache ({place}); get the demo: mlxk2 pull demo, or find one: mlxk2 search qwen")
-    elif listing.others:
-        what = human.count(listing.others, "model")
+    elif found.others:
+        what = human.count(found.others, "model")
         out.note(f"{what} of other frameworks or without weights not shown; see them with: mlxk2 list --all")
-    elif not listing.models:
-        out.note(f"None of {human.count(listing.total, 'model')} is of that kind; see all: mlxk2 list --all")
+    elif not found.models:
+        out.note(f"None of {human.count(found.total, 'model')} is of that kind; see all: mlxk2 list --all")
 
 
-def _warn(args: Namespace, listing: Listing, out: Output) -> None:
+def _warn(args: Namespace, found: ModelList, out: Output) -> None:
     """What the table itself does not say: it does say which ones are unfinished."""
-    if listing.cut:
-        out.note(f"{human.count(listing.cut, 'more model')} beyond --limit {args.limit}")
+    if found.cut:
+        out.note(f"{human.count(found.cut, 'more model')} beyond --limit {args.limit}")
     if args.health or args.verbose:
         return
-    ill = [model for model in listing.models if not model.health.healthy and not model.is_unfinished]
+    ill = [model for model in found.models if not model.health.healthy and not model.is_unfinished]
     if ill and args.healthy is False:
         out.note("See what is wrong with them: mlxk2 list --unhealthy --verbose")
     elif ill:

@@ -28,7 +28,7 @@ class Choice(NamedTuple):
     for_mlx: bool = False
 
 
-class Listing(NamedTuple):
+class ModelList(NamedTuple):
     """The models to show, in order; how many there were to choose from, and why the others are missing.
 
     `others` fit but are of other frameworks, `cut` lie beyond the limit.
@@ -48,7 +48,7 @@ _KEYS: dict[Order, Callable[[ModelSummary], Any]] = {
 }
 
 
-def choose(models: Sequence[ModelSummary], choice: Choice) -> Listing:
+def choose(models: Sequence[ModelSummary], choice: Choice) -> ModelList:
     """Names go from A to Z, everything else from the largest or newest down; what is equal goes by name.
 
     Raises ValidationError when the limit leaves nothing to show.
@@ -58,7 +58,7 @@ def choose(models: Sequence[ModelSummary], choice: Choice) -> Listing:
     fitting = [model for model in models if _fits(model, choice)]
     shown = [model for model in fitting if is_for_mlx(model)] if _mlx_only(choice) else fitting
     ordered = sorted(shown, key=_KEYS[choice.order], reverse=choice.reverse)
-    return Listing(
+    return ModelList(
         ordered[: choice.limit],
         len(models),
         others=len(fitting) - len(shown),

@@ -8,7 +8,7 @@ from mlxk2.domain.classify import Classification, Framework, ModelType
 from mlxk2.domain.compatibility import Compatibility
 from mlxk2.domain.health import IN_PROGRESS, Health
 from mlxk2.domain.inspection import ModelSummary
-from mlxk2.domain.listing import Choice, Listing, Order, choose
+from mlxk2.domain.model_list import Choice, ModelList, Order, choose
 from mlxk2.ports.errors import ValidationError
 
 
@@ -39,7 +39,7 @@ def names(choice: Choice) -> str:
 
 
 def test_without_a_wish_all_are_shown_by_name() -> None:
-    assert choose(list(reversed(ALL)), Choice()) == Listing(ALL, 5)
+    assert choose(list(reversed(ALL)), Choice()) == ModelList(ALL, 5)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_every_filter_must_hold(choice: Choice, shown: str) -> None:
 
 
 def test_a_limit_comes_after_filters_and_order_and_says_what_it_cuts() -> None:
-    assert choose(ALL, Choice(order=Order.SIZE, limit=2)) == Listing([LARGE, GGUF], 5, cut=3)
-    assert choose(ALL, Choice(order=Order.SIZE, limit=2, for_mlx=True)) == Listing([LARGE, ILL], 5, others=1, cut=2)
-    assert choose(ALL, Choice(limit=9)) == Listing(ALL, 5)
+    assert choose(ALL, Choice(order=Order.SIZE, limit=2)) == ModelList([LARGE, GGUF], 5, cut=3)
+    assert choose(ALL, Choice(order=Order.SIZE, limit=2, for_mlx=True)) == ModelList([LARGE, ILL], 5, others=1, cut=2)
+    assert choose(ALL, Choice(limit=9)) == ModelList(ALL, 5)
 
 
 def test_others_are_those_that_fit_but_for_their_framework() -> None:
