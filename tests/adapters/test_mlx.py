@@ -106,6 +106,24 @@ def test_openblas_is_loaded_before_mlx_where_the_system_has_it() -> None:
     assert run.stdout.strip() == str(on_this_system)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have a BLAS of their own")
+@pytest.mark.parametrize(("wanted", "set_to"), [(None, "20"), ("26", "26")])
+def test_openblas_threads_do_not_keep_cores_busy_for_long_unless_the_user_says_so(
+    monkeypatch: pytest.MonkeyPatch, wanted: str | None, set_to: str
+) -> None:
+    name = "OPENBLAS_THREAD_TIMEOUT"
+    monkeypatch.delenv(name, raising=False)
+    if wanted is not None:
+        monkeypatch.setenv(name, wanted)
+    code = (
+        "import ctypes\nfrom mlxk2.adapters.mlx.loading import prefer_openblas\nprefer_openblas()\n"
+        "libc = ctypes.CDLL(None)\nlibc.getenv.restype = ctypes.c_char_p\n"
+        f"print(libc.getenv(b'{name}').decode())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == set_to
+
+
 def test_openblas_cannot_help_once_mlx_is_loaded() -> None:
     code = "import mlx.core; from mlxk2.adapters.mlx.loading import prefer_openblas; print(prefer_openblas())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,6 +13,7 @@ from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p, make_repe
 
 from mlxk2.adapters.mlx.engine import MlxEngine, MlxEngineLoader
 from mlxk2.adapters.mlx.loading import load_model
+from mlxk2.adapters.mlx.noise import gumbel
 from mlxk2.adapters.mlx.row import Row
 from mlxk2.adapters.mlx.sampling import BatchSampler
 from mlxk2.adapters.system import SystemMachine
@@ -140,6 +141,31 @@ def test_the_sharpest_parameters_take_the_most_probable_token(sampling: Sampling
 
 def test_the_highest_temperature_draws_every_token() -> None:
     assert set(many(random_logits(4, FEW, scale=10.0), Sampling(temperature=1e4), 400)) == set(range(FEW))
+
+
+@pytest.mark.parametrize("top_p", [1e-6, 0.05, 0.5, 0.95, 0.999999])
+@pytest.mark.parametrize("scale", [0.0, 0.01, 1.0, 8.0])
+@pytest.mark.parametrize("temperature", [0.5, 1e4])
+def test_top_p_alone_draws_nothing_that_it_rules_out_however_flat_a_large_vocabulary_is(
+    top_p: float, scale: float, temperature: float
+) -> None:
+    size, count = 20_000, 8
+    logits = random_logits(11, count, size, scale=scale)
+    tokens = draw(logits, [row(Sampling(temperature, top_p), seed=seed) for seed in range(count)])
+    for own, token in zip(np.array(logits).astype(np.float64), tokens, strict=True):
+        chances = np.exp(own - own.max()) / np.exp(own - own.max()).sum()
+        assert chances[chances > chances[token]].sum() < top_p + 1e-4
+
+
+def test_top_p_alone_draws_the_token_with_the_largest_noisy_score_of_those_that_pass() -> None:
+    size, seed = 5_000, 12
+    for number in range(40):
+        logits = random_logits(number, size, scale=1 + number / 10)
+        drawn = row(Sampling(1.3, 0.3), seed=seed + number)
+        keys = [mx.array([[word]], dtype=mx.uint32) for word in row(Sampling(), seed=seed + number).key()]
+        scores = np.array(logits / 1.3 + gumbel(mx.arange(size)[None], *keys)[0])
+        passed = np.array(filtered(logits, Sampling(top_p=0.3))) > -np.inf
+        assert draw(logits[None], [drawn]) == [int(np.where(passed, scores, -np.inf).argmax())]
 
 
 @pytest.mark.parametrize("sampling", FILTERS)

@@ -24,6 +24,12 @@ from mlxk2.ports.errors import OperationError
 from mlxk2.ports.system import Machine
 
 _LONGEST_REASON = 200
+_SPINNING = "20"
+"""How long, as a power of two of clock cycles, OpenBLAS's threads spin between two products before they sleep.
+
+Its own 26 keeps all cores busy for the whole of a step, and the processes wait that pass the tokens on. With 20, less
+than a millisecond, threads stay awake within a step, and the cores are free when MLX does something else.
+"""
 _MEMORY_SHARE = 0.5
 """The part of the available memory that a float32 copy of the weights may take."""
 
@@ -87,9 +93,13 @@ def _without_glob_characters(location: str) -> Iterator[Path]:
 
 
 def prefer_openblas() -> bool:
-    """Let OpenBLAS answer mlx's BLAS calls (Linux only). Has no effect once mlx is imported; True when it was found."""
+    """Let OpenBLAS answer mlx's BLAS calls (Linux only). Has no effect once mlx is imported; True when it was found.
+
+    It reads its settings from the environment while it is loaded: what the user has set there is kept.
+    """
     if not sys.platform.startswith("linux") or "mlx.core" in sys.modules:
         return False
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", _SPINNING)
     return _load_globally("libopenblas.so.0") or _load_globally(ctypes.util.find_library("openblas"))
 
 

@@ -2,7 +2,8 @@
 
 A row's draw depends on its own logits and its own random words, so that a seeded request gets the same tokens alone
 and in company. Filters look at the probabilities before the temperature, top-p first, then min-p, then top-k, as
-mlx-lm's do; since each keeps some of the most probable tokens, what passes them all is found in one sorted list.
+mlx-lm's do. Each keeps some of the most probable tokens, so that what passes them all is found in one sorted list; only
+top-k needs that list, and without it nothing is sorted.
 """
 
 import math
@@ -117,7 +118,7 @@ def _way(sampling: Sampling) -> tuple[Callable[[Any, _Group], Any], int]:
         return _narrow, next(width for width in _WIDTHS if sampling.top_k <= width)
     if sampling.top_k:
         return _wide, 0
-    return (_nucleus, _WIDTHS[-1]) if sampling.top_p < 1 else (_unsorted, 0)
+    return (_nucleus if sampling.top_p < 1 else _unsorted), 0
 
 
 def _greedy(logits: Any, _: _Group) -> Any:
@@ -130,40 +131,49 @@ def _unsorted(logits: Any, group: _Group) -> Any:
     """Neither top-p nor top-k: every token keeps its place."""
     import mlx.core as mx
 
-    noise = gumbel(mx.arange(logits.shape[-1])[None], *group.keys())
-    scores = logits / group.temperature + noise
-    if group.log_min_p is not None:
-        top = mx.max(logits, axis=-1, keepdims=True)
-        scores = mx.where(logits - top >= group.log_min_p, scores, -math.inf)
-    return mx.argmax(scores, axis=-1)
+    return mx.argmax(_scores_of_all(logits, group), axis=-1)
+
+
+def _nucleus(logits: Any, group: _Group) -> Any:
+    """Top-p without top-k: draw from the whole vocabulary, and again where a token is drawn that top-p rules out.
+
+    Such a token rules out all that are not more probable than itself. What is left shrinks to a fraction each time, so
+    that a few rounds do, however flat the distribution is; the most probable token is never ruled out.
+    """
+    import mlx.core as mx
+
+    scores = _scores_of_all(logits, group)
+    chances = mx.softmax(logits, axis=-1)
+    while True:
+        places = mx.argmax(scores, axis=-1, keepdims=True)
+        chance = mx.take_along_axis(chances, places, axis=-1)
+        before = mx.sum(chances * (chances > chance), axis=-1, keepdims=True)
+        is_out = (before > 0) & (before >= group.top_p)
+        if not mx.any(is_out).item():
+            return places[:, 0]
+        scores = mx.where(is_out & (chances <= chance), -math.inf, scores)
+
+
+def _scores_of_all(logits: Any, group: _Group) -> Any:
+    """The token with the largest score is the one that is drawn; minus infinity where min-p rules it out."""
+    import mlx.core as mx
+
+    scores = logits / group.temperature + gumbel(mx.arange(logits.shape[-1])[None], *group.keys())
+    if group.log_min_p is None:
+        return scores
+    top = mx.max(logits, axis=-1, keepdims=True)
+    return mx.where(logits - top >= group.log_min_p, scores, -math.inf)
 
 
 def _narrow(logits: Any, group: _Group) -> Any:
     """Every row has a small top-k: the rest of the vocabulary needs no order."""
-    return _drawn(logits, _most_probable(logits, group.width), group.keys(), group)
+    return _drawn(logits, _most_probable(logits, group.width), group)
 
 
 def _wide(logits: Any, group: _Group) -> Any:
     import mlx.core as mx
 
-    return _drawn(logits, mx.argsort(-logits, axis=-1), group.keys(), group)
-
-
-def _nucleus(logits: Any, group: _Group) -> Any:
-    """Top-p alone: few tokens hold its probability as a rule, and where they do not, the row's vocabulary is sorted."""
-    import mlx.core as mx
-
-    keys = group.keys()
-    some = _most_probable(logits, group.width)
-    total = mx.logsumexp(logits, axis=-1, keepdims=True)
-    tokens = _drawn(logits, some, keys, group, total)
-    if some.shape[-1] == logits.shape[-1]:
-        return tokens
-    held = mx.sum(mx.exp(mx.take_along_axis(logits, some, axis=-1) - total), axis=-1, keepdims=True)
-    short: Any = (held < group.top_p)[:, 0].tolist()
-    if not any(short):
-        return tokens
-    return mx.where(mx.array(short), _drawn(logits, mx.argsort(-logits, axis=-1), keys, group, total), tokens)
+    return _drawn(logits, mx.argsort(-logits, axis=-1), group)
 
 
 def _most_probable(logits: Any, width: int) -> Any:
@@ -176,15 +186,14 @@ def _most_probable(logits: Any, width: int) -> Any:
     return mx.take_along_axis(some, order, axis=-1)
 
 
-def _drawn(logits: Any, tokens: Any, keys: tuple[Any, Any], group: _Group, total: Any = None) -> Any:
-    """One of `tokens` (rows by width, most probable first) that passes the filters; `total` if it is known."""
+def _drawn(logits: Any, tokens: Any, group: _Group) -> Any:
+    """One of `tokens` (rows by width, most probable first) that passes the filters."""
     import mlx.core as mx
 
     known = mx.take_along_axis(logits, tokens, axis=-1)
-    scores = known / group.temperature + gumbel(tokens, *keys)
+    scores = known / group.temperature + gumbel(tokens, *group.keys())
     if group.top_p is not None:
-        total = mx.logsumexp(logits, axis=-1, keepdims=True) if total is None else total
-        probabilities = mx.exp(known - total)
+        probabilities = mx.exp(known - mx.logsumexp(logits, axis=-1, keepdims=True))
         before = mx.cumsum(probabilities, axis=-1) - probabilities
         scores = mx.where(before < group.top_p, scores, -math.inf)
     if group.log_min_p is not None:
