@@ -294,6 +294,17 @@ def test_idle_models_go_when_their_time_has_come() -> None:
     assert bench.loader.engines["org/a"][0].closed
 
 
+def test_memory_is_given_back_once_a_minute() -> None:
+    machine = MemoryMachine()
+    bench = Bench(machine=machine)
+    seen = []
+    for _ in range(12):
+        bench.clock.advance(15)
+        bench.models.pass_time()
+        seen.append(machine.releases)
+    assert seen == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3]
+
+
 def test_whoever_has_waited_too_long_for_memory_is_refused() -> None:
     bench = Bench(limits=ServeLimits(TWO_MODELS, patience=10))
     bench.want("org/a")

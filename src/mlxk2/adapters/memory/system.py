@@ -15,7 +15,10 @@ class MemoryClock:
 
 
 class MemoryMachine:
-    """A computer with this much memory, of which this process takes some, in bytes."""
+    """A computer with this much memory, of which this process takes some, in bytes.
+
+    `releases`: how often memory was given back.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class MemoryMachine:
         self._total = total
         self._available = available
         self._resident = resident
+        self.releases = 0
 
     def total_memory(self) -> int | None:
         return self._total
@@ -35,3 +39,6 @@ class MemoryMachine:
 
     def resident_memory(self) -> int | None:
         return self._resident
+
+    def release_memory(self) -> None:
+        self.releases += 1

@@ -10,8 +10,8 @@ from mlxk2.adapters.mlx.measuring import (
     describe,
     limit_memory,
     peak_bytes,
+    release_all,
     release_buffers,
-    release_memory,
 )
 from mlxk2.adapters.mlx.prefix_cache import PrefixCache
 from mlxk2.adapters.mlx.row import Row
@@ -113,14 +113,14 @@ class Core:
             self._restart(list(self._scheduler.waiting))
         with suppress(Exception):  # numbers that cannot be had are no reason to stop
             if self._is_time_to_release(_TURNS_BETWEEN_RELEASES):
-                release_buffers()
+                release_buffers(self._machine)
             self._look()
 
     def rest(self) -> None:
         """Nobody is at work, and nobody is waiting to be."""
         with suppress(Exception):
             if self._is_time_to_release(_TURNS_BEFORE_A_REST):
-                release_memory()
+                release_all(self._machine)
 
     def _is_time_to_release(self, turns: int) -> bool:
         due = self._counters.steps - self._released_at >= turns
@@ -136,7 +136,7 @@ class Core:
     def _drop(self) -> None:
         self._scheduler = None
         self._store.clear()
-        release_memory()
+        release_all(self._machine)
 
     def _schedule(self, loaded: LoadedModel) -> Scheduler:
         return Scheduler(

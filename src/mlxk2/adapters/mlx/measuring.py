@@ -1,10 +1,6 @@
 """What a loaded model is like, found by letting it compute one token; and memory, as MLX counts it."""
 
-import ctypes
-import functools
 import gc
-import sys
-from collections.abc import Callable
 from typing import Any
 
 from mlxk2.adapters.mlx.caches import can_batch, cost_of, evaluate, explain_themselves, new_caches
@@ -12,6 +8,7 @@ from mlxk2.adapters.mlx.loading import LoadedModel
 from mlxk2.adapters.mlx.markers import markers_of
 from mlxk2.adapters.mlx.rendering import has_effort_levels, has_thinking_switch
 from mlxk2.ports.engine import EngineInfo, LoadOptions
+from mlxk2.ports.system import Machine
 
 _CACHE_SHARE = 8
 """MLX keeps freed memory for reuse, up to this part of its limit."""
@@ -56,28 +53,18 @@ def limit_memory(limit: int | None) -> None:
         mx.set_cache_limit(limit // _CACHE_SHARE)
 
 
-def release_buffers() -> None:
+def release_buffers(machine: Machine) -> None:
     """Give back what MLX, and behind it the C library, keep of freed memory."""
     import mlx.core as mx
 
     mx.clear_cache()
-    if (trim := _malloc_trim()) is not None:
-        trim(0)
+    machine.release_memory()
 
 
-@functools.cache
-def _malloc_trim() -> Callable[[int], int] | None:
-    """The GNU C library's; others give memory back by themselves, or have no such function."""
-    if not sys.platform.startswith("linux"):
-        return None
-    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    return trim
-
-
-def release_memory() -> None:
+def release_all(machine: Machine) -> None:
     """Free what nothing refers to any more but itself, such as a model that was dropped, and give its memory back."""
     gc.collect()
-    release_buffers()
+    release_buffers(machine)
 
 
 def active_bytes() -> int:

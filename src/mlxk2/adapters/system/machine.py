@@ -1,7 +1,9 @@
 """Memory of the computer and of this process: POSIX sysconf, /proc on Linux, libproc on macOS."""
 
+import functools
 import os
 import sys
+from collections.abc import Callable
 
 _PROC_PIDTASKINFO = 4
 """libproc.h: virtual and resident size lead the answer, in 64-bit words."""
@@ -30,6 +32,21 @@ class SystemMachine:
                 return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, ValueError, IndexError):
             return None
+
+    def release_memory(self) -> None:
+        if (trim := _malloc_trim()) is not None:
+            trim(0)
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    """The GNU C library's; others give memory back by themselves, or have no such function."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim
 
 
 def _resident_on_macos() -> int | None:

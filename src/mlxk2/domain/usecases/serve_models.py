@@ -50,6 +50,10 @@ __all__ = [
 ]
 
 
+_BETWEEN_RELEASES = 60.0
+"""Seconds. What requests leave behind is scattered between what lives on, and a server would grow by it for an hour."""
+
+
 class ServeModels:
     """Calls come from any thread. Making it raises what is wrong with the pinned and allowed references."""
 
@@ -66,7 +70,9 @@ class ServeModels:
     ) -> None:
         finder.check()
         self._finder = finder
+        self._machine = machine
         self._clock = clock
+        self._released = clock.now()
         self._lock = monitor
         self._spawn = spawn
         self._memory = limits.memory if limits.memory is not None else plan_memory(machine).grant
@@ -142,9 +148,16 @@ class ServeModels:
         return PoolStatus(tuple(with_engine(*model) for model in models), self._memory, taken, homeless)
 
     def pass_time(self) -> None:
-        """To be called about once a second: idle models go, and whoever has waited too long is refused."""
+        """To be called about once a second: idle models go, and whoever has waited too long is refused.
+
+        Once a minute this process gives back the memory that requests have left behind.
+        """
+        now = self._clock.now()
+        if abs(now - self._released) >= _BETWEEN_RELEASES:
+            self._released = now
+            self._machine.release_memory()
         with self._lock:
-            self._apply(self._pool.pass_time(self._clock.now()))
+            self._apply(self._pool.pass_time(now))
             gates = [room.gate for room in self._rooms.values() if room.gate is not None]
         self._outbox.deliver()
         for gate in gates:

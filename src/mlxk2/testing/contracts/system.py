@@ -30,3 +30,8 @@ class MachineContract:
         assert total is None or total > 10**8
         assert total is None or available is None or 0 < available <= total
         assert total is None or resident is None or 0 < resident < total
+
+    def test_memory_can_be_given_back_at_any_time(self, machine: Machine) -> None:
+        machine.release_memory()
+        machine.release_memory()
+        assert machine.resident_memory() != 0
