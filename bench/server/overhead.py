@@ -17,7 +17,10 @@ def overhead(place: Place) -> Report:
     contests = [contest for model in both_models(place.base) for contest in _contests(place, model)]
     remarks = [f"Answers of {_TOKENS} tokens, streamed."]
     if version := knife_version():
-        remarks.append(f"mlx-knife ({version}) answers one request after the other; it was asked once.")
+        remarks.append(
+            f"mlx-knife ({version}) answers one request after the other, and ends some answers of the demo early; it"
+            " was asked once."
+        )
     return Report(tuple(contests), tuple(remarks))
 
 
@@ -35,7 +38,7 @@ def _contests(place: Place, model: BenchModel) -> list[Contest]:
 
 def _rate(field: Field, label: str, streams: int) -> float:
     tokens, seconds = field.volley(label, streams, _TOKENS)
-    if tokens != streams * _TOKENS:
+    if tokens != streams * _TOKENS and label != KNIFE:
         raise CommandFailed(f"{label}: {tokens} tokens came, {streams * _TOKENS} were asked for")
     return tokens / seconds
 

@@ -64,8 +64,7 @@ def row(sampling: Sampling, *, seed: int | None = None, prompt: Sequence[int] = 
 
 def draw(logits: mx.array, rows: Sequence[Row]) -> list[int]:
     """The first token of each row."""
-    inputs = mx.array([row.tokens[-1] for row in rows])
-    tokens: list[int] = BatchSampler(rows)(logits, inputs, set(rows)).tokens.tolist()
+    tokens: list[int] = BatchSampler(rows)(logits).tokens.tolist()
     return tokens
 
 

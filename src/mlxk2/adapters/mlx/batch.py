@@ -1,7 +1,7 @@
 """The rows that decode together, on mlx-lm's batched caches.
 
-A step is set up before the tokens of the one before are read, so that the device never waits for Python. Only a row
-that is held to a structure needs the token first: it is read while the model's forward pass runs.
+A step is the forward pass over the tokens that were drawn last, and the draw of the next ones. Tokens are read, told
+and looked at while the pass over them runs, so that the device does not wait for Python and nobody for the draw.
 
 mlx-lm's own `BatchGenerator` stands on the same caches; docs/ADR/0009 says why the loop around them is this one.
 """
@@ -11,8 +11,9 @@ from typing import Any
 
 from mlxk2.adapters.mlx import caches as kv
 from mlxk2.adapters.mlx.caches import Caches
+from mlxk2.adapters.mlx.chances import Chances
 from mlxk2.adapters.mlx.row import Row
-from mlxk2.adapters.mlx.sampling import BatchSampler, Drawn
+from mlxk2.adapters.mlx.sampling import BatchSampler
 from mlxk2.ports.generation import TokenLogprobs
 
 Taken = tuple[Row, int, TokenLogprobs | None]
@@ -23,7 +24,7 @@ class Batch:
     """Rows whose prompts are processed, all but the last token. One row alone stands on caches that are not batched."""
 
     def __init__(self, model: Any, rows: Sequence[Row], caches: Caches) -> None:
-        """Computes each row's first token. `caches` are batched if there is more than one row."""
+        """Draws each row's first token. `caches` are batched if there is more than one row."""
         import mlx.core as mx
 
         self.rows = list(rows)
@@ -31,26 +32,46 @@ class Batch:
         self._caches = caches
         self._is_batched = len(self.rows) > 1
         self._sampler = BatchSampler(self.rows)
-        self._tokens = mx.array([row.tokens[-1] for row in self.rows])
+        self._chances: list[Chances] = []
         self._told = set(self.rows)
-        drawn = self._compute(first=True)
-        self._tokens, self._chances, self._told = drawn.tokens, drawn.blocks(), set()
+        self._tokens = mx.array([row.tokens[-1] for row in self.rows])
+        self._logits: Any = self._forward()
+        self.draw()
+
+    def draw(self) -> bool:
+        """The tokens after a pass, unless they are drawn already: whether they were not.
+
+        The tokens that the pass read must have been told.
+        """
+        import mlx.core as mx
+
+        if self._logits is None:
+            return False
+        drawn = self._sampler(self._logits)
+        mx.async_eval(drawn.tokens, *(block.arrays() for block in drawn.blocks()))  # type: ignore[no-untyped-call]
+        self._tokens, self._chances, self._told, self._logits = drawn.tokens, drawn.blocks(), set(), None
+        return True
 
     def step(self, text: Callable[[int], str]) -> list[Taken]:
-        """Set the next step going and return the tokens of the last, one for each row."""
-        drawn = self._compute(first=False)
-        taken = self.read(text)
-        self._tokens, self._chances, self._told = drawn.tokens, drawn.blocks(), set()
+        """Set the pass over the drawn tokens going, and return those of them that nobody has been told yet."""
+        import mlx.core as mx
+
+        logits = self._forward()
+        mx.async_eval(logits)  # type: ignore[no-untyped-call]
+        taken = self.tell(text)
+        self._logits = logits
+        if self._sampler.structured:
+            self._follow_structures()
         return taken
 
     def tell(self, text: Callable[[int], str]) -> list[Taken]:
-        """The tokens that the next step would return, now."""
+        """The drawn tokens that nobody has been told yet."""
         taken = self.read(text)
         self._told = set(self.rows)
         return taken
 
     def read(self, text: Callable[[int], str]) -> list[Taken]:
-        """The tokens that nobody has been told yet; after a step that raised they are good still, if readable."""
+        """As `tell`, for one who may not come to tell them; after a step that raised they are good, if readable."""
         values: Any = self._tokens.tolist()
         known: dict[Row, TokenLogprobs] = {}
         for block in self._chances:
@@ -59,7 +80,7 @@ class Batch:
         return [(row, int(token), known.get(row)) for row, token in pairs if row not in self._told]
 
     def join(self, other: "Batch") -> None:
-        """Take the other's rows in; it must not be used afterwards."""
+        """Take the other's rows in, which must not be used afterwards; the tokens of both are drawn."""
         import mlx.core as mx
 
         self._become_batched()
@@ -86,9 +107,11 @@ class Batch:
         else:
             kv.keep(self._caches, indices)
         self._tokens = self._tokens[mx.array(indices)]
+        if self._logits is not None:
+            self._logits = self._logits[mx.array(indices)]
 
     def extract(self, row: Row) -> Caches:
-        """The row's own caches, holding all its tokens but one that is not read yet."""
+        """The row's own caches, holding all tokens that it has been told."""
         return kv.extract(self._caches, self.rows.index(row)) if self._is_batched else kv.copy_of(self._caches)
 
     @property
@@ -103,18 +126,13 @@ class Batch:
         if not self._is_batched:
             self._caches, self._is_batched = kv.merge([self._caches]), True
 
-    def _compute(self, *, first: bool) -> Drawn:
-        """Whatever raises here, the tokens that are to be read stay as they are."""
-        import mlx.core as mx
+    def _forward(self) -> Any:
+        """Logits, rows by vocabulary, after the drawn tokens."""
+        return self._model(self._tokens[:, None], cache=self._caches)[:, -1, :]
 
-        inputs = self._tokens
-        logits = self._model(inputs[:, None], cache=self._caches)[:, -1, :]
-        if self._sampler.structured and not first:
-            mx.async_eval(logits)  # type: ignore[no-untyped-call]
-            values: Any = inputs.tolist()
-            for i in self._sampler.structured:
-                if matcher := self.rows[i].matcher:
-                    matcher.consume(int(values[i]))
-        drawn = self._sampler(logits, inputs, self._told)
-        mx.async_eval(drawn.tokens, *(block.arrays() for block in drawn.blocks()))  # type: ignore[no-untyped-call]
-        return drawn
+    def _follow_structures(self) -> None:
+        """Every row's last token, those too that were told before."""
+        values: Any = self._tokens.tolist()
+        for i in self._sampler.structured:
+            if matcher := self.rows[i].matcher:
+                matcher.consume(int(values[i]))

@@ -7,7 +7,7 @@ top-k needs that list, and without it nothing is sorted.
 """
 
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +52,12 @@ class BatchSampler:
         self._groups = [(draw, _Group(indices, rows, width)) for (draw, width), indices in kinds.items()]
         self._places = _inverse([i for _, group in self._groups for i in group.indices])
 
-    def __call__(self, logits: Any, inputs: Any, told: Container[Row]) -> Drawn:
-        """Logits are rows by vocabulary, `inputs` the tokens they follow on, which the lists of rows in `told` hold."""
+    def __call__(self, logits: Any) -> Drawn:
+        """Logits are rows by vocabulary, after the last token of each row's list."""
         import mlx.core as mx
 
         raw = logits.astype(mx.float32)
-        logits = self._penalties.apply(mx.stop_gradient(raw), inputs, told)
+        logits = self._penalties.apply(mx.stop_gradient(raw))
         if self.structured:
             rows = mx.array(self.structured)
             allowed = [matcher.allowed() for i in self.structured if (matcher := self.rows[i].matcher)]

@@ -94,6 +94,7 @@ class Scheduler:
         try:
             self._drop_the_done()
             self._admit()
+            self._draw()
             self._process_prompts()
             self._decode()
         except StepFailed:
@@ -113,6 +114,15 @@ class Scheduler:
         if self.batch and not self.batch.rows:
             self.batch = None
 
+    def _draw(self) -> None:
+        if self.batch is None:
+            return
+        try:
+            if self.batch.draw():
+                self._step_failed = False
+        except BaseException as error:  # noqa: BLE001 - as in a step
+            self._lose_batch(error)
+
     def _decode(self) -> None:
         if self.batch is None:
             return
@@ -121,13 +131,14 @@ class Scheduler:
         except BaseException as error:  # noqa: BLE001 - whatever MLX or the model raises, the rows are worth saving
             self._lose_batch(error)
             return
-        self._step_failed = False
         self._failed_alone = 0
         self._take_all(taken)
         for row in list(self.batch.rows):
             if row.done:
                 self._keep_prefix(row)
         self._drop_the_done()
+        if self.batch is None:
+            self._step_failed = False
 
     def _take_all(self, taken: list[Taken]) -> None:
         for row, token, logprobs in taken:
