@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 TESTS = Path("tests")
-PARTS = (("adapters", "contracts", "entrypoints", "terminal"),)
+PARTS = (("adapters", "contracts", "entrypoints"),)
 PYTEST = (sys.executable, "-m", "coverage", "run", "-m", "pytest")
 
 

@@ -33,7 +33,7 @@ class Batch:
         self._is_batched = len(self.rows) > 1
         self._sampler = BatchSampler(self.rows)
         self._chances: list[Chances] = []
-        self._told = set(self.rows)
+        self._told: set[Row] = set()
         self._tokens = mx.array([row.tokens[-1] for row in self.rows])
         self._logits: Any = self._forward()
         self.draw()
