@@ -51,6 +51,18 @@ def test_a_question_is_written_in_the_editor(chat: Chat) -> None:
     assert "\nHow do I list my models?\n" in screen
 
 
+def test_an_editor_that_reads_lines_gets_them_from_the_keyboard(chat: Chat, folder: Path) -> None:
+    editor = folder / "editor"
+    editor.write_text('#!/bin/sh\nprintf "Your line: "\nread -r line\necho "$line" >"$1"\n')
+    editor.chmod(0o700)
+    terminal = chat(EDITOR=str(editor))
+    terminal.wait(PROMPT)
+    terminal.say("/edit")
+    terminal.wait("Your line:")
+    terminal.say(LIST_QUESTION)
+    terminal.wait(lambda screen: f"Your line: {LIST_QUESTION}" in screen and LIST_ANSWER in screen)
+
+
 def test_a_conversation_is_saved_and_gone_on_with_in_another_chat(chat: Chat) -> None:
     first = chat()
     first.wait(PROMPT)

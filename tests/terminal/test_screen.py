@@ -170,6 +170,16 @@ def test_a_question_can_be_typed_and_taken_back_while_the_model_loads(begin: Beg
     terminal.wait("You asked: a question or two\n\n>>> Ask something  (/help for help)")
 
 
+def test_keys_between_two_prompts_keep_their_meaning(begin: Begin, loading: Path) -> None:
+    terminal = begin(LOADS_WHILE=str(loading))
+    terminal.say("a question")
+    terminal.wait("Loading the model, weights … 1 s")
+    terminal.press("C-d")
+    loading.unlink()
+    assert terminal.exit_code() == 0
+    assert "You asked: a question" in terminal.screen()
+
+
 def test_the_prompt_says_when_the_model_is_there(begin: Begin, loading: Path) -> None:
     terminal = begin(columns=30, LOADS_WHILE=str(loading))
     terminal.wait("Loading the model")
@@ -186,7 +196,7 @@ def test_who_leaves_while_the_model_loads_waits_for_nothing(begin: Begin, loadin
     if typed == "a question":
         terminal.wait("weights … 1 s")
         terminal.press("C-c")
-        terminal.wait(lambda screen: screen.endswith(">>> a question"))
+        terminal.wait(lambda screen: screen.endswith(">>> a question\n>>> a question"))
         terminal.press("C-c")
     if typed != "/quit":
         terminal.press("C-d")

@@ -93,9 +93,10 @@ class Front:
         )
         if self.before is not None:
             screen.recall(self.before)
-        if isinstance(prompt, LinePrompt):
-            loop.open()  # a line that is being read cannot be told that the model is not there
-        loop.run(hint=lambda: screen.say("(Ctrl-D or /quit leaves)"))
+        with terminal.quiet():
+            if isinstance(prompt, LinePrompt):
+                loop.open()  # a line that is being read cannot be told that the model is not there
+            loop.run(hint=lambda: screen.say("(Ctrl-D or /quit leaves)"))
 
     def _terminal(self) -> Terminal:
         moves = self.environ.get("TERM", "") not in _WITHOUT_MOVES and self.file.isatty()

@@ -54,12 +54,12 @@ class TerminalScreen:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        with self._terminal.quiet(), Waiting(self._terminal):
+        with Waiting(self._terminal):
             yield
 
     def answer(self, turn: "ChatTurn") -> None:
         view = AnswerView(self._terminal, plain=self.plain, show_reasoning=self.show_reasoning)
-        with self._terminal.quiet(), Inbox(turn.cancel) as inbox:
+        with Inbox(turn.cancel) as inbox:
             view.wait()
             try:
                 for events in inbox.events(turn.start):
@@ -77,7 +77,8 @@ class TerminalScreen:
             return False
 
     def edit(self, text: str) -> str | None:
-        return self._change(text)
+        with self._terminal.lent():
+            return self._change(text)
 
     def clear(self) -> None:
         if self._terminal.moves:

@@ -28,6 +28,7 @@ class Terminal:
         self.moves = moves
         self.colour = colour
         self.encoding = file.encoding or "ascii"
+        self._as_found: list[Any] | None = None
         self.ascii_only = not self.encoding.lower().replace("-", "").startswith("utf")
 
     def size(self) -> os.terminal_size:
@@ -54,7 +55,11 @@ class Terminal:
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
-        """Keys are not shown as they are typed, and wait for the next prompt; Ctrl-C works as ever."""
+        """Keys are not shown as they are typed, and wait for the next prompt; Ctrl-C works as ever.
+
+        It lasts from before the first prompt until after the last: a key that is pressed between two of them, Ctrl-D
+        for one, would lose its meaning if the terminal made lines of keys there.
+        """
         before = self._keyboard()
         if before is None:
             yield
@@ -63,12 +68,29 @@ class Terminal:
         during[0] &= ~termios.ICRNL
         during[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
         during[3] |= termios.NOFLSH  # Ctrl-C stops the answer, and takes away nothing that was typed
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, during)
+        self._as_found = before
+        with self._keyboard_set(during):
+            yield
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[None]:
+        """To another program, which finds the keyboard as this one did."""
+        if self._as_found is None:
+            yield
+            return
+        with self._keyboard_set(self._as_found):
+            yield
+
+    @contextlib.contextmanager
+    def _keyboard_set(self, state: list[Any]) -> Iterator[None]:
+        before = self._keyboard()
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, state)
         try:
             yield
         finally:
-            with contextlib.suppress(termios.error):
-                termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+            if before is not None:
+                with contextlib.suppress(termios.error):
+                    termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
     def _keyboard(self) -> list[Any] | None:
         """Its state; None where no keyboard is there."""
