@@ -88,6 +88,7 @@ class Tmux:
     def record(self) -> Path:
         """From now on, all that the program writes goes to this file too."""
         file = self._folder / "written"
+        file.touch()  # what writes to it begins a little later than tmux returns
         self._tmux("pipe-pane", f"cat >{_quoted(str(file))}")
         return file
 
