@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.engine.children import serve
 from bench.engine.volleys import Volley, Volleyed
-from mlxk2.adapters.mlx.loading import prefer_openblas
+from mlxk2.adapters.mlx.blas import prefer_openblas
 
 
 class BareLoop:

@@ -100,7 +100,7 @@ def test_closing_ends_what_is_queued_as_cancelled(engine: MlxEngine) -> None:
 
 
 def test_openblas_is_loaded_before_mlx_where_the_system_has_it() -> None:
-    code = "from mlxk2.adapters.mlx.loading import prefer_openblas; print(prefer_openblas())"
+    code = "from mlxk2.adapters.mlx.blas import prefer_openblas; print(prefer_openblas())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     on_this_system = sys.platform.startswith("linux") and ctypes.util.find_library("openblas") is not None
     assert run.stdout.strip() == str(on_this_system)
@@ -116,7 +116,7 @@ def test_openblas_threads_do_not_keep_cores_busy_for_long_unless_the_user_says_s
     if wanted is not None:
         monkeypatch.setenv(name, wanted)
     code = (
-        "import ctypes\nfrom mlxk2.adapters.mlx.loading import prefer_openblas\nprefer_openblas()\n"
+        "import ctypes\nfrom mlxk2.adapters.mlx.blas import prefer_openblas\nprefer_openblas()\n"
         "libc = ctypes.CDLL(None)\nlibc.getenv.restype = ctypes.c_char_p\n"
         f"print(libc.getenv(b'{name}').decode())"
     )
@@ -125,7 +125,7 @@ def test_openblas_threads_do_not_keep_cores_busy_for_long_unless_the_user_says_s
 
 
 def test_openblas_cannot_help_once_mlx_is_loaded() -> None:
-    code = "import mlx.core; from mlxk2.adapters.mlx.loading import prefer_openblas; print(prefer_openblas())"
+    code = "import mlx.core; from mlxk2.adapters.mlx.blas import prefer_openblas; print(prefer_openblas())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
 

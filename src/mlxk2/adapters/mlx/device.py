@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import version
 from typing import Any
 
-from mlxk2.adapters.mlx.loading import prefer_openblas
+from mlxk2.adapters.mlx.blas import prefer_openblas
 
 _BLAS = (
     (re.compile(r"libopenblas", re.IGNORECASE), "OpenBLAS"),

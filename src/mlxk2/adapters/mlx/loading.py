@@ -4,8 +4,6 @@ On a CPU mlx's own matrix product is slow: OpenBLAS is put before it where the s
 float32 when memory allows, which is many times faster there than 16-bit or quantized weights.
 """
 
-import ctypes
-import ctypes.util
 import glob
 import os
 import sys
@@ -18,18 +16,13 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+from mlxk2.adapters.mlx.blas import openblas, prefer_openblas
 from mlxk2.adapters.mlx.importing import faster_imports
 from mlxk2.ports.engine import LoadOptions
 from mlxk2.ports.errors import OperationError
 from mlxk2.ports.system import Machine
 
 _LONGEST_REASON = 200
-_SPINNING = "20"
-"""How long, as a power of two of clock cycles, OpenBLAS's threads spin between two products before they sleep.
-
-Its own 26 keeps all cores busy for the whole of a step, and the processes wait that pass the tokens on. With 20, less
-than a millisecond, threads stay awake within a step, and the cores are free when MLX does something else.
-"""
 _MEMORY_SHARE = 0.5
 """The part of the available memory that a float32 copy of the weights may take."""
 
@@ -92,39 +85,23 @@ def _without_glob_characters(location: str) -> Iterator[Path]:
         yield link
 
 
-def prefer_openblas() -> bool:
-    """Let OpenBLAS answer mlx's BLAS calls (Linux only). Has no effect once mlx is imported; True when it was found.
-
-    It reads its settings from the environment while it is loaded: what the user has set there is kept.
-    """
-    if not sys.platform.startswith("linux") or "mlx.core" in sys.modules:
-        return False
-    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", _SPINNING)
-    return _load_globally("libopenblas.so.0") or _load_globally(ctypes.util.find_library("openblas"))
-
-
-def _load_globally(library: str | None) -> bool:
-    if library is None:
-        return False
-    try:
-        ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
-    except OSError:
-        return False
-    return True
-
-
 def _settle(model: Any, machine: Machine) -> None:
     """Evaluate the lazily loaded weights; on a CPU as float32, dequantized, when that fits into memory."""
     import mlx.core as mx
     import mlx_lm.utils
 
-    if mx.default_device() == mx.cpu:
+    on_cpu = mx.default_device() == mx.cpu
+    if on_cpu:
         available = machine.available_memory()
         needed = 4 * int(mlx_lm.utils.get_total_parameters(model))
         if available is not None and needed <= available * _MEMORY_SHARE:
             mlx_lm.utils.dequantize_model(model)
             model.set_dtype(mx.float32)
     mx.eval(model.parameters())
+    if on_cpu and (blas := openblas()) is not None:
+        from mlxk2.adapters.mlx.products import suit_openblas
+
+        suit_openblas(model, blas)
 
 
 def end_streams() -> None:

@@ -1,0 +1,129 @@
+"""Matrix products for OpenBLAS: rows that are padded change no result, and small models get along with one thread."""
+
+import ctypes.util
+import subprocess
+import sys
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from mlx.nn.layers.base import Module
+from mlx.nn.layers.embedding import Embedding
+from mlx.nn.layers.linear import Linear
+
+from mlxk2.adapters.mlx.products import PaddedEmbedding, PaddedLinear, padded_rows, suit_openblas
+
+needs_openblas = pytest.mark.skipif(
+    not sys.platform.startswith("linux") or ctypes.util.find_library("openblas") is None, reason="there is no OpenBLAS"
+)
+_SIDE = 512
+ROWS = [(1,), (3,), (4,), (8, 1), (12, 1), (2, 7), (17,), (28, 1), (31, 1), (48,), (5, 60)]
+
+
+class Blas:
+    """What is asked of it."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = self.used = threads
+
+    def use(self, threads: int) -> int:
+        self.used = threads
+        return threads
+
+
+class Model(Module):
+    """The layers that there are: large and small ones, quantized, half precision, an embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.large = Linear(_SIDE, _SIDE, bias=False)
+        self.biased = Linear(_SIDE, _SIDE)
+        self.small = Linear(64, 64)
+        self.quantized = Linear(_SIDE, _SIDE).to_quantized()
+        self.half = Linear(_SIDE, _SIDE)
+        self.half.set_dtype(mx.float16)
+        self.embedding = Embedding(_SIDE, _SIDE)
+
+
+def suited(model: Any, threads: int = 2) -> Blas:
+    blas = Blas(threads)
+    suit_openblas(model, blas)  # type: ignore[arg-type]
+    return blas
+
+
+@pytest.mark.parametrize(("rows", "padded"), [(4, 16), (8, 16), (15, 16), (20, 32), (31, 32), (36, 48)])
+def test_a_few_rows_become_a_multiple_of_the_block_where_that_is_quicker(rows: int, padded: int) -> None:
+    assert padded_rows(rows, 16) == padded
+
+
+@pytest.mark.parametrize("rows", [1, 3, 16, 17, 19, 48, 52, 63, 2000])
+def test_others_stay_as_many_as_they_are(rows: int) -> None:
+    assert padded_rows(rows, 16) == rows
+
+
+@pytest.mark.parametrize("shape", ROWS)
+def test_padding_changes_no_product(shape: tuple[int, ...]) -> None:
+    model: Any = Model()
+    x = mx.random.normal((*shape, _SIDE))
+    plain = [model.large(x), model.biased(x), model.embedding.as_linear(x)]
+    suited(model)
+    padded = [model.large(x), model.biased(x), model.embedding.as_linear(x)]
+    for one, other in zip(plain, padded, strict=True):
+        assert one.shape == other.shape == (*shape, _SIDE)
+        assert mx.allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_large_layers_of_float32_are_padded_and_no_others() -> None:
+    model: Any = Model()
+    before = {name: type(layer) for name, layer in model.named_modules()}
+    assert suited(model).used == 2
+    changed = {name: type(layer) for name, layer in model.named_modules() if type(layer) is not before[name]}
+    assert changed == {"large": PaddedLinear, "biased": PaddedLinear, "embedding": PaddedEmbedding}
+    assert model.large.block == 16
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+def test_nothing_is_padded_for_one_thread_or_for_many(threads: int) -> None:
+    model: Any = Model()
+    assert suited(model, threads).used == threads
+    assert not any(isinstance(layer, PaddedLinear | PaddedEmbedding) for layer in model.modules())
+
+
+def test_a_model_of_small_matrices_gets_one_thread() -> None:
+    assert suited(Linear(64, 64), 4).used == 1
+
+
+def threads_after_loading_the_demo(**environ: str) -> list[int]:
+    """What OpenBLAS says in a process of its own: before, with the model, and when more are asked for again."""
+    code = (
+        "import ctypes\n"
+        "from importlib.resources import files\n"
+        "from mlxk2.adapters.mlx.blas import openblas, prefer_openblas\n"
+        "from mlxk2.adapters.mlx.loading import load_model\n"
+        "from mlxk2.adapters.system import SystemMachine\n"
+        "from mlxk2.ports.engine import LoadOptions\n"
+        "assert prefer_openblas()\n"
+        "blas = openblas()\n"
+        "now = ctypes.CDLL('libopenblas.so.0').openblas_get_num_threads\n"
+        "seen = [now()]\n"
+        "load_model(str(files('mlxk2') / 'assets' / 'demo'), LoadOptions(), SystemMachine())\n"
+        "seen.append(now())\n"
+        "blas.use(blas.threads)\n"
+        "print(*seen, now())\n"
+    )
+    environ = {"PATH": "/usr/bin:/bin", **environ}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=True)
+    return [int(word) for word in run.stdout.split()]
+
+
+@needs_openblas
+def test_openblas_has_one_thread_while_the_demo_is_loaded() -> None:
+    own, with_demo, again = threads_after_loading_the_demo()
+    assert (with_demo, again) == (1, own)
+
+
+@needs_openblas
+@pytest.mark.parametrize("name", ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"])
+def test_the_number_of_threads_that_the_user_has_set_is_kept(name: str) -> None:
+    own, with_demo, again = threads_after_loading_the_demo(**{name: "2"})
+    assert (with_demo, again) == (own, own)
