@@ -10,8 +10,9 @@ import pytest
 from mlx.nn.layers.base import Module
 from mlx.nn.layers.embedding import Embedding
 from mlx.nn.layers.linear import Linear
+from mlx.utils import tree_flatten
 
-from mlxk2.adapters.mlx.products import PaddedEmbedding, PaddedLinear, padded_rows, suit_openblas
+from mlxk2.adapters.mlx.products import PaddedEmbedding, PaddedLinear, Padding, suit_openblas
 
 needs_openblas = pytest.mark.skipif(
     not sys.platform.startswith("linux") or ctypes.util.find_library("openblas") is None, reason="there is no OpenBLAS"
@@ -23,8 +24,9 @@ ROWS = [(1,), (3,), (4,), (8, 1), (12, 1), (2, 7), (17,), (28, 1), (31, 1), (48,
 class Blas:
     """What is asked of it."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, kernels: str) -> None:
         self.threads = self.used = threads
+        self.kernels = kernels
 
     def use(self, threads: int) -> int:
         self.used = threads
@@ -45,20 +47,25 @@ class Model(Module):
         self.embedding = Embedding(_SIDE, _SIDE)
 
 
-def suited(model: Any, threads: int = 2) -> Blas:
-    blas = Blas(threads)
+def suited(model: Any, threads: int = 2, kernels: str = "Haswell") -> Blas:
+    blas = Blas(threads, kernels)
     suit_openblas(model, blas)  # type: ignore[arg-type]
     return blas
 
 
+def names(model: Any) -> list[str]:
+    weights: Any = tree_flatten(model.parameters())
+    return [name for name, _ in weights]
+
+
 @pytest.mark.parametrize(("rows", "padded"), [(4, 16), (8, 16), (15, 16), (20, 32), (31, 32), (36, 48)])
 def test_a_few_rows_become_a_multiple_of_the_block_where_that_is_quicker(rows: int, padded: int) -> None:
-    assert padded_rows(rows, 16) == padded
+    assert Padding(16, 4).rows(rows) == padded
 
 
 @pytest.mark.parametrize("rows", [1, 3, 16, 17, 19, 48, 52, 63, 2000])
 def test_others_stay_as_many_as_they_are(rows: int) -> None:
-    assert padded_rows(rows, 16) == rows
+    assert Padding(16, 4).rows(rows) == rows
 
 
 @pytest.mark.parametrize("shape", ROWS)
@@ -75,17 +82,30 @@ def test_padding_changes_no_product(shape: tuple[int, ...]) -> None:
 
 def test_large_layers_of_float32_are_padded_and_no_others() -> None:
     model: Any = Model()
+    parameters = names(model)
     before = {name: type(layer) for name, layer in model.named_modules()}
     assert suited(model).used == 2
     changed = {name: type(layer) for name, layer in model.named_modules() if type(layer) is not before[name]}
     assert changed == {"large": PaddedLinear, "biased": PaddedLinear, "embedding": PaddedEmbedding}
-    assert model.large.block == 16
+    assert model.large.padding == Padding(16, 4)
+    assert names(model) == parameters
 
 
-@pytest.mark.parametrize("threads", [1, 8])
-def test_nothing_is_padded_for_one_thread_or_for_many(threads: int) -> None:
+@pytest.mark.parametrize(
+    ("kernels", "threads", "padding"), [("Zen", 4, Padding(32, 8)), ("Cooperlake", 2, Padding(16, 9))]
+)
+def test_how_many_are_added_depends_on_the_kernels(kernels: str, threads: int, padding: Padding) -> None:
     model: Any = Model()
-    assert suited(model, threads).used == threads
+    suited(model, threads, kernels)
+    assert model.large.padding == padding
+
+
+@pytest.mark.parametrize(("threads", "kernels"), [(1, "Haswell"), (8, "Haswell"), (2, "neoversen1")])
+def test_nothing_is_padded_for_one_thread_for_many_or_for_kernels_that_were_not_measured(
+    threads: int, kernels: str
+) -> None:
+    model: Any = Model()
+    assert suited(model, threads, kernels).used == threads
     assert not any(isinstance(layer, PaddedLinear | PaddedEmbedding) for layer in model.modules())
 
 

@@ -17,11 +17,17 @@ _NUMBERS = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 class OpenBlas:
-    """The loaded library. `threads` it has for one product, unless it is told to use fewer."""
+    """The loaded library. `threads` it has for one product, unless it is told to use fewer.
+
+    `kernels` is its name for the processors that they are written for, such as Haswell.
+    """
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
         self._in_use = self.threads = max(1, int(library.openblas_get_num_threads()))
+        name = library.openblas_get_corename
+        name.restype = ctypes.c_char_p
+        self.kernels = name().decode("ascii", "replace")
 
     def use(self, threads: int) -> int:
         """So many at most for each product from now on; how many it uses then. A number that the user set is kept."""

@@ -1,12 +1,14 @@
 """A model's matrix products, done in the way in which OpenBLAS is quickest with them (docs/engine.md).
 
 It shares a product of a few rows among its threads in two pieces each, and its kernels take four rows at a time: pieces
-of one, two or three rows take as long as four, and each goes through all the weights. With two threads 12 rows take
-almost twice as long as 16; so the rows are padded. Where all matrices are small, its threads wait for one another
-longer than they compute; so there is one.
+of one, two or three rows take as long as four, and each goes through all the weights. With two threads 12 rows take a
+third longer than 16, or twice as long; so the rows are padded. Where all matrices are small, its threads wait for one
+another longer than they compute; so there is one.
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
@@ -21,26 +23,41 @@ _LARGE = 2**18
 _ROWS_A_THREAD = 8
 _MOST_THREADS = 4
 """With more, the rows are padded to more than batches have."""
+_PADS_FROM = {"Haswell": 0.25, "Zen": 0.25, "SkylakeX": 0.55, "Cooperlake": 0.55}
+"""By kernels: the part of a block from which on it pays to fill it up. Nothing is padded for those not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """Rows become a multiple of `block` where at least `least` are over."""
+
+    block: int
+    least: int
+
+    def rows(self, rows: int) -> int:
+        """How many there are with those that are added."""
+        over = rows % self.block
+        return rows - over + self.block if over >= self.least and rows < 3 * self.block else rows
 
 
 class PaddedLinear(Linear):
-    """`block` is the number that the rows are made a multiple of."""
+    """`padding` is for its rows."""
 
-    block: int
+    padding: Padding
 
     def __call__(self, x: mx.array) -> mx.array:
         """`x` is (..., inputs); the result (..., outputs)."""
-        return _padded(super().__call__, x, self.block)
+        return _padded(super().__call__, x, self.padding)
 
 
 class PaddedEmbedding(Embedding):
-    """For heads that are tied to the embedding; `block` as above."""
+    """For heads that are tied to the embedding; `padding` as above."""
 
-    block: int
+    padding: Padding
 
     def as_linear(self, x: mx.array) -> mx.array:
         """`x` is (..., dimensions); the result (..., vocabulary)."""
-        return _padded(super().as_linear, x, self.block)
+        return _padded(super().as_linear, x, self.padding)
 
 
 _PADDED: dict[type, type] = {Linear: PaddedLinear, Embedding: PaddedEmbedding}
@@ -51,23 +68,20 @@ def suit_openblas(model: Any, blas: OpenBlas) -> None:
     weights: Any = tree_flatten(model.parameters())
     is_small = all(weight.size < _LARGE for _, weight in weights)
     threads = blas.use(1 if is_small else blas.threads)
-    if not 1 < threads <= _MOST_THREADS:
+    part = _PADS_FROM.get(blas.kernels)
+    if part is None or not 1 < threads <= _MOST_THREADS:
         return
+    block = _ROWS_A_THREAD * threads
+    padding = Padding(block, math.ceil(part * block))
     for layer in model.modules():
         if type(layer) in _PADDED and layer.weight.dtype == mx.float32 and layer.weight.size >= _LARGE:
             layer.__class__ = _PADDED[type(layer)]
-            layer.block = _ROWS_A_THREAD * threads
+            layer.padding = padding
 
 
-def padded_rows(rows: int, block: int) -> int:
-    """A multiple of the block, where that is quicker; else as many as there are."""
-    over = rows % block
-    return rows - over + block if over >= block // 4 and rows < 3 * block else rows
-
-
-def _padded(multiply: Callable[[mx.array], mx.array], x: mx.array, block: int) -> mx.array:
+def _padded(multiply: Callable[[mx.array], mx.array], x: mx.array, padding: Padding) -> mx.array:
     rows = x.size // x.shape[-1]
-    more = padded_rows(rows, block) - rows
+    more = padding.rows(rows) - rows
     if not more:
         return multiply(x)
     product = multiply(mx.pad(x.reshape(rows, -1), [(0, more), (0, 0)]))
