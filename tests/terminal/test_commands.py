@@ -60,7 +60,7 @@ def test_an_editor_that_reads_lines_gets_them_from_the_keyboard(chat: Chat, fold
     terminal.say("/edit")
     terminal.wait("Your line:")
     terminal.say(LIST_QUESTION)
-    terminal.wait(lambda screen: f"Your line: {LIST_QUESTION}" in screen and LIST_ANSWER in screen)
+    assert f"Your line: {LIST_QUESTION}" in terminal.wait(LIST_ANSWER)
 
 
 def test_a_conversation_is_saved_and_gone_on_with_in_another_chat(chat: Chat) -> None:
