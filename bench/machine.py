@@ -2,9 +2,10 @@
 
 import os
 import platform
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+
+from bench.blas import blas_described
 
 _PACKAGES = (
     "mlxk-json",
@@ -27,7 +28,7 @@ def describe() -> list[tuple[str, str]]:
         ("System", f"{platform.system()} {platform.machine()}"),
         ("Python", f"{platform.python_implementation()} {platform.python_version()}"),
         ("Packages", ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)),
-        ("BLAS", "OpenBLAS found" if _has_openblas() else "no OpenBLAS: MLX's own matrix product"),
+        ("BLAS", blas_described()),
     ]
 
 
@@ -45,9 +46,3 @@ def _processor() -> str:
     except OSError:
         names = []
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _has_openblas() -> bool:
-    from ctypes.util import find_library
-
-    return sys.platform.startswith("linux") and find_library("openblas") is not None

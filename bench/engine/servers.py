@@ -11,10 +11,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from ctypes.util import find_library
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.blas import same_blas
 from bench.engine.children import Child, module
 from bench.engine.exchanges import Errand, Outcome
 from bench.engine.models import BenchModel
@@ -108,12 +108,6 @@ def knife_version() -> str:
     if not argv:
         return ""
     return subprocess.run([*argv, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def same_blas() -> Mapping[str, str]:
-    """The environment in which a peer computes with OpenBLAS as we do."""
-    library = find_library("openblas") if sys.platform.startswith("linux") else None
-    return {"LD_PRELOAD": library} if library else {}
 
 
 def _command(label: str, model: BenchModel, port: int) -> tuple[tuple[str, ...], Mapping[str, str]]:

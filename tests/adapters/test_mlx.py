@@ -1,6 +1,5 @@
-"""Loading on MLX: precision, quantized weights, failures, OpenBLAS."""
+"""Loading on MLX: precision, quantized weights, failures."""
 
-import ctypes.util
 import queue
 import subprocess
 import sys
@@ -97,37 +96,6 @@ def test_closing_ends_what_is_queued_as_cancelled(engine: MlxEngine) -> None:
         finished += [event.reason] if isinstance(event, Finished) else []
     assert len(finished) == 3
     assert finished[-1] is FinishReason.CANCELLED
-
-
-def test_openblas_is_loaded_before_mlx_where_the_system_has_it() -> None:
-    code = "from mlxk2.adapters.mlx.blas import prefer_openblas; print(prefer_openblas())"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    on_this_system = sys.platform.startswith("linux") and ctypes.util.find_library("openblas") is not None
-    assert run.stdout.strip() == str(on_this_system)
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have a BLAS of their own")
-@pytest.mark.parametrize(("wanted", "set_to"), [(None, "20"), ("26", "26")])
-def test_openblas_threads_do_not_keep_cores_busy_for_long_unless_the_user_says_so(
-    monkeypatch: pytest.MonkeyPatch, wanted: str | None, set_to: str
-) -> None:
-    name = "OPENBLAS_THREAD_TIMEOUT"
-    monkeypatch.delenv(name, raising=False)
-    if wanted is not None:
-        monkeypatch.setenv(name, wanted)
-    code = (
-        "import ctypes\nfrom mlxk2.adapters.mlx.blas import prefer_openblas\nprefer_openblas()\n"
-        "libc = ctypes.CDLL(None)\nlibc.getenv.restype = ctypes.c_char_p\n"
-        f"print(libc.getenv(b'{name}').decode())"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == set_to
-
-
-def test_openblas_cannot_help_once_mlx_is_loaded() -> None:
-    code = "import mlx.core; from mlxk2.adapters.mlx.blas import prefer_openblas; print(prefer_openblas())"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "False"
 
 
 def test_ending_right_after_an_answer_never_aborts_the_process() -> None:

@@ -1,9 +1,11 @@
 """OpenBLAS in the place of mlx's own matrix products, which are slow on a CPU. Linux only: macOS has Accelerate."""
 
+import _ctypes
 import ctypes
 import ctypes.util
 import os
 import sys
+from collections.abc import Set
 from contextlib import suppress
 
 _SPINNING = "20"
@@ -14,6 +16,18 @@ than a millisecond, threads stay awake within a step, and the cores are free whe
 """
 _NUMBERS = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
 """Environment variables in which users say how many threads it has."""
+_KERNELS = "OPENBLAS_CORETYPE"
+"""The environment variable that says for which processor its kernels are written."""
+_OLDEST = "Prescott"
+"""The kernels of processors that it does not know: before 0.3.25 all from Intel that are newer than it is itself.
+
+They are five to nine times slower (github.com/OpenMathLib/OpenBLAS/issues/4267).
+"""
+_NEWER = (
+    ("SkylakeX", frozenset({"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"})),
+    ("Haswell", frozenset({"avx2", "fma"})),
+)
+"""Kernels, the best first, and what a processor must be able to do for them, in Linux's words."""
 
 
 class OpenBlas:
@@ -56,13 +70,43 @@ def openblas() -> OpenBlas | None:
     return _loaded[0] if _loaded else None
 
 
+def kernels_for(able: Set[str]) -> str | None:
+    """The best kernels for a processor that is able to do this; None when OpenBLAS's oldest are as good."""
+    return next((kernels for kernels, needed in _NEWER if needed <= able), None)
+
+
 def _load_globally(name: str | None) -> bool:
-    if name is None:
-        return False
-    try:
-        library = ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
-    except OSError:
+    library = _open(name)
+    if library is None:
         return False
     with suppress(AttributeError):
-        _loaded.append(OpenBlas(library))
+        _loaded.append(_at_its_best(library))
     return True
+
+
+def _at_its_best(library: ctypes.CDLL) -> OpenBlas:
+    """It chooses its kernels while it is loaded: where it did not know the processor, it is loaded once more."""
+    blas = OpenBlas(library)
+    better = kernels_for(_abilities()) if blas.kernels == _OLDEST and _KERNELS not in os.environ else None
+    if better is None:
+        return blas
+    os.environ[_KERNELS] = better
+    _ctypes.dlclose(library._handle)
+    return OpenBlas(ctypes.CDLL(library._name, mode=ctypes.RTLD_GLOBAL))
+
+
+def _open(name: str | None) -> ctypes.CDLL | None:
+    try:
+        return None if name is None else ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+    except OSError:
+        return None
+
+
+def _abilities() -> Set[str]:
+    """Of the processor; none where the system does not tell them in these words."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            flags = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        return frozenset()
+    return frozenset(flags.partition(":")[2].split())
