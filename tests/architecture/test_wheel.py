@@ -118,6 +118,7 @@ def test_tools_for_tests_are_not_required_by_users(wheel: Path) -> None:
         "dependency-injector",
         "hf-xet",
         "httptools",
+        "numpy",
         "huggingface_hub",
         "llguidance",
         "mlx",

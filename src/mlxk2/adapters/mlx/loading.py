@@ -98,9 +98,16 @@ def _settle(model: Any, machine: Machine) -> None:
             mlx_lm.utils.dequantize_model(model)
             model.set_dtype(mx.float32)
     mx.eval(model.parameters())
-    if on_cpu and (blas := openblas()) is not None:
-        from mlxk2.adapters.mlx.products import suit_openblas
+    if on_cpu:
+        _suit_cpu(model)
 
+
+def _suit_cpu(model: Any) -> None:
+    from mlxk2.adapters.mlx.products import suit_openblas
+    from mlxk2.adapters.mlx.quick_math import quicken
+
+    quicken()
+    if (blas := openblas()) is not None:
         suit_openblas(model, blas)
 
 

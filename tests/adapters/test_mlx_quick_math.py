@@ -1,0 +1,161 @@
+"""Exponentials that MLX computes slowly on x86: the quick ones give the same numbers, and are used where they pay."""
+
+import platform
+import sys
+from importlib.resources import files
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from mlx.nn.layers.activations import silu
+from numpy.typing import NDArray
+
+from mlxk2.adapters.memory import MemoryMachine
+from mlxk2.adapters.mlx import quick_attention
+from mlxk2.adapters.mlx.loading import load_model
+from mlxk2.adapters.mlx.quick_math import quicken
+from mlxk2.ports.engine import LoadOptions
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64" or mx.default_device() != mx.cpu,
+    reason="MLX's own are quick here",
+)
+FEW, SOME, MANY = 100, 2**14 + 3, 2**18 + 5
+DEMO = str(files("mlxk2") / "assets" / "demo")
+
+
+@pytest.fixture(autouse=True)
+def quickened() -> None:
+    assert quicken()
+
+
+def own(function: Any) -> Any:
+    return function.__wrapped__
+
+
+def exact(a: mx.array) -> NDArray[np.float64]:
+    return np.array(a).astype(np.float64)
+
+
+@pytest.mark.parametrize("size", [FEW, SOME, MANY])
+def test_sigmoid_and_tanh_are_right_for_any_number_of_numbers(size: int) -> None:
+    x = mx.array(np.linspace(-30, 30, size, dtype=np.float32))
+    assert np.abs(exact(mx.sigmoid(x)) - 1 / (1 + np.exp(-exact(x)))).max() < 4e-7
+    assert np.abs(exact(mx.tanh(x)) - np.tanh(exact(x))).max() < 5e-7
+    assert np.abs(exact(silu(x)) - exact(x) / (1 + np.exp(-exact(x)))).max() < 4e-6
+
+
+@pytest.mark.parametrize("size", [FEW, SOME, MANY])
+@pytest.mark.parametrize(
+    ("x", "sigmoid", "tanh"), [(-np.inf, 0, -1), (-1e4, 0, -1), (0, 0.5, 0), (1e4, 1, 1), (np.inf, 1, 1)]
+)
+def test_far_out_they_are_exact(size: int, x: float, sigmoid: float, tanh: float) -> None:
+    numbers = mx.full((size,), x)
+    assert mx.all(mx.sigmoid(numbers) == sigmoid)
+    assert mx.all(mx.tanh(numbers) == tanh)
+
+
+@pytest.mark.parametrize("size", [FEW, SOME, MANY])
+def test_what_is_no_number_stays_none(size: int) -> None:
+    numbers = mx.full((size,), np.nan)
+    assert mx.all(mx.isnan(mx.sigmoid(numbers)))
+    assert mx.all(mx.isnan(mx.tanh(numbers)))
+
+
+@pytest.mark.parametrize("shape", [(4, 8), (3, 16384), (2, 4, 70, 90), (1, 300_000)])
+def test_softmax_is_right_for_any_shape(shape: tuple[int, ...]) -> None:
+    x = mx.random.normal(shape) * 5
+    chances = np.exp(exact(x) - exact(x).max(axis=-1, keepdims=True))
+    assert np.abs(exact(mx.softmax(x, axis=-1)) - chances / chances.sum(axis=-1, keepdims=True)).max() < 1e-6
+    assert mx.allclose(mx.softmax(x, axis=0), own(mx.softmax)(x, 0))
+
+
+def test_the_input_is_left_as_it_is() -> None:
+    x = mx.random.normal((3, 2**17))
+    before = mx.array(np.array(x))
+    mx.eval(mx.softmax(x, axis=-1), mx.sigmoid(x), mx.tanh(x))
+    assert mx.array_equal(x, before)
+
+
+SHOWN = {"of keys": "k", "of all": "qk", "of rows": "r1qk", "of heads": "rhqk"}
+NUMBERS = {"numbers": "r1qk", "half numbers": "qk"}
+MASKS = ("none", "causal", *SHOWN, "one row hidden", *NUMBERS)
+
+
+def mask_of(kind: str, rows: int, heads: int, queries: int, keys: int) -> Any:
+    lengths = {"r": rows, "h": heads, "q": queries, "k": keys, "1": 1}
+    if kind in SHOWN:
+        return mx.random.uniform(shape=[lengths[axis] for axis in SHOWN[kind]]) > 0.3
+    if kind in NUMBERS:
+        numbers = mx.random.normal([lengths[axis] for axis in NUMBERS[kind]])
+        return numbers.astype(mx.float16) if kind.startswith("half") else numbers
+    if kind == "one row hidden":
+        return mx.arange(rows)[:, None, None, None] > mx.zeros((1, 1, 1, keys))
+    return None if kind == "none" else kind
+
+
+def scores(q: mx.array, k: mx.array, mask: Any) -> Any:
+    _, heads, queries, size = q.shape
+    k = mx.repeat(k, heads // k.shape[1], axis=1)
+    product = (q @ k.swapaxes(-1, -2)) * size**-0.5
+    if mask is None:
+        return product
+    if isinstance(mask, str):
+        mask = mx.tri(queries, k.shape[2], k.shape[2] - queries).astype(mx.bool_)
+    return mx.where(mask, product, mx.finfo(mx.float32).min) if mask.dtype == mx.bool_ else product + mask
+
+
+@pytest.mark.parametrize("piece", [2**21, 2**13])
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("shape", [(1, 4, 4, 130, 130), (3, 8, 2, 40, 90), (2, 6, 1, 33, 200), (1, 2, 2, 2, 9000)])
+def test_attention_is_right_for_any_shape_and_mask(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], mask: str, piece: int
+) -> None:
+    monkeypatch.setattr(quick_attention, "_PIECE", piece)
+    monkeypatch.setattr(quick_attention, "_CACHED", piece // 16)
+    rows, heads, groups, queries, keys = shape
+    q, k = mx.random.normal((rows, heads, queries, 32)), mx.random.normal((rows, groups, keys, 32))
+    v = mx.random.normal((rows, groups, keys, 48))
+    hidden = mask_of(mask, rows, heads, queries, keys)
+    chances: Any = own(mx.softmax)(scores(q, k, hidden), -1)
+    expected = chances @ mx.repeat(v, heads // groups, axis=1)
+    found = mx.fast.scaled_dot_product_attention(q, k, v, scale=32**-0.5, mask=hidden)
+    assert found.shape == expected.shape
+    assert mx.allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_of_keys_in_the_middle_of_a_larger_memory() -> None:
+    """As a cache gives them: with room for more behind each head."""
+    q, kept = mx.random.normal((1, 4, 100, 32)), mx.random.normal((2, 1, 4, 512, 32))
+    k, v = kept[0, :, :, :300], kept[1, :, :, :300]
+    expected = own(mx.fast.scaled_dot_product_attention)(q, k, v, scale=0.2, mask="causal")
+    assert mx.allclose(mx.fast.scaled_dot_product_attention(q, k, v, scale=0.2, mask="causal"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("queries", "dtype", "options"),
+    [
+        (1, mx.float32, {}),
+        (64, mx.float16, {}),
+        (64, mx.float32, {"sinks": mx.zeros((4,))}),
+        (64, mx.float32, {"stream": mx.cpu}),
+    ],
+)
+def test_what_is_not_usual_is_left_to_mlx(queries: int, dtype: Any, options: dict[str, Any]) -> None:
+    q, k, v = (mx.random.normal((1, 4, length, 32)).astype(dtype) for length in (queries, 600, 600))
+    expected = own(mx.fast.scaled_dot_product_attention)(q, k, v, scale=0.2, **options)
+    assert mx.array_equal(mx.fast.scaled_dot_product_attention(q, k, v, scale=0.2, **options), expected)
+
+
+def test_a_model_says_the_same_with_them_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(DEMO, LoadOptions(), MemoryMachine()).model
+    tokens = mx.random.randint(5, 700, (3, 250))
+    quick = model(tokens)
+    mx.eval(quick)
+    for place, name in ((mx, "sigmoid"), (mx, "tanh"), (mx, "softmax"), (mx.fast, "scaled_dot_product_attention")):
+        monkeypatch.setattr(place, name, own(getattr(place, name)))
+    plain = model(tokens)
+    assert not mx.array_equal(quick, plain)  # else the quick ones were not used
+    assert mx.allclose(quick, plain, rtol=1e-3, atol=1e-3)
+    assert mx.mean(mx.argmax(quick, axis=-1) == mx.argmax(plain, axis=-1)) > 0.99
