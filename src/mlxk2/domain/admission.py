@@ -72,6 +72,11 @@ class Admission:
         """In the order of the line: the place of the first is 1."""
         return tuple(self._line)
 
+    @property
+    def has_line(self) -> bool:
+        """Whether anybody waits; at once, also for whoever does not hold the lock that guards this."""
+        return bool(self._line)
+
     def check(self, demand: Demand) -> None:
         """Raises NotEnoughMemory for what would not even fit alone, with the number of tokens that would."""
         budget = self._limits.budget

@@ -31,7 +31,7 @@ class Answer:
 
     def read(self, event: Event) -> list[Output]:
         """What the event adds to the answer, possibly nothing."""
-        if isinstance(event, Queued | PromptProgress):
+        if isinstance(event, (Queued, PromptProgress)):
             self._cached_tokens = event.cached if isinstance(event, PromptProgress) else 0
             return []
         outputs = self._on_delta(event) if isinstance(event, Delta) else self._on_end(event)

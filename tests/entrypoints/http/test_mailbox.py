@@ -1,7 +1,9 @@
 """Events from other threads reach the loop in order, together, and wake it once."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from typing import Any
 
 from mlxk2.entrypoints.http.mailbox import Inbox, Mailbox
@@ -97,3 +99,44 @@ def test_after_the_loop_has_gone_posting_harms_nobody() -> None:
     mailbox.post(lambda: told.append(1))
     mailbox.post(lambda: told.append(2))
     assert told == []
+
+
+def test_patience_is_counted_from_the_last_wait() -> None:
+    async def wait() -> tuple[list[int], list[int], float]:
+        loop = asyncio.get_running_loop()
+        inbox: Inbox[int] = Inbox(Mailbox(loop))
+        loop.call_later(0.05, inbox.drop, 1)
+        first = await inbox.take(0.1)
+        began = loop.time()
+        return first, await inbox.take(0.2), loop.time() - began
+
+    first, second, seconds = asyncio.run(wait())
+    assert (first, second) == ([1], [])
+    assert seconds >= 0.2
+
+
+def test_patience_may_become_shorter() -> None:
+    async def wait() -> list[int]:
+        loop = asyncio.get_running_loop()
+        inbox: Inbox[int] = Inbox(Mailbox(loop))
+        loop.call_later(0.01, inbox.drop, 1)
+        await inbox.take(_LONG)
+        return await asyncio.wait_for(inbox.take(0.01), _LONG / 2)
+
+    assert asyncio.run(wait()) == []
+
+
+def test_a_closed_inbox_leaves_nothing_in_the_loop() -> None:
+    async def gone() -> bool:
+        loop = asyncio.get_running_loop()
+        inbox: Inbox[int] = Inbox(Mailbox(loop))
+        loop.call_later(0.01, inbox.drop, 1)
+        await inbox.take(_LONG)
+        inbox.close()
+        remembered = weakref.ref(inbox)
+        del inbox
+        await asyncio.sleep(0)
+        gc.collect()
+        return remembered() is None
+
+    assert asyncio.run(gone())

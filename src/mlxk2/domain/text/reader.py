@@ -132,7 +132,9 @@ class _Space:
 
     def feed(self, text: str) -> str:
         text = self.begin(text)
-        certain = len(text.rstrip()) if self._hold else len(text)
+        if not self._hold:
+            return text
+        certain = len(text.rstrip())
         released = f"{self.rest()}{text[:certain]}" if certain else ""
         self._held.append(text[certain:])
         return released

@@ -9,7 +9,7 @@
 - Only what might still become a marker is held back, and a call until it is complete.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
@@ -97,17 +97,10 @@ class MarkedSegments:
         held += text  # nothing else refers to it now, so that CPython lengthens it where it is and copies nothing
         self._held = held
         del held
-        steps = {
-            _Mode.OPENING: self._opening,
-            _Mode.VISIBLE: self._visible,
-            _Mode.REASONING_OPENED: self._reasoning_opened,
-            _Mode.REASONING: self._reasoning,
-            _Mode.CALL: self._call,
-        }
         while self._held:
-            before = (self._mode, len(self._held))
-            yield from steps[self._mode]()
-            if before == (self._mode, len(self._held)):
+            mode, length = self._mode, len(self._held)
+            yield from _STEPS[mode.value](self)
+            if mode is self._mode and length == len(self._held):
                 return
 
     def finish(self) -> Iterator[Segment]:
@@ -152,8 +145,12 @@ class MarkedSegments:
             self._turn(_Mode.OPENING)
 
     def _visible(self) -> Iterator[Segment]:
-        start = self._form.start if self._form else ""
-        at = self._held.find(start) if start else -1
+        if self._form is None:
+            visible, self._held = self._held, ""
+            yield Visible(visible)
+            return
+        start = self._form.start
+        at = self._held.find(start)
         certain = at if at >= 0 else len(self._held) - unfinished(self._held, (start,))
         if certain:
             yield Visible(self._held[:certain])
@@ -209,3 +206,12 @@ class MarkedSegments:
         if self._form is None:
             raise AssertionError("a call without a form")
         return self._form
+
+
+_STEPS: dict[int, Callable[[MarkedSegments], Iterator[Segment]]] = {
+    _Mode.OPENING.value: MarkedSegments._opening,
+    _Mode.VISIBLE.value: MarkedSegments._visible,
+    _Mode.REASONING_OPENED.value: MarkedSegments._reasoning_opened,
+    _Mode.REASONING.value: MarkedSegments._reasoning,
+    _Mode.CALL.value: MarkedSegments._call,
+}

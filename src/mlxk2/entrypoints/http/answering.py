@@ -71,9 +71,9 @@ async def _pieces(exchange: Exchange, writer: Writer) -> AsyncGenerator[bytes, N
                 parts = [] if begun or not steps else [writer.begin(exchange.run)]
                 begun = begun or bool(steps)
                 for step in steps:
-                    parts.append(writer.add(exchange.run, step.index, step.outputs, step.tokens))
+                    parts.append(writer.add(exchange.run, step.number, step.outputs, step.tokens))
                     if step.ended:
-                        parts.append(writer.end(exchange.run, step.index))
+                        parts.append(writer.end(exchange.run, step.number))
                 piece = b"".join(parts) if steps else _COMMENT
                 if piece:
                     sent = True

@@ -8,9 +8,8 @@ everything is let go.
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mlxk2.domain.admission import TicketId
 from mlxk2.domain.answer import Answer
@@ -42,21 +41,19 @@ class ClientGone(Exception):
     """Nobody waits for the answer any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """News of one answer: what it adds, the tokens behind it when they were asked for, and whether it is complete."""
+class Step(NamedTuple):
+    """What answer `number` has more, the tokens behind it when they were asked for, and whether it is complete."""
 
-    index: int
+    number: int
     outputs: list[Output]
     tokens: tuple[TokenLogprobs, ...]
     ended: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Happened:
-    """An event of answer number `index`."""
+class _Happened(NamedTuple):
+    """An event of answer `number`."""
 
-    index: int
+    number: int
     event: Event
 
 
@@ -138,7 +135,7 @@ class Exchange:
 
     def _take(self, item: _Item) -> Step | None:
         if isinstance(item, _Happened):
-            return self._on_event(item.index, item.event)
+            return self._on_event(item.number, item.event)
         if isinstance(item, Exception):
             raise item
         if isinstance(item, Refused):
@@ -196,7 +193,7 @@ class Exchange:
         reader = self._readers[index]
         counting = not (answer.stopped or reader.spent)
         outputs = reader.read(event)
-        if isinstance(event, Queued | PromptProgress):
+        if isinstance(event, (Queued, PromptProgress)):
             if isinstance(event, PromptProgress) and not run.timings.queue_seconds:
                 run.timings.queue_seconds = time.monotonic() - self._submitted
             return None
@@ -276,6 +273,7 @@ class Exchange:
 
     def _let_go(self) -> None:
         self._is_over = True
+        self._inbox.close()
         self._services.running.discard(self)
         self._write_down()
         for index in list(self._tickets):

@@ -48,12 +48,17 @@ class Mailbox:
 
 
 class Inbox(Generic[T]):
-    """What one coroutine waits for: `put` from any thread, `drop` from within the loop."""
+    """What one coroutine waits for: `put` from any thread, `drop` from within the loop; `close` when it waits no more.
+
+    Something comes at every step, so its alarm is not set anew each time: one that rings too early is put off.
+    """
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
         self._items: list[T] = []
         self._waiting: asyncio.Future[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     def put(self, item: T) -> None:
         if self._mailbox.is_here:
@@ -70,14 +75,33 @@ class Inbox(Generic[T]):
         if not self._items:
             loop = asyncio.get_running_loop()
             self._waiting = loop.create_future()
-            alarm = loop.call_later(patience, self._wake)
+            self._due = loop.time() + patience
+            if self._alarm is None or self._alarm.when() > self._due:
+                self._set_alarm(loop)
             try:
                 await self._waiting
             finally:
-                alarm.cancel()
                 self._waiting = None
         items, self._items = self._items, []
         return items
+
+    def close(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.close()
+        self._alarm = loop.call_at(self._due, self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._alarm = None
+        if self._waiting is None:
+            return
+        if loop.time() < self._due:
+            self._set_alarm(loop)
+        else:
+            self._wake()
 
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():

@@ -65,6 +65,7 @@ class Relay:
                 if error is not None:
                     raise error
         finally:
+            self._inbox.close()
             self._services.running.discard(self)
             if self._ticket is not None and self._lease is not None:
                 self._lease.gate.cancel(self._ticket)
@@ -85,7 +86,7 @@ class Relay:
             return stage_line(item.stage)
         if isinstance(item, Lease):
             return self._on_lease(item)
-        if isinstance(item, Refused | Failed):
+        if isinstance(item, (Refused, Failed)):
             raise item.error
         if isinstance(item, Exception):
             raise item
@@ -105,7 +106,7 @@ class Relay:
 
     def _hear(self, event: Event) -> None:
         """In a thread of the engine; the model is let go with the last event, however slowly the client reads."""
-        if isinstance(event, Finished | Failed) and self._lease is not None:
+        if isinstance(event, (Finished, Failed)) and self._lease is not None:
             self._lease.release()
         self._inbox.put(event)
 
