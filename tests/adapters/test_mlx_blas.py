@@ -103,3 +103,16 @@ def test_openblas_cannot_help_once_mlx_is_loaded() -> None:
     code = "import mlx.core; from mlxk2.adapters.mlx.blas import prefer_openblas; print(prefer_openblas())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+_GONE = """
+def gone(name, *, found=iter([True]), own=blas._open):
+    return own(name) if next(found, False) else None
+blas._open = gone
+print(blas.prefer_openblas(), "OPENBLAS_CORETYPE" in os.environ)
+"""
+
+
+@needs_openblas
+def test_a_library_that_goes_meanwhile_is_none() -> None:
+    assert kernels_in_use(_UNKNOWN + _GONE) == "False False"

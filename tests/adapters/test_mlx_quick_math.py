@@ -47,6 +47,14 @@ def test_sigmoid_and_tanh_are_right_for_any_number_of_numbers(size: int) -> None
 
 
 @pytest.mark.parametrize("size", [FEW, SOME, MANY])
+def test_a_small_sigmoid_can_be_a_divisor(size: int) -> None:
+    """Experts are weighed by one over the sum of such."""
+    x = mx.array(np.linspace(-25, -5, size, dtype=np.float32))
+    right = 1 / (1 + np.exp(-exact(x)))
+    assert np.abs(exact(mx.sigmoid(x)) / right - 1).max() < 3e-4
+
+
+@pytest.mark.parametrize("size", [FEW, SOME, MANY])
 @pytest.mark.parametrize(
     ("x", "sigmoid", "tanh"), [(-np.inf, 0, -1), (-1e4, 0, -1), (0, 0.5, 0), (1e4, 1, 1), (np.inf, 1, 1)]
 )
@@ -69,6 +77,56 @@ def test_softmax_is_right_for_any_shape(shape: tuple[int, ...]) -> None:
     chances = np.exp(exact(x) - exact(x).max(axis=-1, keepdims=True))
     assert np.abs(exact(mx.softmax(x, axis=-1)) - chances / chances.sum(axis=-1, keepdims=True)).max() < 1e-6
     assert mx.allclose(mx.softmax(x, axis=0), own(mx.softmax)(x, 0))
+
+
+def test_softmax_takes_arrays_in_any_order_of_memory() -> None:
+    x = mx.random.normal((4, 8, 64, 64))
+    for turned in (x.swapaxes(1, 2), x.swapaxes(2, 3), mx.broadcast_to(x[:, :1], x.shape), x[:, ::2]):
+        assert mx.allclose(mx.softmax(turned, axis=-1), own(mx.softmax)(turned, -1), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [FEW, SOME, MANY])
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "softmax"])
+def test_gradients_are_right(name: str, size: int) -> None:
+    function = getattr(mx, name)
+    x, weights = mx.random.normal((size,)), mx.random.normal((size,))
+    options = {"axis": -1} if name == "softmax" else {}
+    found = mx.grad(lambda a: (function(a, **options) * weights).sum())(x)
+    expected = mx.grad(lambda a: (own(function)(a, **options) * weights).sum())(x)
+    assert mx.allclose(found, expected, atol=1e-5)
+
+
+def test_gradients_and_maps_of_attention_are_right() -> None:
+    q, k, v = (mx.random.normal((1, 4, 80, 16)) for _ in range(3))
+    quick = mx.fast.scaled_dot_product_attention
+
+    def loss(function: Any) -> Any:
+        return lambda a: function(a, k, v, scale=0.25, mask="causal").square().sum()
+
+    assert mx.allclose(mx.grad(loss(quick))(q), mx.grad(loss(own(quick)))(q), atol=1e-3)
+    many = mx.stack([q, q + 1])
+    mapped = mx.vmap(lambda a: quick(a, k, v, scale=0.25))(many)
+    assert mx.allclose(mapped[1], quick(q + 1, k, v, scale=0.25), atol=1e-5)
+
+
+def test_what_nobody_looks_at_is_not_computed() -> None:
+    """Some models squeeze the logits of every token of a prompt; only the last token's are wanted."""
+    mx.reset_peak_memory()
+    begun = mx.get_active_memory()
+    logits = mx.tanh(mx.zeros((2048, 512)) @ mx.zeros((512, 64_000)) / 30) * 30
+    assert logits.shape == (2048, 64_000)
+    assert mx.get_peak_memory() - begun < 64 * 2**20
+
+
+def test_attention_has_a_piece_of_its_scores_in_memory() -> None:
+    q = mx.random.normal((1, 16, 1024, 32))
+    k, v = mx.random.normal((2, 1, 4, 4096, 32))
+    mx.eval(q, k, v)
+    mx.reset_peak_memory()
+    begun = mx.get_active_memory()
+    mx.eval(mx.fast.scaled_dot_product_attention(q, k, v, scale=0.2, mask="causal"))
+    all_scores = 16 * 1024 * 4096 * 4
+    assert mx.get_peak_memory() - begun < all_scores / 4
 
 
 def test_the_input_is_left_as_it_is() -> None:
@@ -146,6 +204,23 @@ def test_what_is_not_usual_is_left_to_mlx(queries: int, dtype: Any, options: dic
     q, k, v = (mx.random.normal((1, 4, length, 32)).astype(dtype) for length in (queries, 600, 600))
     expected = own(mx.fast.scaled_dot_product_attention)(q, k, v, scale=0.2, **options)
     assert mx.array_equal(mx.fast.scaled_dot_product_attention(q, k, v, scale=0.2, **options), expected)
+
+
+@pytest.mark.parametrize("mask", ["full", "", mx.zeros((1, 2, 64, 600)), mx.zeros((3, 64, 600))])
+def test_what_mlx_refuses_is_refused(mask: Any) -> None:
+    q, k, v = mx.random.normal((1, 4, 64, 32)), mx.random.normal((1, 2, 600, 32)), mx.random.normal((1, 2, 600, 32))
+    with pytest.raises(ValueError, match=r"mask|broadcast"):
+        mx.eval(mx.fast.scaled_dot_product_attention(q, k, v, scale=0.2, mask=mask))
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_scores_go_without_a_word() -> None:
+    q, k, v = (mx.random.normal((1, 4, length, 32)) for length in (64, 600, 600))
+    for mask in (mx.full((64, 600), -mx.inf), mx.full((64, 600), 3e38), mx.zeros((64, 600), mx.bool_)):
+        for factor in (1.0, 1e30):
+            found = mx.fast.scaled_dot_product_attention(q * factor, k * factor, v, scale=1.0, mask=mask)
+            expected = own(mx.fast.scaled_dot_product_attention)(q * factor, k * factor, v, scale=1.0, mask=mask)
+            assert mx.array_equal(mx.isnan(found), mx.isnan(expected))
 
 
 def test_a_model_says_the_same_with_them_and_without(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ import ctypes.util
 import os
 import sys
 from collections.abc import Set
-from contextlib import suppress
 
 _SPINNING = "20"
 """How long, as a power of two of clock cycles, OpenBLAS's threads spin between two products before they sleep.
@@ -79,20 +78,30 @@ def _load_globally(name: str | None) -> bool:
     library = _open(name)
     if library is None:
         return False
-    with suppress(AttributeError):
-        _loaded.append(_at_its_best(library))
-    return True
+    try:
+        blas = _at_its_best(library)
+    except AttributeError:  # its functions have other names
+        return True
+    _loaded.extend([blas] if blas else [])
+    return blas is not None
 
 
-def _at_its_best(library: ctypes.CDLL) -> OpenBlas:
-    """It chooses its kernels while it is loaded: where it did not know the processor, it is loaded once more."""
+def _at_its_best(library: ctypes.CDLL) -> OpenBlas | None:
+    """It chooses its kernels while it is loaded: where it did not know the processor, it is loaded once more.
+
+    None when it has gone meanwhile.
+    """
     blas = OpenBlas(library)
     better = kernels_for(_abilities()) if blas.kernels == _OLDEST and _KERNELS not in os.environ else None
     if better is None:
         return blas
     os.environ[_KERNELS] = better
     _ctypes.dlclose(library._handle)
-    return OpenBlas(ctypes.CDLL(library._name, mode=ctypes.RTLD_GLOBAL))
+    again = _open(library._name)
+    blas_again = None if again is None else OpenBlas(again)
+    if blas_again is None or blas_again.kernels == _OLDEST:  # somebody else had loaded it, too, so that it stayed
+        del os.environ[_KERNELS]
+    return blas_again
 
 
 def _open(name: str | None) -> ctypes.CDLL | None:

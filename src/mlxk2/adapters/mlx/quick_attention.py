@@ -5,19 +5,27 @@ itself has all scores in memory at once.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
 _PIECE = 2**21
-"""Scores in memory at a time, about: two pieces of 8 MiB, one of them under way."""
+"""Scores of one piece, about: 8 MiB."""
 _CACHED = 2**17
 """Scores that are worked on at a time: they stay in a core's cache."""
 _LOWEST = np.finfo(np.float32).min
 
 Numbers = NDArray[np.float32]
+
+
+class _Piece(NamedTuple):
+    """Some kv heads and some queries, and how many of the keys those may see."""
+
+    groups: slice
+    queries: slice
+    keys: int
 
 
 def attention(q: mx.array, k: mx.array, v: mx.array, scale: float, mask: Any) -> mx.array:
@@ -29,17 +37,42 @@ def attention(q: mx.array, k: mx.array, v: mx.array, scale: float, mask: Any) ->
     groups, keys = k.shape[1], k.shape[2]
     grouped = (q * scale).reshape(rows, groups, heads // groups, queries, size)
     shown = _shown(mask, groups, queries, keys)
-    at_once = max(1, _PIECE // (rows * (heads // groups) * queries * keys))
-    cuts = [slice(first, first + at_once) for first in range(0, groups, at_once)]
-    products = (mx.contiguous(grouped[:, cut] @ k[:, cut, None].swapaxes(-1, -2)) for cut in cuts)
-    answers = []
-    for cut, scores in zip(cuts, _ahead(products), strict=True):
+    pieces = _pieces(rows * heads // groups, groups, queries, keys, sees_all=mask != "causal")
+    products = (_scores(grouped, k, piece) for piece in pieces)
+    answers: list[mx.array] = []
+    for piece, scores in zip(pieces, _ahead(products), strict=True):
         numbers = view(scores)
         if shown is not None:
-            _hide(numbers, shown if shown.shape[1] == 1 else shown[:, cut])
-        sums = exponentials(numbers)
-        answers.append(scores @ v[:, cut, None] / mx.array(sums))
-    return mx.concatenate(answers, axis=1).reshape(rows, heads, queries, v.shape[-1])
+            _hide(numbers, _part(shown, piece))
+        sums = mx.array(exponentials(numbers))
+        answers.append(scores @ v[:, piece.groups, None, : piece.keys] / sums)
+        del numbers, scores
+        mx.async_eval(answers[-1])  # type: ignore[no-untyped-call]  # after which nothing holds the scores
+    by_queries = sum(piece.groups.start == 0 for piece in pieces)
+    some = [mx.concatenate(answers[i : i + by_queries], axis=3) for i in range(0, len(answers), by_queries)]
+    return mx.concatenate(some, axis=1).reshape(rows, heads, queries, v.shape[-1])
+
+
+def _pieces(rows: int, groups: int, queries: int, keys: int, *, sees_all: bool) -> list[_Piece]:
+    """All queries of as many kv heads as fit into a piece, or as many queries of one; `rows` a query and kv head."""
+    whole = rows * queries * keys
+    at_once = max(1, _PIECE // whole)
+    some = queries if whole <= _PIECE else max(1, _PIECE // (rows * keys))
+    return [
+        _Piece(
+            slice(group, group + at_once),
+            slice(first, min(first + some, queries)),
+            keys if sees_all else keys - queries + min(first + some, queries),
+        )
+        for group in range(0, groups, at_once)
+        for first in range(0, queries, some)
+    ]
+
+
+def _scores(grouped: mx.array, k: mx.array, piece: _Piece) -> mx.array:
+    """In memory of their own."""
+    some = grouped[:, piece.groups, :, piece.queries]
+    return mx.contiguous(some @ k[:, piece.groups, None, : piece.keys].swapaxes(-1, -2))
 
 
 def _ahead(arrays: Iterator[mx.array]) -> Iterator[mx.array]:
@@ -50,6 +83,7 @@ def _ahead(arrays: Iterator[mx.array]) -> Iterator[mx.array]:
         mx.async_eval(following)  # type: ignore[no-untyped-call]
         yield current
         current = following
+        del following
     yield current
 
 
@@ -63,11 +97,12 @@ def exponentials(scores: Numbers) -> Numbers:
     lines = scores.reshape(-1, scores.shape[-1], copy=False)
     sums = np.empty((len(lines), 1), np.float32)
     at_once = max(1, _CACHED // lines.shape[1])
-    for first in range(0, len(lines), at_once):
-        some = lines[first : first + at_once]
-        some -= some.max(axis=1, keepdims=True)
-        np.exp(some, out=some)
-        some.sum(axis=1, keepdims=True, out=sums[first : first + at_once])
+    with np.errstate(all="ignore"):  # what is infinite or no number stays so, without a word, as with MLX
+        for first in range(0, len(lines), at_once):
+            some = lines[first : first + at_once]
+            some -= some.max(axis=1, keepdims=True)
+            np.exp(some, out=some)
+            some.sum(axis=1, keepdims=True, out=sums[first : first + at_once])
     return sums.reshape(*scores.shape[:-1], 1)
 
 
@@ -83,9 +118,18 @@ def _shown(mask: Any, groups: int, queries: int, keys: int) -> NDArray[Any] | No
     return shown[:, :, None] if heads == 1 else shown.reshape(rows, groups, heads // groups, *rest)
 
 
+def _part(shown: NDArray[Any], piece: _Piece) -> NDArray[Any]:
+    if shown.shape[1] > 1:
+        shown = shown[:, piece.groups]
+    if shown.shape[3] > 1:
+        shown = shown[..., piece.queries, :]
+    return shown[..., : piece.keys]
+
+
 def _hide(scores: Numbers, shown: NDArray[Any]) -> None:
     """Keep from queries the keys that they may not see. Where none is left, all weigh the same, as with MLX."""
     if shown.dtype == bool:
         np.copyto(scores, _LOWEST, where=~shown)
-    else:
+        return
+    with np.errstate(all="ignore"):
         scores += shown

@@ -3,7 +3,9 @@
 MLX has vector instructions for them on ARM only. On x86 each takes 25 to 35 ns, and most of a long prompt's time goes
 into them. numpy needs 1 to 3, but computes at once, and all that a result depends on with it: it is asked where there
 are many numbers, in prompts. For the steps of a batch a fraction of two polynomials is enough: additions and products,
-which MLX is quick with, 8 ns in all, and as lazy as the rest. What has fewer numbers stays MLX's.
+which MLX is quick with, 8 ns in all, and as lazy as the rest; tanh is always computed so, since some models squeeze the
+logits of a whole prompt with it, of which only the last are wanted. What has fewer numbers stays MLX's, and so does
+what has no numbers: arrays inside of `mx.grad`, `mx.vmap` and their kind.
 """
 
 import platform
@@ -15,7 +17,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
-from mlxk2.adapters.mlx.quick_attention import Numbers, attention, exponentials, view
+from mlxk2.adapters.mlx.quick_attention import attention, exponentials, view
 
 _SOME, _MANY = 2**14, 2**18
 """Numbers from which on it pays to compute them by polynomials, and by numpy."""
@@ -41,23 +43,34 @@ def quicken() -> bool:
     if sys.platform != "linux" or platform.machine() != "x86_64" or mx.default_device() != mx.cpu:
         return False
     mx.disable_compile()  # what is traced has no numbers yet; it also spares the first answer a compiler's second
-    mx.sigmoid = _by(lambda x: _tanh(x * 0.5) * 0.5 + 0.5, _sigmoid_of_many, mx.sigmoid)
-    mx.tanh = _by(_tanh, np.tanh, mx.tanh)
+    mx.sigmoid = _by(mx.sigmoid, _sigmoid_of_some, _sigmoid_of_many)
+    mx.tanh = _by(mx.tanh, _tanh)
     mx.softmax = _softmax_before(mx.softmax)
     mx.fast.scaled_dot_product_attention = _attention_before(mx.fast.scaled_dot_product_attention)
     return True
 
 
 def _by(
-    some: Callable[[mx.array], mx.array], many: Callable[[Numbers], Numbers], own: Callable[..., mx.array]
+    own: Callable[..., mx.array],
+    some: Callable[[mx.array], mx.array],
+    many: Callable[[mx.array], mx.array] | None = None,
 ) -> Callable[..., mx.array]:
     @wraps(own)
     def function(a: Any, /, *, stream: Any = None) -> mx.array:
         if stream is not None or not isinstance(a, mx.array) or a.size < _SOME or a.dtype != mx.float32:
             return own(a, stream=stream)
-        return some(a) if a.size < _MANY else mx.array(many(view(a)))
+        return many(a) if many is not None and a.size >= _MANY and _has_numbers(a) else some(a)
 
     return function
+
+
+def _has_numbers(*arrays: mx.array) -> bool:
+    """Begins to compute them; false inside of a transformation, where there are none to be looked at."""
+    try:
+        mx.async_eval(*arrays)  # type: ignore[no-untyped-call]
+    except (ValueError, RuntimeError):  # MLX's own function raises it again where it was something else
+        return False
+    return True
 
 
 def _tanh(x: mx.array) -> mx.array:
@@ -75,22 +88,34 @@ def _polynomial(factors: tuple[float, ...], x: mx.array) -> mx.array:
     return value
 
 
-def _sigmoid_of_many(x: Numbers) -> Numbers:
+def _sigmoid_of_some(x: mx.array) -> mx.array:
+    """Within 3e-7, and within 3e-4 of itself where it is small, so that it can be a divisor.
+
+    The odds are those of a quarter of x, to the power of four: so 1 is not lost in the sum with -1.
+    """
+    yes = _tanh(x * 0.125) * 0.5 + 0.5
+    no = 1 - yes
+    yes, no = yes * yes, no * no
+    yes, no = yes * yes, no * no
+    return yes / (yes + no)
+
+
+def _sigmoid_of_many(x: mx.array) -> mx.array:
     with np.errstate(over="ignore"):  # exp(-x) is infinite, and its reciprocal is the right 0
-        result = np.exp(np.negative(x))
+        result = np.exp(np.negative(view(x)))
     result += 1
-    return np.divide(1, result, out=result)
+    return mx.array(np.divide(1, result, out=result))
 
 
 def _softmax_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
     @wraps(own)
     def softmax(a: Any, /, axis: Any = None, *, precise: bool = False, stream: Any = None) -> mx.array:
         is_usual = axis == -1 and stream is None and isinstance(a, mx.array) and a.dtype == mx.float32
-        if not is_usual or a.size < _SCORES:
+        if not is_usual or a.size < _SCORES or not _has_numbers(a):
             return own(a, axis, precise=precise, stream=stream)
-        numbers = np.array(a)
-        numbers /= exponentials(numbers)
-        return mx.array(numbers)
+        result = mx.contiguous(a * 1)
+        sums = exponentials(view(result))
+        return result / mx.array(sums)
 
     return softmax
 
@@ -98,11 +123,24 @@ def _softmax_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
 def _attention_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
     @wraps(own)
     def function(q: mx.array, k: mx.array, v: mx.array, *, scale: float, **options: Any) -> mx.array:
-        queries, scores = q.shape[2], q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2]
         asked = {name for name, value in options.items() if value is not None}
-        is_usual = asked <= {"mask"} and q.dtype == k.dtype == v.dtype == mx.float32
-        if is_usual and queries > 1 and scores >= _SCORES:  # single queries of a step gain little, and would wait
-            return attention(q, k, v, scale, options.get("mask"))
+        mask = options.get("mask")
+        if asked <= {"mask"} and _is_usual(q, k, v) and _is_mask(mask, q.shape[1]) and _has_numbers(q, k, v):
+            return attention(q, k, v, scale, mask)
         return own(q, k, v, scale=scale, **options)
 
     return function
+
+
+def _is_usual(q: mx.array, k: mx.array, v: mx.array) -> bool:
+    """Many scores of several queries; single ones, as in a step, gain little and would wait."""
+    if not q.dtype == k.dtype == v.dtype == mx.float32 or not q.ndim == k.ndim == v.ndim == 4 or q.shape[2] < 2:
+        return False
+    alike = q.shape[0] == k.shape[0] == v.shape[0] and k.shape[1:3] == v.shape[1:3] and q.shape[3] == k.shape[3]
+    return alike and q.shape[1] % k.shape[1] == 0 and q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] >= _SCORES
+
+
+def _is_mask(mask: Any, heads: int) -> bool:
+    if not isinstance(mask, mx.array):
+        return mask is None or mask == "causal"
+    return mask.ndim <= 4 and (mask.ndim < 3 or mask.shape[-3] in (1, heads)) and _has_numbers(mask)
