@@ -523,6 +523,14 @@ class TestLog:
         assert (first.range, first.status, first.bytes_sent, first.has_authorization) == ("bytes=1-", 206, 1, True)
         assert (second.status, third.port, third.method, third.bytes_sent) == (302, "cdn", "HEAD", 0)
 
+    def test_requests_for_content_tell_which_part_they_want(self, hub: LoopbackHub) -> None:
+        ask(f"{hub.endpoint}/api/models/{MODEL}", headers={"Range": "bytes=1-"})
+        ask(hub.endpoint + WEIGHTS_PATH, "HEAD")
+        for wanted in ("bytes=10-19", "bytes=-7", "bytes=1024000-", None):
+            ask(hub.endpoint + WEIGHTS_PATH, headers={"Range": wanted} if wanted else {})
+        parts = [request.part(1_024_000) for request in hub.requests if request.is_for_content]
+        assert [(part.start, part.count) for part in parts] == [(10, 10), (1_023_993, 7), (0, 0), (0, 1_024_000)]
+
     def test_bytes_are_counted_when_the_client_leaves(self, hub: LoopbackHub, tmp_path: Path) -> None:
         size = 200_000_000
         with (tmp_path / "model.safetensors").open("wb") as file:

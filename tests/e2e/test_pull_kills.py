@@ -32,6 +32,7 @@ from tests.e2e.pulling import (
     until,
     wrong_blobs,
 )
+from tests.e2e.resuming import Resuming
 from tests.loopback_hub import LoopbackHub, faults
 
 MIB = 1024 * 1024
@@ -57,14 +58,15 @@ def falsely_healthy(root: Path) -> list[str]:
     return wrong_blobs(root) if reasons(root).get(NAME, "not there") is None else []
 
 
-def test_fifty_kills_at_random_moments_cost_no_byte_twice_and_never_a_false_verdict(
+def test_in_spite_of_fifty_kills_nothing_on_the_disk_is_asked_for_again_and_no_verdict_is_false(
     hub: LoopbackHub, root: Path
 ) -> None:
     hub.add_model(NAME, LARGE)
     # Slowly: what is under way at a kill is lost, and that should be little on a busy machine, too.
     hub.break_("/lfs/", faults.Drip(MIB), times=None)
     random = Random(4711)  # noqa: S311 - the same moments every time
-    killed = 0
+    resuming = Resuming(hub, root, LARGE)
+    killed, there = 0, 0
     for number in range(KILLS):
         before, started = hub.bytes_sent(), time.monotonic()
         rest = max(0, SIZE - before) / (KILLS - number)
@@ -77,8 +79,11 @@ def test_fifty_kills_at_random_moments_cost_no_byte_twice_and_never_a_false_verd
         process.kill()
         killed += process.wait() == -signal.SIGKILL
         assert falsely_healthy(root) == []
+        there = resuming.look()
     hub.heal()
     assert begin(hub, root).wait() == 0
+    assert resuming.repeated() == []
+    assert there >= MIB  # of weights, so that something could have been asked for again
     assert killed >= 0.9 * KILLS
     assert snapshot_of(root) == LARGE
     assert (reasons(root), wrong_blobs(root), partials(root)) == ({NAME: None}, [], [])

@@ -160,11 +160,7 @@ class LoopbackHub:
     def bytes_sent(self, path_contains: str = "") -> int:
         """How many bytes of the content of files left for clients."""
         return sum(
-            request.bytes_sent
-            for request in self.requests
-            if request.method == "GET"
-            and path_contains in request.path
-            and (request.port == "cdn" or "/resolve/" in request.path)
+            request.bytes_sent for request in self.requests if request.is_for_content and path_contains in request.path
         )
 
     def break_(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from .byteranges import Part, part_of
+
 Port = Literal["api", "cdn", "cas"]
 """The Hub, the storage of LFS files and of xorbs, the Xet store."""
 
@@ -21,6 +23,15 @@ class Request:
     """Bytes of the body of the answer that the operating system took for the client."""
     bytes_received: int = 0
     """Bytes of the body of the request."""
+
+    @property
+    def is_for_content(self) -> bool:
+        """Whether it asks for the content of a file, even if the answer only says where that is."""
+        return self.method == "GET" and (self.port == "cdn" or "/resolve/" in self.path)
+
+    def part(self, size: int) -> Part:
+        """What it asks for of a file of this size."""
+        return part_of(self.range, size)
 
 
 class RequestLog:
