@@ -3,6 +3,7 @@
 import json
 import os
 
+os.environ.pop("PYTHONUNBUFFERED", None)  # users have none, and it hides what becomes of text that waits to be written
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when huggingface_hub is imported, and some tests import it first
 from collections.abc import Iterator
 from pathlib import Path

@@ -67,6 +67,11 @@ class Place:
     minutes: float
 
     @property
+    def many_rounds(self) -> int:
+        """Of what is over quickly and differs much from round to round."""
+        return 2 * self.rounds
+
+    @property
     def long_rounds(self) -> int:
         """Of what has many requests in each round and takes long."""
         return max(1, self.rounds - 1)

@@ -1,5 +1,6 @@
 """1, 8 and 32 streams of equal length: tokens per second, in process and over HTTP."""
 
+import time
 from collections import defaultdict
 from dataclasses import asdict
 from statistics import median
@@ -19,6 +20,8 @@ _WORDS = 12
 _TOKENS = {"demo": 128, "30M": 64}
 _STOCK_TOKENS = 16
 _WARMING_TOKENS = 16
+_REST = 0.2
+"""Seconds before each is asked: threads of the one before may still be at work, or spin."""
 _ENGINE, _BARE = "mlxk2 engine", "BatchGenerator loop"
 _BARE_TARGET = Target(0.9, at_least=True)
 _SERVER_TARGETS = {1: Target(1.0, at_least=True), 8: Target(1.2, at_least=True), 32: Target(1.2, at_least=True)}
@@ -50,6 +53,7 @@ def _volleys(model: BenchModel, place: Place) -> Volleys:
             for streams in STREAMS:
                 tokens = _TOKENS[model.key] if turn >= 0 else _WARMING_TOKENS
                 for label, child in ((_ENGINE, own), (_BARE, bare)):
+                    time.sleep(_REST)
                     volley = Volley(tuple(prompts.several(streams, _WORDS)), tokens, streams)
                     volleyed = Volleyed.parse(child.ask(asdict(volley)))
                     _check_length(label, volleyed.tokens, streams * tokens)
@@ -92,9 +96,10 @@ def _against_server(model: BenchModel, place: Place) -> tuple[list[Contest], flo
     with Arena(place.home) as arena:
         servers = [arena.start(label, model) for label in (OWN, PEER)]
         stock = arena.start(STOCK, model)
-        for _ in range(place.rounds):
+        for _ in range(place.many_rounds):
             for streams in STREAMS:
                 for server in servers:
+                    time.sleep(_REST)
                     outcome = _ask(arena, server, streams, _TOKENS[model.key])
                     _check_length(server.label, outcome.tokens, streams * _TOKENS[model.key])
                     rates[streams, server.label].append(outcome.tokens / outcome.seconds)

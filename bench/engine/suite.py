@@ -9,17 +9,17 @@ from bench.engine.streams import in_process, over_http
 
 _INTRODUCTION = """\
 Written by `python -m bench engine`. Loaded engines and servers, each a process of its own, are asked in turn, {rounds}
-rounds (one less of the mixed load and of newcomers, whose rounds have many requests). Ratios are taken round by round
-to the row that says reference; their median is shown. The client is one more process on the same cores: raw sockets,
-one thread.
+rounds (twice as many of the streams over HTTP, one less of the mixed load and of newcomers, whose rounds have many
+requests). Ratios are taken round by round to the row that says reference; their median is shown. The client is one more
+process on the same cores: raw sockets, one thread.
 
 Two models: the demo, and a Qwen3 of 30 million random parameters and 16,384 tokens (`bench/engine/random_model.py`).
 Neither ever says its end token, so all answers have the length that was asked, and no peer pays for holding it back.
 Every peer has float32 weights and the same BLAS with the same kernels; the row called stock is `mlx_lm.server` as it is
 installed, without OpenBLAS and with the weights as they are shipped; both have a longer queue of connections than the
 standard library's 5. Ours is `mlxk2 serve` as it is installed; it has OpenBLAS's threads sleep sooner than they do by
-themselves, as the bare loop has, pads the rows of large products, and has one thread for the demo. Every prompt is new;
-prefix caches are on.
+themselves, as the bare loop has, pads the rows of large products, has one thread for the demo, and leaves the
+exponentials of prompts to numpy. Every prompt is new; prefix caches are on.
 """
 _SECTIONS = (
     Section(

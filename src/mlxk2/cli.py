@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mlxk2 import __version__
@@ -25,10 +26,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = _run(words)
     except KeyboardInterrupt:  # while the program itself was still being loaded
-        sys.stderr.write("mlxk2: Interrupted\n")
+        with suppress(OSError, AttributeError):
+            sys.stderr.write("mlxk2: Interrupted\n")
         code = _INTERRUPTED
+    _let_go_of_streams()
     if code == _INTERRUPTED:
-        sys.stderr.flush()
         os._exit(code)
     return code
 
@@ -36,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _answer_at_once(text: str) -> bool:
     """Scripts ask for the version all the time: say it before anything is loaded. False when it cannot be written."""
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), text.encode("ascii"))  # past the stream, which would try again
     except (OSError, AttributeError):  # a full disk, a reader that left, a closed stream: told the usual way
         return False
     return True
@@ -62,6 +63,16 @@ def _fill_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for the process's whole life
+
+
+def _let_go_of_streams() -> None:
+    """What a stream has not taken by now, it never will; the interpreter would try, and end with a code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            with suppress(OSError, ValueError, AttributeError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def real_services() -> "Services":

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mlxk2.entrypoints.cli.output import Output
+from mlxk2.entrypoints.cli.output import Output, Unwritable
 from mlxk2.entrypoints.cli.parser import PROG
 from mlxk2.ports.errors import (
     AccessProblem,
@@ -46,6 +46,10 @@ def exit_code(error: Mlxk2Error) -> int:
 def fail(command: str, error: Mlxk2Error, out: Output, data: "Data | None" = None) -> int:
     """Tell of it, and return the exit code; `data` is what the envelope has beside the error."""
     _redact(error, out.secret)
+    if isinstance(error, Unwritable):
+        out.abandon()
+        _tell(error, out)
+        return exit_code(error)
     try:
         if out.jsonl:
             from mlxk2.entrypoints.cli.envelope import error_object
@@ -61,7 +65,7 @@ def fail(command: str, error: Mlxk2Error, out: Output, data: "Data | None" = Non
         out.flush()
     except BrokenPipeError:
         out.abandon()
-    except AccessProblem as problem:  # standard output itself cannot take it
+    except Unwritable as problem:
         out.abandon()
         _tell(problem, out)
     return exit_code(error)

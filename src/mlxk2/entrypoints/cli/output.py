@@ -29,6 +29,10 @@ def _spelled_out(match: re.Match[str]) -> str:
     return spelled_out(match[0])
 
 
+class Unwritable(AccessProblem):
+    """Standard output takes nothing more."""
+
+
 @contextlib.contextmanager
 def writing() -> Iterator[None]:
     """A reader that went away is the caller's business; any other failure to write is told like one of the cache."""
@@ -38,7 +42,7 @@ def writing() -> Iterator[None]:
         raise
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        raise AccessProblem(f"Cannot write the result to standard output: {reason}") from error
+        raise Unwritable(f"Cannot write the result to standard output: {reason}") from error
 
 
 class Output:

@@ -13,10 +13,10 @@ from mlxk2.entrypoints.cli.context import ServerStarted, Services
 from mlxk2.entrypoints.cli.envelope import success
 from mlxk2.entrypoints.cli.errors import tell
 from mlxk2.entrypoints.cli.human import count, facts
-from mlxk2.entrypoints.cli.output import Output
+from mlxk2.entrypoints.cli.output import Output, Unwritable
 from mlxk2.entrypoints.cli.parser import PROG
 from mlxk2.entrypoints.cli.records.server import ServeData
-from mlxk2.ports.errors import AccessProblem, Mlxk2Error
+from mlxk2.ports.errors import Mlxk2Error
 
 _MOST_NAMES = 5
 
@@ -55,7 +55,7 @@ class _Announcement:
             self._out.flush()
         except BrokenPipeError:
             self._out.abandon()
-        except AccessProblem as problem:
+        except Unwritable as problem:
             self._out.abandon()
             tell(problem, self._out)
 
