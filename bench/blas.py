@@ -10,9 +10,9 @@ from functools import cache
 _ASK = """
 import json, os
 from mlxk2.adapters.mlx.blas import openblas, prefer_openblas
-prefer_openblas()
-found = openblas()
-print(json.dumps([found and found.kernels, os.environ.get("OPENBLAS_CORETYPE")]))
+loaded, found = prefer_openblas(), openblas()
+kernels = found.kernels if found else "unknown processors"
+print(json.dumps([kernels if loaded else None, os.environ.get("OPENBLAS_CORETYPE")]))
 """
 
 

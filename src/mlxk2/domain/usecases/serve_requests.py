@@ -216,8 +216,7 @@ class RequestGate:
     def _receive(self, ticket: TicketId, visit: _Visit, event: Event) -> None:
         """An event of the engine, in its thread."""
         self._tell(ticket, visit, event)
-        is_last = isinstance(event, (Finished, Failed))
-        if not is_last and not self._admission.has_line:
+        if not isinstance(event, (Finished, Failed)) and not self._admission.has_line:
             return  # what nearly all events are: nobody waits whose time could be over
         with self._lock:
             if isinstance(event, (Finished, Failed)):

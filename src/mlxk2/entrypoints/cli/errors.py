@@ -46,11 +46,9 @@ def exit_code(error: Mlxk2Error) -> int:
 def fail(command: str, error: Mlxk2Error, out: Output, data: "Data | None" = None) -> int:
     """Tell of it, and return the exit code; `data` is what the envelope has beside the error."""
     _redact(error, out.secret)
-    if isinstance(error, Unwritable):
-        out.abandon()
-        _tell(error, out)
-        return exit_code(error)
     try:
+        if isinstance(error, Unwritable):
+            raise error
         if out.jsonl:
             from mlxk2.entrypoints.cli.envelope import error_object
             from mlxk2.entrypoints.cli.records.failures import ErrorEvent
