@@ -126,6 +126,7 @@ def test_a_window_that_changes_its_size_during_an_answer_shows_every_word_once(
     terminal = begin()
     terminal.wait(PROMPT)
     terminal.say("prose")
+    terminal.wait(lambda _: words(terminal) > 0)
     for columns, rows in sizes:
         seen = words(terminal)
         terminal.resize(columns, rows)
