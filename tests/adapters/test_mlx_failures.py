@@ -236,7 +236,7 @@ def test_tokens_that_cannot_be_read_are_drawn_again(
     assert [answer.text for answer in all_answered(engine, sixteen)] == quiet
 
 
-@pytest.mark.parametrize("method", ["extend", "merge"])
+@pytest.mark.parametrize("method", ["join", "merge"])
 def test_newcomers_that_cannot_join_cost_nobody_a_word(
     method: str, engine: MlxEngine, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,12 +9,16 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from mlx.nn.layers.activations import silu
+from mlx_lm.models import cache
 from numpy.typing import NDArray
 
 from mlxk2.adapters.memory import MemoryMachine
+from mlxk2.adapters.mlx import caches as kv
 from mlxk2.adapters.mlx import quick_attention
 from mlxk2.adapters.mlx.loading import load_model
+from mlxk2.adapters.mlx.polynomials import exp_below_zero
 from mlxk2.adapters.mlx.quick_math import quicken
+from mlxk2.adapters.mlx.urgency import only_caches
 from mlxk2.ports.engine import LoadOptions
 
 pytestmark = pytest.mark.skipif(
@@ -69,6 +73,14 @@ def test_what_is_no_number_stays_none(size: int) -> None:
     numbers = mx.full((size,), np.nan)
     assert mx.all(mx.isnan(mx.sigmoid(numbers)))
     assert mx.all(mx.isnan(mx.tanh(numbers)))
+
+
+def test_exp_is_right_to_its_own_size_and_nothing_far_below() -> None:
+    x = mx.array(np.linspace(-87, 0, MANY, dtype=np.float32))
+    assert np.abs(exact(exp_below_zero(x)) / np.exp(exact(x)) - 1).max() < 4e-6
+    assert exp_below_zero(mx.array([0.0])).item() == pytest.approx(1, abs=2e-7)
+    assert exp_below_zero(mx.array([-88.1, -1e4, -3e38, -np.inf])).tolist() == [0, 0, 0, 0]
+    assert mx.isnan(exp_below_zero(mx.array([np.nan]))).item()
 
 
 @pytest.mark.parametrize("shape", [(4, 8), (3, 16384), (2, 4, 70, 90), (1, 300_000)])
@@ -166,7 +178,17 @@ def scores(q: mx.array, k: mx.array, mask: Any) -> Any:
 
 @pytest.mark.parametrize("piece", [2**21, 2**13])
 @pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("shape", [(1, 4, 4, 130, 130), (3, 8, 2, 40, 90), (2, 6, 1, 33, 200), (1, 2, 2, 2, 9000)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 4, 4, 130, 130),
+        (3, 8, 2, 40, 90),
+        (2, 6, 1, 33, 200),
+        (1, 2, 2, 2, 9000),
+        (32, 4, 4, 1, 200),
+        (2, 8, 2, 1, 2000),
+    ],
+)
 def test_attention_is_right_for_any_shape_and_mask(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], mask: str, piece: int
 ) -> None:
@@ -181,6 +203,54 @@ def test_attention_is_right_for_any_shape_and_mask(
     found = mx.fast.scaled_dot_product_attention(q, k, v, scale=32**-0.5, mask=hidden)
     assert found.shape == expected.shape
     assert mx.allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("mask", ["none", "causal", "of rows", "one row hidden"])
+def test_attention_of_single_queries_is_not_mlxs_own(mask: str) -> None:
+    q, k, v = mx.random.normal((32, 8, 1, 32)), mx.random.normal((32, 2, 200, 32)), mx.random.normal((32, 2, 200, 32))
+    hidden = mask_of(mask, 32, 8, 1, 200)
+    quick = mx.fast.scaled_dot_product_attention
+    found, plain = (one(q, k, v, scale=0.2, mask=hidden) for one in (quick, own(quick)))
+    assert not mx.array_equal(found, plain)
+    assert mx.allclose(found, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("traditional", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+@pytest.mark.parametrize("offset", [0, 1234, mx.array([0, 77, -3])])
+def test_a_piece_is_rotated_as_by_mlx_to_the_bit(offset: Any, scale: float, traditional: bool) -> None:
+    x = mx.random.normal((3, 40, 4, 64)).swapaxes(1, 2)
+    options = {"traditional": traditional, "base": 10_000.0, "scale": scale, "offset": offset}
+    expected = own(mx.fast.rope)(x, 64, **options)
+    with only_caches(2):
+        found = mx.fast.rope(x, 64, **options)
+    assert mx.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "dtype", "options"),
+    [
+        (32, mx.float32, {"base": 10_000.0}),
+        (64, mx.float16, {"base": 10_000.0}),
+        (64, mx.float32, {"base": None, "freqs": mx.arange(1, 33).astype(mx.float32)}),
+        (64, mx.float32, {"base": 10_000.0, "stream": mx.cpu}),
+    ],
+)
+def test_other_rotations_are_left_to_mlx(size: int, dtype: Any, options: dict[str, Any]) -> None:
+    x = mx.random.normal((1, 8, 64, 64)).astype(dtype)
+    expected = own(mx.fast.rope)(x, size, traditional=False, scale=1.0, offset=3, **options)
+    with only_caches(2):
+        found = mx.fast.rope(x, size, traditional=False, scale=1.0, offset=3, **options)
+    assert mx.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 50, 16), (1, 2, 7, 5)])
+def test_rows_are_rolled_as_by_mlx_lm(shape: tuple[int, ...]) -> None:
+    x = mx.random.normal(shape)
+    shifts = mx.array([[(5 * row) % shape[2]] for row in range(shape[0])])
+    assert mx.array_equal(cache.dynamic_roll(x, shifts, axis=2), own(cache.dynamic_roll)(x, shifts, axis=2))
+    x, shifts = x[:, 0], shifts[:, 0]
+    assert mx.array_equal(cache.dynamic_roll(x, shifts, axis=1), own(cache.dynamic_roll)(x, shifts, axis=1))
 
 
 def test_attention_of_keys_in_the_middle_of_a_larger_memory() -> None:
@@ -228,9 +298,64 @@ def test_a_model_says_the_same_with_them_and_without(monkeypatch: pytest.MonkeyP
     tokens = mx.random.randint(5, 700, (3, 250))
     quick = model(tokens)
     mx.eval(quick)
-    for place, name in ((mx, "sigmoid"), (mx, "tanh"), (mx, "softmax"), (mx.fast, "scaled_dot_product_attention")):
-        monkeypatch.setattr(place, name, own(getattr(place, name)))
+    without(monkeypatch)
     plain = model(tokens)
     assert not mx.array_equal(quick, plain)  # else the quick ones were not used
     assert mx.allclose(quick, plain, rtol=1e-3, atol=1e-3)
     assert mx.mean(mx.argmax(quick, axis=-1) == mx.argmax(plain, axis=-1)) > 0.99
+
+
+def without(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("sigmoid", "tanh", "softmax"):
+        monkeypatch.setattr(mx, name, own(getattr(mx, name)))
+    for name in ("scaled_dot_product_attention", "rope"):
+        monkeypatch.setattr(mx.fast, name, own(getattr(mx.fast, name)))
+    monkeypatch.setattr(cache, "dynamic_roll", own(cache.dynamic_roll))
+
+
+def filled(model: Any, tokens: mx.array) -> list[Any]:
+    caches = kv.merge([kv.new_caches(model) for _ in tokens])
+    with only_caches(len(caches)):
+        model(tokens, cache=caches)
+    kv.evaluate(caches)
+    return caches
+
+
+def test_a_piece_fills_the_caches_as_the_whole_pass_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(DEMO, LoadOptions(), MemoryMachine()).model
+    tokens = mx.random.randint(5, 700, (3, 250))
+    quick = filled(model, tokens)
+    without(monkeypatch)
+    for one, other in zip(quick, filled(model, tokens), strict=True):
+        assert mx.allclose(one.keys, other.keys, atol=1e-3)
+        assert mx.allclose(one.values, other.values, atol=1e-3)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_of_a_piece_nothing_is_computed_behind_the_last_layers_keys(
+    layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exp, asked = np.exp, 0
+
+    def counted(*args: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return exp(*args, **options)
+
+    monkeypatch.setattr(np, "exp", counted)
+    x = mx.random.normal((1, 4, 80, 16))
+    course = []
+    with only_caches(layers):
+        for _ in range(4):
+            x = mx.fast.scaled_dot_product_attention(x, x, x, scale=0.25)
+            x = mx.sigmoid(mx.concatenate([x] * 4))[:1]
+            course.append(asked)
+    assert course == [2 * min(layer, layers - 1) for layer in range(1, 5)]
+
+
+def test_outside_of_a_piece_everything_is_as_before() -> None:
+    with pytest.raises(ValueError, match="broken"), only_caches(1):
+        raise ValueError("broken")
+    q = mx.random.normal((1, 4, 80, 16))
+    found = mx.fast.scaled_dot_product_attention(q, q, q, scale=0.25)
+    assert not mx.array_equal(found, own(mx.fast.scaled_dot_product_attention)(q, q, q, scale=0.25))

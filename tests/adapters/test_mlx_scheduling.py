@@ -19,6 +19,7 @@ from mlxk2.adapters.mlx.loading import LoadedModel, load_model
 from mlxk2.adapters.mlx.markers import markers_of
 from mlxk2.adapters.mlx.prefill import BUSY_PIECE, FIRST_PIECE, IDLE_PIECE, SMALLEST_PIECE, Pace, Prefill
 from mlxk2.adapters.mlx.prefix_cache import PrefixCache
+from mlxk2.adapters.mlx.row import Row
 from mlxk2.adapters.system import SystemMachine
 from mlxk2.ports.engine import LoadOptions
 from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest, PromptProgress, Sampling
@@ -73,6 +74,31 @@ def test_a_piece_is_halved_after_a_slow_one_and_doubled_after_a_quick_one() -> N
     assert pace.piece == 128
     pace.took(128, 0.04)
     assert pace.piece == 256
+
+
+@pytest.mark.parametrize(
+    ("lengths", "groups"),
+    [
+        ([40, 40, 40], [[40, 40, 40]]),
+        ([60, 125, 55, 120, 58], [[60, 58, 55], [125, 120]]),
+        ([10, 74, 75], [[10, 74], [75]]),
+        ([60] * 6, [[60] * 4, [60] * 2]),
+        ([110, 40, 120, 40], [[110, 120], [40, 40]]),
+        ([256, 255], [[256], [255]]),
+    ],
+)
+def test_prompts_of_much_the_same_length_go_together_and_the_first_is_never_passed_over(
+    lengths: list[int], groups: list[list[int]]
+) -> None:
+    prompts = Prefill(load_model(str(DEMO), LoadOptions(), SystemMachine()).model, PrefixCache(0))
+    for number, length in enumerate(lengths):
+        prompts.add(Row(number, GenerationRequest((1,) * length, 1), lambda _: None, limit=1))
+    gone = []
+    while group := prompts.next_short_group(others_decode=True):
+        assert group[0] is prompts.rows[0]
+        gone.append([row.unprocessed + 1 for row in group])
+        prompts.rows = [row for row in prompts.rows if row not in group]
+    assert gone == groups
 
 
 def test_a_piece_stays_within_its_bounds() -> None:

@@ -22,6 +22,13 @@ class Machine(Protocol):
     def resident_memory(self) -> int | None:
         """Bytes of physical memory that this process takes now, or None where the system does not tell."""
 
+    def reuse_memory(self) -> None:
+        """Keep what is freed from now on for what is asked for next, until `release_memory` gives it back.
+
+        The C library by itself gives large pieces back at once, and the system clears each page of the next one. Does
+        nothing where there is no such choice. Raises nothing.
+        """
+
     def release_memory(self) -> None:
         """Give the system back what this process has freed and its C library keeps, in about a millisecond.
 

@@ -79,17 +79,18 @@ class Batch:
         pairs = zip(self.rows, values, strict=True)
         return [(row, int(token), known.get(row)) for row, token in pairs if row not in self._told]
 
-    def join(self, other: "Batch") -> None:
-        """Take the other's rows in, which must not be used afterwards; the tokens of both are drawn."""
+    def join(self, others: Sequence["Batch"]) -> None:
+        """Take the others' rows in, which must not be used afterwards; the tokens of all are drawn."""
         import mlx.core as mx
 
-        self._become_batched()
-        other._become_batched()
-        kv.extend(self._caches, other._caches)
-        self._tokens = mx.concatenate([self._tokens, other._tokens])
-        self._chances += other._chances
-        self._told |= other._told
-        self._set_rows(self.rows + other.rows)
+        batches = [self, *others]
+        for batch in batches:
+            batch._become_batched()
+        self._caches = kv.join([batch._caches for batch in batches])
+        self._tokens = mx.concatenate([batch._tokens for batch in batches])
+        self._chances = [chances for batch in batches for chances in batch._chances]
+        self._told.update(*(other._told for other in others))
+        self._set_rows([row for batch in batches for row in batch.rows])
 
     def keep(self, stays: Callable[[Row], bool]) -> None:
         """Drop the other rows and what they hold."""

@@ -46,10 +46,54 @@ def merge(rows: Sequence[Caches]) -> Caches:
     return [layer[0].merge(list(layer)) for layer in zip(*rows, strict=True)]
 
 
-def extend(caches: Caches, newcomers: Caches) -> None:
-    """Append the rows of one batch to another."""
-    for cache, newcomer in zip(caches, newcomers, strict=True):
-        cache.extend(newcomer)
+def join(batches: Sequence[Caches]) -> Caches:
+    """One batch out of several, in their order; their own caches must not be used afterwards."""
+    return [_joined(layer) for layer in zip(*batches, strict=True)]
+
+
+def _joined(batches: Sequence[Any]) -> Any:
+    """mlx-lm's own way copies what it has for each batch that is added, and twice; where it can be, that is spared."""
+    from mlx_lm.models.cache import BatchKVCache
+
+    if all(type(batch) is BatchKVCache and batch.keys is not None for batch in batches):
+        return _joined_at_once([batch.state for batch in batches])
+    first, *others = batches
+    for other in others:
+        first.extend(other)
+    return first
+
+
+def _joined_at_once(states: Sequence[tuple[Any, ...]]) -> Any:
+    """Keys and values are (rows, heads, tokens, size), and all rows end at the same token."""
+    import mlx.core as mx
+    from mlx_lm.models.cache import BatchKVCache
+
+    keys, values, offsets, paddings, ends = zip(*states, strict=True)
+    end = max(ends)
+    places = [slice(end - own, end) for own in ends]
+    joined = BatchKVCache([])
+    joined.state = (
+        _stacked(keys, places),
+        _stacked(values, places),
+        mx.concatenate(list(offsets)),
+        mx.concatenate([padding + place.start for padding, place in zip(paddings, places, strict=True)]),
+        end,
+    )
+    return joined
+
+
+def _stacked(parts: Sequence[Any], places: Sequence[slice]) -> Any:
+    """The beginning of each part's rows, put in its place of the tokens."""
+    import mlx.core as mx
+
+    _, heads, _, size = parts[0].shape
+    rows, tokens = sum(part.shape[0] for part in parts), max(part.shape[2] for part in parts)
+    whole = mx.zeros((rows, heads, tokens, size), parts[0].dtype)
+    first = 0
+    for part, place in zip(parts, places, strict=True):
+        whole[first : first + part.shape[0], :, place] = part[:, :, : place.stop - place.start]
+        first += part.shape[0]
+    return whole
 
 
 def keep(caches: Caches, rows: Sequence[int]) -> None:

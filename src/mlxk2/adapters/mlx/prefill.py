@@ -13,6 +13,7 @@ from mlxk2.adapters.mlx.batch import Batch
 from mlxk2.adapters.mlx.caches import Caches
 from mlxk2.adapters.mlx.prefix_cache import PrefixStore
 from mlxk2.adapters.mlx.row import Row
+from mlxk2.adapters.mlx.urgency import only_caches
 
 SMALLEST_PIECE = 32
 FIRST_PIECE = 256
@@ -24,6 +25,8 @@ IDLE_SECONDS = 4.0
 """So long a piece may take while nobody decodes: it cannot be cancelled half-way, nor give a sign of life."""
 BUSY_SECONDS = 0.2
 """So long those who decode should wait for a piece."""
+_MOST_PADDING = 64
+"""Tokens, about as many as take as long as a pass of their own: beyond, prompts do not go together."""
 _KEPT_AT_ONCE = 64
 """New tokens of a prompt that make it worth keeping before its answer is finished."""
 
@@ -85,19 +88,17 @@ class Prefill:
         return self._next_stop(row) == row.unprocessed <= piece
 
     def _fitting(self, rows: Sequence[Row], piece: int) -> list[Row]:
-        """From the first on, as many as the padded piece has room for; a row that must go alone does."""
-        group: list[Row] = []
-        widest = 0
-        for row in rows:
-            widest_with = max(widest, row.unprocessed)
-            pads = group and row.unprocessed != widest
-            fits = not row.alone and (len(group) + 1) * widest_with <= piece and (self._can_pad or not pads)
-            if group and not (self._can_batch and fits):
-                continue
-            group.append(row)
-            widest = widest_with
-            if row.alone:
+        """The first, with those nearest to its length that the padded piece has room for; or alone if it must be."""
+        group = list(rows[:1])
+        if not group or group[0].alone or not self._can_batch:
+            return group
+        first = shortest = longest = group[0].unprocessed
+        for row in sorted(rows[1:], key=lambda row: abs(row.unprocessed - first)):
+            shortest, longest = min(shortest, row.unprocessed), max(longest, row.unprocessed)
+            if longest - shortest > (_MOST_PADDING if self._can_pad else 0):
                 break
+            if not row.alone and (len(group) + 1) * longest <= piece:
+                group.append(row)
         return group
 
     def process(self, group: Sequence[Row], *, others_decode: bool) -> Batch | None:
@@ -135,7 +136,7 @@ class Prefill:
 
         if count:
             piece = row.tokens[row.position : row.position + count]
-            self._model(mx.array([piece]), cache=row.caches)
+            self._fill(row.caches or [], mx.array([piece]))
             kv.evaluate(row.caches or [])
             row.position += count
             row.progress()
@@ -159,7 +160,7 @@ class Prefill:
             inputs = mx.array([piece + [0] * pad for piece, pad in zip(pieces, padding, strict=True)])
             if any(padding):
                 kv.prepare(caches, [len(piece) for piece in pieces], padding)
-            self._model(inputs, cache=caches)
+            self._fill(caches, inputs)
             if any(padding):
                 kv.finalize(caches)
             kv.evaluate(caches)
@@ -171,3 +172,8 @@ class Prefill:
                 kv.evaluate(kept)
                 self._store.put(row.tokens[:-1], kept)
         return caches
+
+    def _fill(self, caches: Caches, inputs: Any) -> None:
+        """Have the model put these tokens, (rows, tokens), into the caches."""
+        with only_caches(len(caches)):
+            self._model(inputs, cache=caches)

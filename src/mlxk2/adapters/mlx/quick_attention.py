@@ -1,7 +1,7 @@
-"""Attention of many queries whose exponentials numpy computes; why, says docs/ADR/0018.
+"""Attention whose exponentials numpy computes for many queries, and polynomials for one; why, says docs/ADR/0018.
 
-The products stay MLX's. numpy works in the memory of the scores, piece by piece, while MLX is at the next piece; MLX by
-itself has all scores in memory at once.
+The products stay MLX's. For many queries numpy works in the memory of the scores, piece by piece, while MLX is at the
+next piece; MLX by itself has all scores in memory at once.
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,13 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
+from mlxk2.adapters.mlx.polynomials import exp_below_zero
+
 _PIECE = 2**21
 """Scores of one piece, about: 8 MiB."""
 _CACHED = 2**17
 """Scores that are worked on at a time: they stay in a core's cache."""
-_LOWEST = np.finfo(np.float32).min
+_LOWEST = float(np.finfo(np.float32).min)
 
 Numbers = NDArray[np.float32]
 
@@ -51,6 +53,21 @@ def attention(q: mx.array, k: mx.array, v: mx.array, scale: float, mask: Any) ->
     by_queries = sum(piece.groups.start == 0 for piece in pieces)
     some = [mx.concatenate(answers[i : i + by_queries], axis=3) for i in range(0, len(answers), by_queries)]
     return mx.concatenate(some, axis=1).reshape(rows, heads, queries, v.shape[-1])
+
+
+def attention_of_steps(q: mx.array, k: mx.array, v: mx.array, scale: float, mask: mx.array | str | None) -> mx.array:
+    """Of one query for each head, which sees all keys but those that a mask of booleans hides; lazy. Shapes as above.
+
+    The heads that share keys are multiplied with them together.
+    """
+    rows, heads, _, size = q.shape
+    groups = k.shape[1]
+    scores = (q * scale).reshape(rows, groups, heads // groups, size) @ k.swapaxes(-1, -2)
+    if isinstance(mask, mx.array):
+        scores = mx.where(mask, scores, _LOWEST)
+    weights = exp_below_zero(scores - mx.max(scores, axis=-1, keepdims=True))
+    answers = weights @ v / mx.sum(weights, axis=-1, keepdims=True)
+    return answers.reshape(rows, heads, 1, v.shape[-1])
 
 
 def _pieces(rows: int, groups: int, queries: int, keys: int, *, sees_all: bool) -> list[_Piece]:

@@ -1,52 +1,47 @@
-"""Sigmoid, tanh, softmax and attention on an x86 processor, without MLX's own exponentials (docs/ADR/0018).
+"""Sigmoid, tanh, softmax, attention and rotation on an x86 processor, without MLX's own exponentials and sines.
 
-MLX has vector instructions for them on ARM only. On x86 each takes 25 to 35 ns, and most of a long prompt's time goes
-into them. numpy needs 1 to 3, but computes at once, and all that a result depends on with it: it is asked where there
-are many numbers, in prompts. For the steps of a batch a fraction of two polynomials is enough: additions and products,
-which MLX is quick with, 8 ns in all, and as lazy as the rest; tanh is always computed so, since some models squeeze the
-logits of a whole prompt with it, of which only the last are wanted. What has fewer numbers stays MLX's, and so does
-what has no numbers: arrays inside of `mx.grad`, `mx.vmap` and their kind.
+MLX has vector instructions for them on ARM only (docs/ADR/0018). On x86 each takes 15 to 35 ns, and most of a long
+prompt's time goes into them. numpy needs 1 to 3, but computes at once, and all that a result depends on with it: it is
+asked in prompts, as far as their caches need it, and where there are very many numbers. For the steps of a batch
+polynomials are enough: additions and products, which MLX is quick with, 6 to 8 ns in all, and as lazy as the rest; tanh
+is always computed so, since some models squeeze the logits of a whole prompt with it, of which only the last are
+wanted. What has fewer numbers stays MLX's, and so does what has no numbers: arrays inside of `mx.grad`, `mx.vmap` and
+their kind.
 """
 
+import functools
 import platform
 import sys
-from collections.abc import Callable
-from functools import cache, wraps
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
+from mlx_lm.models import cache
 
-from mlxk2.adapters.mlx.quick_attention import attention, exponentials, view
+from mlxk2.adapters.mlx import polynomials
+from mlxk2.adapters.mlx.quick_attention import attention, attention_of_steps, exponentials, view
+from mlxk2.adapters.mlx.quick_roll import roll_before
+from mlxk2.adapters.mlx.quick_rotation import Turning, rotate
+from mlxk2.adapters.mlx.urgency import is_at_once, is_attention_wanted
 
 _SOME, _MANY = 2**14, 2**18
-"""Numbers from which on it pays to compute them by polynomials, and by numpy."""
-_SCORES = 2**14
-"""As many of a softmax, and of attention for more than one query, from which on numpy pays."""
-_SATURATED = 7.90531110763549805
-_ABOVE = (
-    -2.76076847742355e-16,
-    2.00018790482477e-13,
-    -8.60467152213735e-11,
-    5.12229709037114e-08,
-    1.48572235717979e-05,
-    6.37261928875436e-04,
-    4.89352455891786e-03,
-)
-_BELOW = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
-"""tanh(x) is x times the one over the other, both in powers of its square: the figures of Eigen's fast tanh."""
+"""Numbers from which on it pays to do without MLX's own functions, and to have them computed at once in any case."""
 
 
-@cache
+@functools.cache
 def quicken() -> bool:
     """Have them computed so in this process from now on; False where MLX does it as well by itself."""
     if sys.platform != "linux" or platform.machine() != "x86_64" or mx.default_device() != mx.cpu:
         return False
     mx.disable_compile()  # what is traced has no numbers yet; it also spares the first answer a compiler's second
-    mx.sigmoid = _by(mx.sigmoid, _sigmoid_of_some, _sigmoid_of_many)
-    mx.tanh = _by(mx.tanh, _tanh)
+    mx.sigmoid = _by(mx.sigmoid, polynomials.sigmoid, _sigmoid_of_many)
+    mx.tanh = _by(mx.tanh, polynomials.tanh)
     mx.softmax = _softmax_before(mx.softmax)
     mx.fast.scaled_dot_product_attention = _attention_before(mx.fast.scaled_dot_product_attention)
+    mx.fast.rope = _rotation_before(mx.fast.rope)
+    cache.dynamic_roll = roll_before(cache.dynamic_roll)
     return True
 
 
@@ -59,7 +54,9 @@ def _by(
     def function(a: Any, /, *, stream: Any = None) -> mx.array:
         if stream is not None or not isinstance(a, mx.array) or a.size < _SOME or a.dtype != mx.float32:
             return own(a, stream=stream)
-        return many(a) if many is not None and a.size >= _MANY and _has_numbers(a) else some(a)
+        if many is not None and is_at_once(otherwise=a.size >= _MANY) and _has_numbers(a):
+            return many(a)
+        return some(a)
 
     return function
 
@@ -73,45 +70,21 @@ def _has_numbers(*arrays: mx.array) -> bool:
     return True
 
 
-def _tanh(x: mx.array) -> mx.array:
-    """Within 4e-7, and exactly 1 and -1 far out."""
-    x = mx.clip(x, -_SATURATED, _SATURATED)
-    square = x * x
-    return x * _polynomial(_ABOVE, square) / _polynomial(_BELOW, square)
-
-
-def _polynomial(factors: tuple[float, ...], x: mx.array) -> mx.array:
-    """The factor of the highest power comes first."""
-    value = x * factors[0] + factors[1]
-    for factor in factors[2:]:
-        value = value * x + factor
-    return value
-
-
-def _sigmoid_of_some(x: mx.array) -> mx.array:
-    """Within 3e-7, and within 3e-4 of itself where it is small, so that it can be a divisor.
-
-    The odds are those of a quarter of x, to the power of four: so 1 is not lost in the sum with -1.
-    """
-    yes = _tanh(x * 0.125) * 0.5 + 0.5
-    no = 1 - yes
-    yes, no = yes * yes, no * no
-    yes, no = yes * yes, no * no
-    return yes / (yes + no)
-
-
 def _sigmoid_of_many(x: mx.array) -> mx.array:
+    result = mx.negative(x)
+    odds = view(result)
     with np.errstate(over="ignore"):  # exp(-x) is infinite, and its reciprocal is the right 0
-        result = np.exp(np.negative(view(x)))
-    result += 1
-    return mx.array(np.divide(1, result, out=result))
+        np.exp(odds, out=odds)
+    odds += 1
+    np.divide(1, odds, out=odds)
+    return result
 
 
 def _softmax_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
     @wraps(own)
     def softmax(a: Any, /, axis: Any = None, *, precise: bool = False, stream: Any = None) -> mx.array:
         is_usual = axis == -1 and stream is None and isinstance(a, mx.array) and a.dtype == mx.float32
-        if not is_usual or a.size < _SCORES or not _has_numbers(a):
+        if not is_usual or a.size < _SOME or not is_at_once(otherwise=True) or not _has_numbers(a):
             return own(a, axis, precise=precise, stream=stream)
         result = mx.contiguous(a * 1)
         sums = exponentials(view(result))
@@ -125,7 +98,11 @@ def _attention_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
     def function(q: mx.array, k: mx.array, v: mx.array, *, scale: float, **options: Any) -> mx.array:
         asked = {name for name, value in options.items() if value is not None}
         mask = options.get("mask")
-        if asked <= {"mask"} and _is_usual(q, k, v) and _is_mask(mask, q.shape[1]) and _has_numbers(q, k, v):
+        if not is_attention_wanted() or not asked <= {"mask"} or not _is_usual(q, k, v):
+            return own(q, k, v, scale=scale, **options)
+        if q.shape[2] == 1 and _is_mask_of_step(mask, k.shape):
+            return attention_of_steps(q, k, v, scale, mask)
+        if q.shape[2] > 1 and _is_mask(mask, q.shape[1]) and _has_numbers(q, k, v):
             return attention(q, k, v, scale, mask)
         return own(q, k, v, scale=scale, **options)
 
@@ -133,14 +110,34 @@ def _attention_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
 
 
 def _is_usual(q: mx.array, k: mx.array, v: mx.array) -> bool:
-    """Many scores of several queries; single ones, as in a step, gain little and would wait."""
-    if not q.dtype == k.dtype == v.dtype == mx.float32 or not q.ndim == k.ndim == v.ndim == 4 or q.shape[2] < 2:
+    """Many scores."""
+    if not q.dtype == k.dtype == v.dtype == mx.float32 or not q.ndim == k.ndim == v.ndim == 4:
         return False
     alike = q.shape[0] == k.shape[0] == v.shape[0] and k.shape[1:3] == v.shape[1:3] and q.shape[3] == k.shape[3]
-    return alike and q.shape[1] % k.shape[1] == 0 and q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] >= _SCORES
+    return alike and q.shape[1] % k.shape[1] == 0 and q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] >= _SOME
+
+
+def _is_mask_of_step(mask: Any, keys: Sequence[int]) -> bool:
+    """The same for all heads."""
+    if not isinstance(mask, mx.array):
+        return mask is None or mask == "causal"
+    return mask.dtype == mx.bool_ and mask.ndim == 4 and mask.shape in ((1, 1, 1, keys[2]), (keys[0], 1, 1, keys[2]))
 
 
 def _is_mask(mask: Any, heads: int) -> bool:
     if not isinstance(mask, mx.array):
         return mask is None or mask == "causal"
     return mask.ndim <= 4 and (mask.ndim < 3 or mask.shape[-3] in (1, heads)) and _has_numbers(mask)
+
+
+def _rotation_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
+    @wraps(own)
+    def function(a: mx.array, dims: int, *, base: float | None, offset: Any, freqs: Any = None, **options: Any) -> Any:
+        is_usual = freqs is None and a.ndim == 4 and a.shape[3] == dims and options.keys() == {"traditional", "scale"}
+        is_large = a.size >= _SOME and a.dtype == mx.float32
+        if base is not None and is_usual and is_large and is_at_once(otherwise=False):
+            offsets: Any = offset.reshape(-1).tolist() if isinstance(offset, mx.array) else [offset]
+            return rotate(a, Turning(dims, base=base, offsets=tuple(offsets), length=a.shape[2], **options))
+        return own(a, dims, base=base, offset=offset, freqs=freqs, **options)
+
+    return function

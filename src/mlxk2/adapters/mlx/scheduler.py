@@ -56,7 +56,7 @@ class Scheduler:
     ) -> None:
         self.waiting: deque[Row] = deque()
         self.batch: Batch | None = None
-        self._ready: Batch | None = None
+        self._ready: list[Batch] = []
         self._counters = counters
         self._told = told
         self._model = loaded.model
@@ -76,8 +76,12 @@ class Scheduler:
 
     @property
     def _begun(self) -> list[Row]:
-        batches = [batch for batch in (self._ready, self.batch) if batch]
-        return [*self.prefill.rows, *(row for batch in batches for row in batch.rows)]
+        return [*self.prefill.rows, *(row for batch in self._batches for row in batch.rows)]
+
+    @property
+    def _batches(self) -> list[Batch]:
+        """Those who decode, and those who have just got their first tokens."""
+        return [*([self.batch] if self.batch else []), *self._ready]
 
     @property
     def busy(self) -> int:
@@ -190,12 +194,12 @@ class Scheduler:
                 break
         if group := self.prefill.next_long(others_decode=others):
             self._bring_on(group, others_decode=others)
-        newcomers, self._ready = self._ready, None
-        self.batch = self._joined(self.batch, newcomers)
+        self._join()
 
     def _bring_on(self, group: list[Row], *, others_decode: bool) -> None:
         before = self._counters.generated
-        self._ready = self._joined(self._ready, self._processed(group, others_decode=others_decode))
+        if ready := self._processed(group, others_decode=others_decode):
+            self._ready.append(ready)
         if self._counters.generated != before:
             self._told()
 
@@ -212,15 +216,16 @@ class Scheduler:
             return None
         return ready if ready and ready.rows else None
 
-    def _joined(self, batch: Batch | None, newcomers: Batch | None) -> Batch | None:
-        if batch is None or newcomers is None:
-            return batch or newcomers
+    def _join(self) -> None:
+        batches, self._ready = self._batches, []
+        self.batch = batches[0] if batches else None
+        if len(batches) < 2:
+            return
         try:
-            batch.join(newcomers)
-        except BaseException as error:  # noqa: BLE001 - the caches of both are lost
-            self._save_rows(error, batch, newcomers)
-            return None
-        return batch
+            batches[0].join(batches[1:])
+        except BaseException as error:  # noqa: BLE001 - the caches of all are lost
+            self.batch = None
+            self._save_rows(error, *batches)
 
     def _retry_alone(self, group: list[Row], error: BaseException) -> None:
         """One of these rows cannot be processed; those that were not alone get another try, alone."""

@@ -8,6 +8,10 @@ from collections.abc import Callable
 _PROC_PIDTASKINFO = 4
 """libproc.h: virtual and resident size lead the answer, in 64-bit words."""
 _TASK_INFO_WORDS = 12
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""malloc.h"""
+_LARGEST_REUSED, _MOST_KEPT = 32 * 2**20, 256 * 2**20
+"""Bytes; the first is the most that the library takes."""
 
 
 class SystemMachine:
@@ -33,20 +37,25 @@ class SystemMachine:
         except (OSError, ValueError, IndexError):
             return None
 
+    def reuse_memory(self) -> None:
+        if (option := _c_function("mallopt")) is not None:
+            option(_M_MMAP_THRESHOLD, _LARGEST_REUSED)
+            option(_M_TRIM_THRESHOLD, _MOST_KEPT)
+
     def release_memory(self) -> None:
-        if (trim := _malloc_trim()) is not None:
+        if (trim := _c_function("malloc_trim")) is not None:
             trim(0)
 
 
 @functools.cache
-def _malloc_trim() -> Callable[[int], int] | None:
-    """The GNU C library's; others give memory back by themselves, or have no such function."""
+def _c_function(name: str) -> Callable[..., int] | None:
+    """One of the GNU C library's own; others manage memory in other ways, and have no such function."""
     if not sys.platform.startswith("linux"):
         return None
     import ctypes
 
-    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    return trim
+    function: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None)
+    return function
 
 
 def _resident_on_macos() -> int | None:

@@ -33,5 +33,6 @@ class MachineContract:
 
     def test_memory_can_be_given_back_at_any_time(self, machine: Machine) -> None:
         machine.release_memory()
+        machine.reuse_memory()
         machine.release_memory()
         assert machine.resident_memory() != 0

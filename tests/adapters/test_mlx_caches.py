@@ -1,0 +1,56 @@
+"""Batches of caches that become one: as mlx-lm's own way has it, without its copies."""
+
+import copy
+from typing import Any
+
+import mlx.core as mx
+import pytest
+from mlx_lm.models.cache import BatchKVCache, BatchRotatingKVCache
+
+from mlxk2.adapters.mlx import caches as kv
+
+
+def batch(rows: int, tokens: int, kind: Any = BatchKVCache) -> Any:
+    """Its rows are padded on the left, each by one token more than the one before."""
+    cache = kind(list(range(rows))) if kind is BatchKVCache else kind(16, list(range(rows)))
+    for count in (tokens - 1, 1):
+        cache.update_and_fetch(mx.random.normal((rows, 2, count, 8)), mx.random.normal((rows, 2, count, 4)))
+    return cache
+
+
+def extended(batches: list[Any]) -> Any:
+    first, *others = copy.deepcopy(batches)
+    for other in others:
+        first.extend(other)
+    return first
+
+
+@pytest.mark.parametrize("kind", [BatchKVCache, BatchRotatingKVCache])
+@pytest.mark.parametrize(
+    "sizes",
+    [[(1, 5), (1, 9)], [(3, 20), (2, 7), (4, 31)], [(2, 300), (1, 8)], [(1, 8), (2, 300)], [(2, 255), (2, 257)]],
+)
+def test_several_batches_are_what_one_after_the_other_makes_of_them(kind: Any, sizes: list[tuple[int, int]]) -> None:
+    if kind is BatchRotatingKVCache:
+        sizes = [(rows, min(tokens, 12)) for rows, tokens in sizes]
+    batches = [batch(rows, tokens, kind) for rows, tokens in sizes]
+    expected = extended(batches)
+    (joined,) = kv.join([[one] for one in batches])
+    assert type(joined) is kind
+    assert joined.offset.tolist() == expected.offset.tolist()
+    assert joined.left_padding.tolist() == expected.left_padding.tolist()
+    assert joined._idx == expected._idx
+    for row in range(sum(rows for rows, _ in sizes)):
+        own, theirs = joined.extract(row), expected.extract(row)
+        assert mx.array_equal(own.keys, theirs.keys)
+        assert mx.array_equal(own.values, theirs.values)
+    more = mx.random.normal((expected.offset.shape[0], 2, 1, 8)), mx.random.normal((expected.offset.shape[0], 2, 1, 4))
+    for own, theirs in zip(joined.update_and_fetch(*more), expected.update_and_fetch(*more), strict=True):
+        assert own.shape == theirs.shape
+        assert mx.array_equal(own[:, :, -1], theirs[:, :, -1])
+
+
+def test_batches_that_hold_nothing_yet_become_one() -> None:
+    (joined,) = kv.join([[BatchKVCache([0, 1])], [BatchKVCache([2])]])
+    assert joined.keys is None
+    assert joined.left_padding.tolist() == [0, 1, 2]
