@@ -5,7 +5,7 @@ unless the user chose. A template says nothing about what it leaves out: tools a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlxk2.ports.conversation import Message, RenderedPrompt, RenderOptions, Tool, ToolCall
@@ -55,14 +55,35 @@ def render(
 
 
 def _apply(tokenizer: Any, turns: Turns, chosen: dict[str, Any], *, opens_answer: bool) -> tuple[int, ...]:
-    if _SWITCH not in chosen and tokenizer.chat_template is not None:
-        # The wrapped tokenizer itself: the wrapper would choose for the user.
-        tokens = tokenizer._tokenizer.apply_chat_template(
-            turns, add_generation_prompt=opens_answer, return_dict=False, **chosen
-        )
-    else:
-        tokens = tokenizer.apply_chat_template(turns, add_generation_prompt=opens_answer, **chosen)
-    return tuple(int(token) for token in tokens)
+    by_default = _SWITCH not in chosen and tokenizer.chat_template is not None
+    # The wrapped tokenizer itself where nothing is chosen: the wrapper would choose for the user.
+    writer = tokenizer._tokenizer if by_default else tokenizer
+    options = {"add_generation_prompt": opens_answer, **({"return_dict": False} if by_default else {}), **chosen}
+    if (encode := plain_encoder(tokenizer._tokenizer)) is not None:
+        return tuple(encode(writer.apply_chat_template(turns, tokenize=False, **options)))
+    return tuple(int(token) for token in writer.apply_chat_template(turns, **options))
+
+
+def plain_encoder(tokenizer: Any) -> Callable[[str], list[int]] | None:
+    """From a template's text to token ids without transformers' detours, which take longer than the way itself.
+
+    None for a tokenizer with ways of its own, or with settings for texts that transformers would have to undo.
+    """
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+    kind = type(tokenizer)
+    is_usual = issubclass(kind, PreTrainedTokenizerFast) and (
+        kind.apply_chat_template is PreTrainedTokenizerBase.apply_chat_template
+        and kind.__call__ is PreTrainedTokenizerBase.__call__
+        and kind._encode_plus is PreTrainedTokenizerFast._encode_plus
+    )
+    if not is_usual:
+        return None
+    backend = tokenizer.backend_tokenizer
+    is_set = backend.truncation is not None or backend.padding is not None
+    if is_set or backend.encode_special_tokens != tokenizer.split_special_tokens:
+        return None
+    return lambda text: list(backend.encode(text, add_special_tokens=False).ids)
 
 
 def _borders(tokenizer: Any, turns: Turns, chosen: dict[str, Any], tokens: tuple[int, ...]) -> tuple[int, ...]:

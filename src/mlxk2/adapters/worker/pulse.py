@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from mlxk2.adapters.worker.outbox import Outbox
 
-_LINGER = 0.01
-"""Seconds that an event may lie in the outbox before it is sent without waiting for the end of a step."""
+_LINGER = 0.05
+"""Seconds that an event may lie in the outbox before it is sent without waiting for the end of a step.
+
+Whoever is woken for it takes a core from BLAS: the news that a prompt is begun goes along with its first token.
+"""
 
 
 class Pulse:
