@@ -20,9 +20,11 @@ def main() -> None:
     descriptor: int = parser.parse_args().fd
     faulthandler.enable()
     end_with_parent()
+    machine = SystemMachine()
+    machine.reuse_memory()  # before there are other threads
     with socket.socket(fileno=descriptor) as sock:
         sock.set_inheritable(False)
-        serve(sock, MlxEngineLoader(SystemMachine()))
+        serve(sock, MlxEngineLoader(machine))
 
 
 if __name__ == "__main__":

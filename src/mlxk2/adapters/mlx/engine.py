@@ -211,6 +211,7 @@ class MlxEngineLoader:
         self._machine = machine
 
     def load(self, location: str, options: LoadOptions, watch: Watch = unwatched) -> MlxEngine:
+        self._machine.reuse_memory()
         return MlxEngine(lambda: load_model(location, options, self._machine), options, self._machine, watch)
 
 

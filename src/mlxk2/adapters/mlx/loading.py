@@ -99,7 +99,6 @@ def _settle(model: Any, machine: Machine) -> None:
             model.set_dtype(mx.float32)
     mx.eval(model.parameters())
     if on_cpu:
-        machine.reuse_memory()
         _suit_cpu(model)
 
 

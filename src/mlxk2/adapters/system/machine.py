@@ -8,7 +8,7 @@ from collections.abc import Callable
 _PROC_PIDTASKINFO = 4
 """libproc.h: virtual and resident size lead the answer, in 64-bit words."""
 _TASK_INFO_WORDS = 12
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """malloc.h"""
 _LARGEST_REUSED, _MOST_KEPT = 32 * 2**20, 256 * 2**20
 """Bytes; the first is the most that the library takes."""
@@ -41,6 +41,7 @@ class SystemMachine:
         if (option := _c_function("mallopt")) is not None:
             option(_M_MMAP_THRESHOLD, _LARGEST_REUSED)
             option(_M_TRIM_THRESHOLD, _MOST_KEPT)
+            option(_M_ARENA_MAX, 1)  # the ends of those that threads have of their own are never given back
 
     def release_memory(self) -> None:
         if (trim := _c_function("malloc_trim")) is not None:
