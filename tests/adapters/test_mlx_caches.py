@@ -5,7 +5,7 @@ from typing import Any
 
 import mlx.core as mx
 import pytest
-from mlx_lm.models.cache import BatchKVCache, BatchRotatingKVCache
+from mlx_lm.models.cache import ArraysCache, BatchKVCache, BatchRotatingKVCache, CacheList, KVCache
 
 from mlxk2.adapters.mlx import caches as kv
 
@@ -54,3 +54,28 @@ def test_batches_that_hold_nothing_yet_become_one() -> None:
     (joined,) = kv.join([[BatchKVCache([0, 1])], [BatchKVCache([2])]])
     assert joined.keys is None
     assert joined.left_padding.tolist() == [0, 1, 2]
+
+
+def test_what_is_kept_is_a_copy_and_holds_on_to_nothing_else() -> None:
+    whole = mx.random.normal((8, 2, 1000, 16))
+    recurrent, attention = ArraysCache(2), KVCache()
+    recurrent.cache = [whole[:1], mx.arange(1000).reshape(8, 125)[2:3]]
+    attention.keys, attention.values, attention.offset = (
+        whole[1:2, :, :300],
+        whole[2:3, :, :300].astype(mx.float16),
+        300,
+    )
+    expected = [mx.array(array) for array in (*recurrent.cache, attention.keys, attention.values)]
+    mx.eval(whole, expected)
+    before = mx.get_active_memory()
+    kept = kv.in_one_piece([CacheList(recurrent, attention)])
+    found = [*kept[0].caches[0].cache, kept[0].caches[1].keys, kept[0].caches[1].values]
+    assert all(
+        mx.array_equal(one, other) and one.dtype == other.dtype for one, other in zip(found, expected, strict=True)
+    )
+    assert kept[0].caches[1].offset == 300
+    whole[:] = 0
+    mx.eval(whole)
+    assert all(mx.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+    del whole, recurrent, attention
+    assert mx.get_active_memory() - before < -8 * 2 * 1000 * 16 * 4 + 2 * sum(array.nbytes for array in expected)

@@ -104,7 +104,7 @@ class Batch:
             self._caches = []
             return
         if len(indices) == 1:
-            self._caches, self._is_batched = kv.extract(self._caches, indices[0]), False
+            self._caches, self._is_batched = kv.own(kv.extract(self._caches, indices[0])), False
         else:
             kv.keep(self._caches, indices)
         self._tokens = self._tokens[mx.array(indices)]
@@ -112,8 +112,8 @@ class Batch:
             self._logits = self._logits[mx.array(indices)]
 
     def extract(self, row: Row) -> Caches:
-        """The row's own caches, holding all tokens that it has been told."""
-        return kv.extract(self._caches, self.rows.index(row)) if self._is_batched else kv.copy_of(self._caches)
+        """The row's caches, holding all tokens that it has been told; they may be parts of the batch's."""
+        return kv.extract(self._caches, self.rows.index(row)) if self._is_batched else self._caches
 
     @property
     def size_bytes(self) -> int:

@@ -114,12 +114,38 @@ def finalize(caches: Caches) -> None:
 
 
 def extract(caches: Caches, row: int) -> Caches:
-    """One row of a batch as the caches of a request alone; they hold on to nothing of the batch once evaluated."""
-    return [_each_array(cache.extract(row), _own) for cache in caches]
+    """One row of a batch as the caches of a request alone, parts of the batch's memory where mlx-lm leaves them so."""
+    return [cache.extract(row) for cache in caches]
+
+
+def own(caches: Caches) -> Caches:
+    """As they are, in memory of their own once evaluated: a slice of a batch would keep the whole of it."""
+    return [_each_array(cache, _own) for cache in caches]
 
 
 def copy_of(caches: Caches) -> Caches:
     return [_each_array(cache, _handle) for cache in caches]
+
+
+def in_one_piece(caches: Caches) -> Caches:
+    """Copies in memory of their own, computed: many small pieces that live long would tear holes into the rest."""
+    import mlx.core as mx
+
+    arrays: dict[Any, list[Any]] = {}
+    for cache in caches:
+        _each_array(cache, lambda array: arrays.setdefault(array.dtype, []).append(array))
+    pieces = {kind: mx.concatenate([array.reshape(-1) for array in some]) for kind, some in arrays.items()}
+    mx.eval(pieces)
+    begun = dict.fromkeys(pieces, 0)
+
+    def part(array: Any) -> Any:
+        first = begun[array.dtype]
+        begun[array.dtype] += array.size
+        return pieces[array.dtype][first : first + array.size].reshape(array.shape)
+
+    parts = [_each_array(cache, part) for cache in caches]
+    evaluate(parts)
+    return parts
 
 
 def cut(caches: Caches, length: int, target: int) -> None:
@@ -208,7 +234,6 @@ def _handle(array: Any) -> Any:
 
 
 def _own(array: Any) -> Any:
-    """Memory of its own: a slice of a batch would keep the whole of it."""
     import mlx.core as mx
 
     return array + mx.zeros((), array.dtype)

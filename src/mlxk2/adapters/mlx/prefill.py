@@ -146,7 +146,7 @@ class Prefill:
         at_border = not self._can_cut and row.position in row.request.borders
         is_news = count and (at_border or (not row.unprocessed and fresh >= _KEPT_AT_ONCE))
         if is_news and row.caches and self._store.wants(row.position):
-            self._store.put(row.tokens[: row.position], kv.copy_of(row.caches))
+            self._store.put(row.tokens[: row.position], row.caches)
 
     def _together(self, group: Sequence[Row]) -> Caches:
         """The caches of the rows as one batch, with all but the last of their tokens processed."""
@@ -168,9 +168,7 @@ class Prefill:
             row.position = len(row.tokens) - 1
             row.progress()
             if len(pieces[index]) >= _KEPT_AT_ONCE and self._store.wants(row.position):
-                kept = kv.extract(caches, index)
-                kv.evaluate(kept)
-                self._store.put(row.tokens[:-1], kept)
+                self._store.put(row.tokens[:-1], kv.extract(caches, index))
         return caches
 
     def _fill(self, caches: Caches, inputs: Any) -> None:

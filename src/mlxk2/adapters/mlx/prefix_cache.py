@@ -38,7 +38,7 @@ class PrefixStore(Protocol):
         """Whether caches of so many tokens may get a place: making them ready costs time."""
 
     def put(self, tokens: Sequence[int], caches: Caches) -> None:
-        """Keep caches that hold exactly `tokens`; they belong to the store from now on."""
+        """Keep a copy of caches that hold exactly `tokens`."""
 
     def clear(self) -> None: ...
 
@@ -86,11 +86,12 @@ class PrefixCache:
         size = kv.size_bytes(caches)
         if not self.wants(len(key)) or size > self._limit:
             return
+        kept = kv.in_one_piece(caches)
         if key in self._entries:
             self._forget(key)
-        if kv.can_cut(caches):
+        if kv.can_cut(kept):
             self._forget_starts_of(key)
-        self._entries[key] = (caches, size)
+        self._entries[key] = (kept, size)
         insort(self._sorted, key)
         self._size += size
         while self._size > self._limit:

@@ -163,9 +163,7 @@ class Scheduler:
         """A later request may go on from where this one ended."""
         with suppress(Exception):  # a copy for which there is no memory is one that nobody will miss
             if self.batch and row.generated and self._store.wants(len(row.tokens)):
-                caches = self.batch.extract(row)
-                kv.evaluate(caches)
-                self._store.put(row.tokens, caches)
+                self._store.put(row.tokens, self.batch.extract(row))
 
     def _admit(self) -> None:
         room = self._max_rows - len(self.prefill.rows) - (len(self.batch.rows) if self.batch else 0)
