@@ -56,6 +56,19 @@ def test_batches_that_hold_nothing_yet_become_one() -> None:
     assert joined.left_padding.tolist() == [0, 1, 2]
 
 
+def test_small_arrays_share_pieces_and_large_ones_do_not() -> None:
+    """A piece has fewer numbers than MLX can count, however long the prompt."""
+    layers = [KVCache() for _ in range(6)]
+    for number, layer in enumerate(layers):
+        layer.keys = mx.full((1, 1, 2**19 if number < 4 else 2**21, 1), number).astype(mx.float16)
+        layer.values = layer.keys + 0.5
+        layer.offset = 1
+    kept = kv.compact(layers)
+    assert [one.keys.shape for one in kept] == [one.keys.shape for one in layers]
+    assert all(mx.array_equal(one.keys, other.keys) for one, other in zip(kept, layers, strict=True))
+    assert all(mx.array_equal(one.values, other.values) for one, other in zip(kept, layers, strict=True))
+
+
 def test_what_is_kept_is_a_copy_and_holds_on_to_nothing_else() -> None:
     whole = mx.random.normal((8, 2, 1000, 16))
     recurrent, attention = ArraysCache(2), KVCache()
@@ -68,7 +81,7 @@ def test_what_is_kept_is_a_copy_and_holds_on_to_nothing_else() -> None:
     expected = [mx.array(array) for array in (*recurrent.cache, attention.keys, attention.values)]
     mx.eval(whole, expected)
     before = mx.get_active_memory()
-    kept = kv.in_one_piece([CacheList(recurrent, attention)])
+    kept = kv.compact([CacheList(recurrent, attention)])
     found = [*kept[0].caches[0].cache, kept[0].caches[1].keys, kept[0].caches[1].values]
     assert all(
         mx.array_equal(one, other) and one.dtype == other.dtype for one, other in zip(found, expected, strict=True)

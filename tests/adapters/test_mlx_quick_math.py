@@ -79,7 +79,7 @@ def test_exp_is_right_to_its_own_size_and_nothing_far_below() -> None:
     x = mx.array(np.linspace(-87, 0, MANY, dtype=np.float32))
     assert np.abs(exact(exp_below_zero(x)) / np.exp(exact(x)) - 1).max() < 4e-6
     assert exp_below_zero(mx.array([0.0])).item() == pytest.approx(1, abs=2e-7)
-    assert exp_below_zero(mx.array([-88.1, -1e4, -3e38, -np.inf])).tolist() == [0, 0, 0, 0]
+    assert exp_below_zero(mx.array([-87.7, -1e4, -3e38, -np.inf])).tolist() == [0, 0, 0, 0]
     assert mx.isnan(exp_below_zero(mx.array([np.nan]))).item()
 
 
@@ -244,7 +244,7 @@ def test_other_rotations_are_left_to_mlx(size: int, dtype: Any, options: dict[st
     assert mx.array_equal(found, expected)
 
 
-@pytest.mark.parametrize("shape", [(3, 4, 50, 16), (1, 2, 7, 5)])
+@pytest.mark.parametrize("shape", [(3, 4, 50, 16), (1, 2, 7, 5), (2, 1, 9, 0)])
 def test_rows_are_rolled_as_by_mlx_lm(shape: tuple[int, ...]) -> None:
     x = mx.random.normal(shape)
     shifts = mx.array([[(5 * row) % shape[2]] for row in range(shape[0])])

@@ -85,6 +85,7 @@ def test_a_piece_is_halved_after_a_slow_one_and_doubled_after_a_quick_one() -> N
         ([60] * 6, [[60] * 4, [60] * 2]),
         ([110, 40, 120, 40], [[110, 120], [40, 40]]),
         ([256, 255], [[256], [255]]),
+        ([100, 130, 70], [[100, 70], [130]]),
     ],
 )
 def test_prompts_of_much_the_same_length_go_together_and_the_first_is_never_passed_over(

@@ -7,12 +7,15 @@ later keeps `copy_of` it: new handles on the same memory, which MLX copies only 
 import copy
 import math
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from mlxk2.ports.engine import KvCost, KvLayers
 
 Caches = list[Any]
 _WINDOWS = ("max_size", "chunk_size")
+_PIECE = 2**20
+"""Numbers in a piece of memory that several arrays share: beyond, one of its own tears no hole worth speaking of."""
 
 
 def new_caches(model: Any) -> Caches:
@@ -127,25 +130,34 @@ def copy_of(caches: Caches) -> Caches:
     return [_each_array(cache, _handle) for cache in caches]
 
 
-def in_one_piece(caches: Caches) -> Caches:
-    """Copies in memory of their own, computed: many small pieces that live long would tear holes into the rest."""
+def compact(caches: Caches) -> Caches:
+    """Copies, computed, in few pieces of memory: many small ones that live long would tear holes into the rest."""
+    arrays: list[Any] = []
+    for cache in caches:
+        _each_array(cache, arrays.append)
+    copies = iter(_in_few_pieces(arrays))
+    return [_each_array(cache, lambda _: next(copies)) for cache in caches]
+
+
+def _in_few_pieces(arrays: Sequence[Any]) -> list[Any]:
+    """What follows one another and has the same type shares a piece, unless it is large."""
     import mlx.core as mx
 
-    arrays: dict[Any, list[Any]] = {}
-    for cache in caches:
-        _each_array(cache, lambda array: arrays.setdefault(array.dtype, []).append(array))
-    pieces = {kind: mx.concatenate([array.reshape(-1) for array in some]) for kind, some in arrays.items()}
-    mx.eval(pieces)
-    begun = dict.fromkeys(pieces, 0)
-
-    def part(array: Any) -> Any:
-        first = begun[array.dtype]
-        begun[array.dtype] += array.size
-        return pieces[array.dtype][first : first + array.size].reshape(array.shape)
-
-    parts = [_each_array(cache, part) for cache in caches]
-    evaluate(parts)
-    return parts
+    pieces: list[list[Any]] = []
+    for array in arrays:
+        fits = pieces and pieces[-1][0].dtype == array.dtype
+        if fits and sum(other.size for other in pieces[-1]) + array.size <= _PIECE:
+            pieces[-1].append(array)
+        else:
+            pieces.append([array])
+    copies: list[Any] = []
+    for some in pieces:
+        ends = list(accumulate(array.size for array in some))
+        flat = [array.reshape(array.size) for array in some]
+        parts = mx.split(mx.concatenate(flat) if len(flat) > 1 else _own(flat[0]), ends[:-1])
+        copies += [part.reshape(array.shape) for part, array in zip(parts, some, strict=True)]
+    mx.eval(copies)
+    return copies
 
 
 def cut(caches: Caches, length: int, target: int) -> None:

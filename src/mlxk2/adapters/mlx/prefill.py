@@ -50,7 +50,7 @@ class Pace:
 
 
 class Prefill:
-    """First come, first served within each kind, short and long."""
+    """The first of each kind, short and long, is always next; short ones of its length go with it."""
 
     def __init__(self, model: Any, store: PrefixStore) -> None:
         caches = kv.new_caches(model)
@@ -92,12 +92,12 @@ class Prefill:
         group = list(rows[:1])
         if not group or group[0].alone or not self._can_batch:
             return group
-        first = shortest = longest = group[0].unprocessed
+        first = group[0].unprocessed
         for row in sorted(rows[1:], key=lambda row: abs(row.unprocessed - first)):
-            shortest, longest = min(shortest, row.unprocessed), max(longest, row.unprocessed)
-            if longest - shortest > (_MOST_PADDING if self._can_pad else 0):
-                break
-            if not row.alone and (len(group) + 1) * longest <= piece:
+            lengths = [other.unprocessed for other in (*group, row)]
+            padding = max(lengths) - min(lengths)
+            fits = padding <= (_MOST_PADDING if self._can_pad else 0) and len(lengths) * max(lengths) <= piece
+            if fits and not row.alone:
                 group.append(row)
         return group
 

@@ -86,7 +86,10 @@ class PrefixCache:
         size = kv.size_bytes(caches)
         if not self.wants(len(key)) or size > self._limit:
             return
-        kept = kv.in_one_piece(caches)
+        try:
+            kept = kv.compact(caches)
+        except Exception:  # noqa: BLE001 - a copy for which there is no memory is one that nobody will miss
+            return
         if key in self._entries:
             self._forget(key)
         if kv.can_cut(kept):

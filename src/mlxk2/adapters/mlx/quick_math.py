@@ -2,11 +2,11 @@
 
 MLX has vector instructions for them on ARM only (docs/ADR/0018). On x86 each takes 15 to 35 ns, and most of a long
 prompt's time goes into them. numpy needs 1 to 3, but computes at once, and all that a result depends on with it: it is
-asked in prompts, as far as their caches need it, and where there are very many numbers. For the steps of a batch
-polynomials are enough: additions and products, which MLX is quick with, 6 to 8 ns in all, and as lazy as the rest; tanh
-is always computed so, since some models squeeze the logits of a whole prompt with it, of which only the last are
-wanted. What has fewer numbers stays MLX's, and so does what has no numbers: arrays inside of `mx.grad`, `mx.vmap` and
-their kind.
+asked in prompts, as far as their caches need it, and elsewhere for a large softmax and for very many sigmoids. For the
+steps of a batch polynomials are enough: additions and products, which MLX is quick with, 6 to 8 ns in all, and as lazy
+as the rest; tanh is always computed so, since some models squeeze the logits of a whole prompt with it, of which only
+the last are wanted. What has fewer numbers stays MLX's, and so does what has no numbers: arrays inside of `mx.grad`,
+`mx.vmap` and their kind. mlx-lm's way of moving prompts within their rows is replaced beside them.
 """
 
 import functools
@@ -24,10 +24,10 @@ from mlxk2.adapters.mlx import polynomials
 from mlxk2.adapters.mlx.quick_attention import attention, attention_of_steps, exponentials, view
 from mlxk2.adapters.mlx.quick_roll import roll_before
 from mlxk2.adapters.mlx.quick_rotation import Turning, rotate
-from mlxk2.adapters.mlx.urgency import is_at_once, is_attention_wanted
+from mlxk2.adapters.mlx.urgency import begin_attention, is_at_once
 
 _SOME, _MANY = 2**14, 2**18
-"""Numbers from which on it pays to do without MLX's own functions, and to have them computed at once in any case."""
+"""Numbers from which on it pays to do without MLX's own functions, and to have sigmoids computed at once anywhere."""
 
 
 @functools.cache
@@ -71,7 +71,7 @@ def _has_numbers(*arrays: mx.array) -> bool:
 
 
 def _sigmoid_of_many(x: mx.array) -> mx.array:
-    result = mx.negative(x)
+    result = mx.contiguous(mx.negative(x))
     odds = view(result)
     with np.errstate(over="ignore"):  # exp(-x) is infinite, and its reciprocal is the right 0
         np.exp(odds, out=odds)
@@ -98,7 +98,7 @@ def _attention_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
     def function(q: mx.array, k: mx.array, v: mx.array, *, scale: float, **options: Any) -> mx.array:
         asked = {name for name, value in options.items() if value is not None}
         mask = options.get("mask")
-        if not is_attention_wanted() or not asked <= {"mask"} or not _is_usual(q, k, v):
+        if not begin_attention() or not asked <= {"mask"} or not _is_usual(q, k, v):
             return own(q, k, v, scale=scale, **options)
         if q.shape[2] == 1 and _is_mask_of_step(mask, k.shape):
             return attention_of_steps(q, k, v, scale, mask)

@@ -75,6 +75,7 @@ def plain_encoder(tokenizer: Any) -> Callable[[str], list[int]] | None:
     is_usual = issubclass(kind, PreTrainedTokenizerFast) and (
         kind.apply_chat_template is PreTrainedTokenizerBase.apply_chat_template
         and kind.__call__ is PreTrainedTokenizerBase.__call__
+        and kind.encode is PreTrainedTokenizerBase.encode
         and kind._encode_plus is PreTrainedTokenizerFast._encode_plus
     )
     if not is_usual:
