@@ -1,9 +1,11 @@
 """What one client waits for at a server that does nothing else: a first token, and a whole answer of one token.
 
 The engine's own time begins when a prompt of token ids is handed to it. So the template, the tokenizer, HTTP and the
-way to the worker's process are the server's. Every request has a connection of its own.
+way to the worker's process are the server's. Every request has a connection of its own. The order is drawn anew for
+every turn: whoever is asked finds the processor as the one before has left it.
 """
 
+import random
 from collections import defaultdict
 from collections.abc import Callable
 from statistics import median
@@ -34,16 +36,20 @@ def whole_request(place: Place) -> Report:
 
 def _report(place: Place, wait: Callable[[Field, str], float], target: Target) -> Report:
     contests = tuple(_contest(model, place, wait, target) for model in both_models(place.base))
-    return Report(contests, (f"{_REQUESTS} requests each in a round, in turn; the round's value is their median.",))
+    return Report(
+        contests,
+        (f"{_REQUESTS} requests each in a round, in turns of drawn order; the round's value is their median.",),
+    )
 
 
 def _contest(model: BenchModel, place: Place, wait: Callable[[Field, str], float], target: Target) -> Contest:
     rounds: dict[str, list[float]] = defaultdict(list)
+    draw = random.Random(1)  # noqa: S311 - an order of requests
     with Field(place.home, model) as field:
         for _ in range(place.rounds):
             waits: dict[str, list[float]] = defaultdict(list)
             for _ in range(_REQUESTS):
-                for label in field.labels:
+                for label in draw.sample(field.labels, len(field.labels)):
                     waits[label].append(1000 * wait(field, label))
             for label, times in waits.items():
                 rounds[label].append(median(times))
