@@ -18,7 +18,7 @@ from mlxk2.adapters.mlx import quick_attention
 from mlxk2.adapters.mlx.loading import load_model
 from mlxk2.adapters.mlx.polynomials import exp_below_zero
 from mlxk2.adapters.mlx.quick_math import quicken
-from mlxk2.adapters.mlx.urgency import only_caches
+from mlxk2.adapters.mlx.urgency import once_a_step, one_step, only_caches
 from mlxk2.ports.engine import LoadOptions
 
 pytestmark = pytest.mark.skipif(
@@ -227,6 +227,32 @@ def test_a_piece_is_rotated_as_by_mlx_to_the_bit(offset: Any, scale: float, trad
     assert mx.array_equal(found, expected)
 
 
+@pytest.mark.parametrize("traditional", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+@pytest.mark.parametrize("offset", [0, 1234, mx.array([0, 77, -3])])
+def test_a_step_is_rotated_as_by_mlx_to_the_bit(offset: Any, scale: float, traditional: bool) -> None:
+    x = mx.random.normal((3, 1, 4, 64)).swapaxes(1, 2)
+    options = {"traditional": traditional, "base": 10_000.0, "scale": scale, "offset": offset}
+    expected = own(mx.fast.rope)(x, 64, **options)
+    with one_step([offset]):
+        assert mx.array_equal(mx.fast.rope(x, 64, **options), expected)
+    assert mx.array_equal(mx.fast.rope(x, 64, **options), expected)
+
+
+def test_the_layers_of_a_step_share_what_was_made_of_its_places_and_the_next_step_does_not() -> None:
+    first, second, other = mx.array([1, 2]), mx.array([1, 2]), mx.array([1, 2])
+    with one_step([first, second]):
+        made = once_a_step("waves", first, lambda: first + 1)
+        assert once_a_step("waves", second, lambda: second + 2) is made
+        assert once_a_step("other waves", second, lambda: 3) == 3
+        assert once_a_step("waves", other, lambda: 3) is None
+    first += 1
+    assert once_a_step("waves", first, lambda: 3) is None
+    with one_step([first]):
+        found: Any = once_a_step("waves", first, lambda: first + 1)
+    assert found.tolist() == [3, 4]
+
+
 @pytest.mark.parametrize(
     ("size", "dtype", "options"),
     [
@@ -236,8 +262,9 @@ def test_a_piece_is_rotated_as_by_mlx_to_the_bit(offset: Any, scale: float, trad
         (64, mx.float32, {"base": 10_000.0, "stream": mx.cpu}),
     ],
 )
-def test_other_rotations_are_left_to_mlx(size: int, dtype: Any, options: dict[str, Any]) -> None:
-    x = mx.random.normal((1, 8, 64, 64)).astype(dtype)
+@pytest.mark.parametrize("length", [1, 64])
+def test_other_rotations_are_left_to_mlx(length: int, size: int, dtype: Any, options: dict[str, Any]) -> None:
+    x = mx.random.normal((1, 8, length, 64)).astype(dtype)
     expected = own(mx.fast.rope)(x, size, traditional=False, scale=1.0, offset=3, **options)
     with only_caches(2):
         found = mx.fast.rope(x, size, traditional=False, scale=1.0, offset=3, **options)

@@ -14,6 +14,7 @@ from mlxk2.adapters.mlx.caches import Caches
 from mlxk2.adapters.mlx.chances import Chances
 from mlxk2.adapters.mlx.row import Row
 from mlxk2.adapters.mlx.sampling import BatchSampler
+from mlxk2.adapters.mlx.urgency import one_step
 from mlxk2.ports.generation import TokenLogprobs
 
 Taken = tuple[Row, int, TokenLogprobs | None]
@@ -129,7 +130,8 @@ class Batch:
 
     def _forward(self) -> Any:
         """Logits, rows by vocabulary, after the drawn tokens."""
-        return self._model(self._tokens[:, None], cache=self._caches)[:, -1, :]
+        with one_step(kv.places(self._caches)):
+            return self._model(self._tokens[:, None], cache=self._caches)[:, -1, :]
 
     def _follow_structures(self) -> None:
         """Every row's last token, those too that were told before."""

@@ -178,6 +178,13 @@ def evaluate(caches: Caches) -> None:
     mx.eval([cache.state for cache in caches])
 
 
+def places(caches: Caches) -> list[Any]:
+    """The arrays that tell the layers how many tokens each row has: one is like the other, as far as they are here."""
+    from mlx_lm.models.cache import BatchKVCache
+
+    return [cache.offset for cache in caches if type(cache) is BatchKVCache]
+
+
 def size_bytes(caches: Caches) -> int:
     return sum(int(cache.nbytes) for cache in caches)
 

@@ -23,8 +23,8 @@ from mlx_lm.models import cache
 from mlxk2.adapters.mlx import polynomials
 from mlxk2.adapters.mlx.quick_attention import attention, attention_of_steps, exponentials, view
 from mlxk2.adapters.mlx.quick_roll import roll_before
-from mlxk2.adapters.mlx.quick_rotation import Turning, rotate
-from mlxk2.adapters.mlx.urgency import begin_attention, is_at_once
+from mlxk2.adapters.mlx.quick_rotation import Turning, Waves, rotate, waves_at, waves_from
+from mlxk2.adapters.mlx.urgency import begin_attention, is_at_once, once_a_step
 
 _SOME, _MANY = 2**14, 2**18
 """Numbers from which on it pays to do without MLX's own functions, and to have sigmoids computed at once anywhere."""
@@ -133,11 +133,24 @@ def _is_mask(mask: Any, heads: int) -> bool:
 def _rotation_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
     @wraps(own)
     def function(a: mx.array, dims: int, *, base: float | None, offset: Any, freqs: Any = None, **options: Any) -> Any:
-        is_usual = freqs is None and a.ndim == 4 and a.shape[3] == dims and options.keys() == {"traditional", "scale"}
-        is_large = a.size >= _SOME and a.dtype == mx.float32
-        if base is not None and is_usual and is_large and is_at_once(otherwise=False):
-            offsets: Any = offset.reshape(-1).tolist() if isinstance(offset, mx.array) else [offset]
-            return rotate(a, Turning(dims, base=base, offsets=tuple(offsets), length=a.shape[2], **options))
+        is_usual = freqs is None and a.ndim == 4 and a.shape[3] == dims and a.dtype == mx.float32
+        if base is not None and is_usual and options.keys() == {"traditional", "scale"}:
+            turning = Turning(dims, base=base, **options)
+            if (waves := _waves(a, turning, offset)) is not None:
+                return rotate(a, turning, waves)
         return own(a, dims, base=base, offset=offset, freqs=freqs, **options)
 
     return function
+
+
+def _waves(a: mx.array, turning: Turning, offset: Any) -> Waves | None:
+    """None where MLX computes them itself: there is nobody to share them with."""
+    length = a.shape[2]
+    if length == 1:
+        if not isinstance(offset, mx.array):
+            return waves_at(turning, (offset,), 1)
+        return once_a_step(turning, offset, lambda: waves_from(turning, offset, 1))
+    if a.size < _SOME or not is_at_once(otherwise=False):
+        return None
+    firsts: Any = offset.reshape(-1).tolist() if isinstance(offset, mx.array) else [offset]
+    return waves_at(turning, tuple(firsts), length)

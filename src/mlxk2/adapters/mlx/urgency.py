@@ -1,18 +1,29 @@
-"""What is wanted of a model's pass over a piece of a prompt: what its caches hold, and nothing that follows.
+"""What is known of a model's pass before it begins, for those who compute parts of it in their own way.
 
-MLX itself computes only what is asked for in the end. Whoever computes at once, because that is quicker, must know how
-far that is.
+Of a piece of a prompt is wanted what the caches hold, and nothing that follows: MLX itself computes only what is asked
+for in the end, but whoever computes at once must know how far that is. In a step all layers are at the same places.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class _Pass(threading.local):
-    """`wanted` attentions are still to come before the one whose result nobody asks for; None outside of a pass."""
+    """`wanted` attentions of a piece are still to come before the one whose result nobody asks for; None outside.
+
+    `places` are the arrays, by their ids, that tell the layers of a step where each row is: one is like the other.
+    `known` is what was made of them in this step.
+    """
 
     wanted: int | None = None
+
+    def __init__(self) -> None:
+        self.places: dict[int, Any] = {}
+        self.known: dict[Hashable, Any] = {}
 
 
 _pass = _Pass()
@@ -39,3 +50,23 @@ def begin_attention() -> bool:
 def is_at_once(*, otherwise: bool) -> bool:
     """Whether to compute at once: in a piece of a prompt, but nothing behind its last attention."""
     return otherwise if _pass.wanted is None else _pass.wanted >= 0
+
+
+@contextmanager
+def one_step(places: Sequence[Any]) -> Iterator[None]:
+    """For the pass of a step whose layers have these arrays of places, all with the same numbers."""
+    _pass.places = {id(array): array for array in places}
+    try:
+        yield
+    finally:
+        _pass.places, _pass.known = {}, {}
+
+
+def once_a_step(key: Hashable, places: Any, make: Callable[[], T]) -> T | None:
+    """What was made of this step's places for `key`, or is made now; None when these are not the step's places."""
+    if id(places) not in _pass.places:
+        return None
+    if key not in _pass.known:
+        _pass.known[key] = make()
+    made: T = _pass.known[key]
+    return made
