@@ -44,7 +44,8 @@ READERS = (
 )
 """Each line is one after another, the lines are at the same time."""
 MINIMUM = ("config.json", "tokenizer.json")
-NOT_NEEDED = ("README.md",)
+NOT_NEEDED = ("README.md", "model.safetensors.index.json")
+"""mlx-lm finds the shards by their names: a model that has them all is healthy before its index has come."""
 
 Commits = Mapping[tuple[str, str], Mapping[str, bytes]]
 """By model and commit, every file."""
@@ -192,7 +193,7 @@ def _wrong_files(place: Place, name: str, commit: str) -> list[str]:
     files = place.commits[name, commit]
     cache = HfCache(str(place.root), place.env["XDG_STATE_HOME"])
     is_listed = cache.snapshot(cache.repo(folder), commit, READ_NOTHING).listing is not None
-    weights = [path for path in files if path.startswith("model")]
+    weights = [path for path in files if path.endswith(".safetensors")]
     needed = [path for path in files if path not in NOT_NEEDED] if is_listed else [*MINIMUM, *weights]
     return [
         path
