@@ -18,6 +18,7 @@ from mlxk2.adapters.mlx import quick_attention
 from mlxk2.adapters.mlx.loading import load_model
 from mlxk2.adapters.mlx.polynomials import exp_below_zero
 from mlxk2.adapters.mlx.quick_math import quicken
+from mlxk2.adapters.mlx.quick_rotation import rotate
 from mlxk2.adapters.mlx.urgency import once_a_step, one_step, only_caches
 from mlxk2.ports.engine import LoadOptions
 
@@ -215,27 +216,26 @@ def test_attention_of_single_queries_is_not_mlxs_own(mask: str) -> None:
     assert mx.allclose(found, plain, atol=1e-5)
 
 
+@pytest.mark.parametrize("length", [1, 40])
 @pytest.mark.parametrize("traditional", [False, True])
 @pytest.mark.parametrize("scale", [1.0, 0.25])
 @pytest.mark.parametrize("offset", [0, 1234, mx.array([0, 77, -3])])
-def test_a_piece_is_rotated_as_by_mlx_to_the_bit(offset: Any, scale: float, traditional: bool) -> None:
-    x = mx.random.normal((3, 40, 4, 64)).swapaxes(1, 2)
+def test_pieces_and_steps_are_rotated_as_by_mlx_to_the_bit(
+    offset: Any, scale: float, traditional: bool, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotated = []
+
+    def seen(*arguments: Any) -> mx.array:
+        rotated.append(arguments)
+        return rotate(*arguments)
+
+    monkeypatch.setattr("mlxk2.adapters.mlx.quick_math.rotate", seen)
+    x = mx.random.normal((3, length, 4, 64)).swapaxes(1, 2)
     options = {"traditional": traditional, "base": 10_000.0, "scale": scale, "offset": offset}
     expected = own(mx.fast.rope)(x, 64, **options)
-    with only_caches(2):
-        found = mx.fast.rope(x, 64, **options)
-    assert mx.array_equal(found, expected)
-
-
-@pytest.mark.parametrize("traditional", [False, True])
-@pytest.mark.parametrize("scale", [1.0, 0.25])
-@pytest.mark.parametrize("offset", [0, 1234, mx.array([0, 77, -3])])
-def test_a_step_is_rotated_as_by_mlx_to_the_bit(offset: Any, scale: float, traditional: bool) -> None:
-    x = mx.random.normal((3, 1, 4, 64)).swapaxes(1, 2)
-    options = {"traditional": traditional, "base": 10_000.0, "scale": scale, "offset": offset}
-    expected = own(mx.fast.rope)(x, 64, **options)
-    with one_step([offset]):
+    with only_caches(2) if length > 1 else one_step([offset]):
         assert mx.array_equal(mx.fast.rope(x, 64, **options), expected)
+    assert len(rotated) == 1
     assert mx.array_equal(mx.fast.rope(x, 64, **options), expected)
 
 

@@ -73,28 +73,28 @@ def _joined_at_once(states: Sequence[tuple[Any, ...]]) -> Any:
 
     keys, values, offsets, paddings, ends = zip(*states, strict=True)
     end = max(ends)
-    places = [slice(end - own, end) for own in ends]
+    spans = [slice(end - own, end) for own in ends]
     joined = BatchKVCache([])
     joined.state = (
-        _stacked(keys, places),
-        _stacked(values, places),
+        _stacked(keys, spans),
+        _stacked(values, spans),
         mx.concatenate(list(offsets)),
-        mx.concatenate([padding + place.start for padding, place in zip(paddings, places, strict=True)]),
+        mx.concatenate([padding + span.start for padding, span in zip(paddings, spans, strict=True)]),
         end,
     )
     return joined
 
 
-def _stacked(parts: Sequence[Any], places: Sequence[slice]) -> Any:
-    """The beginning of each part's rows, put in its place of the tokens."""
+def _stacked(parts: Sequence[Any], spans: Sequence[slice]) -> Any:
+    """The beginning of each part's rows, put where its span of the tokens is."""
     import mlx.core as mx
 
     _, heads, _, size = parts[0].shape
     rows, tokens = sum(part.shape[0] for part in parts), max(part.shape[2] for part in parts)
     whole = mx.zeros((rows, heads, tokens, size), parts[0].dtype)
     first = 0
-    for part, place in zip(parts, places, strict=True):
-        whole[first : first + part.shape[0], :, place] = part[:, :, : place.stop - place.start]
+    for part, span in zip(parts, spans, strict=True):
+        whole[first : first + part.shape[0], :, span] = part[:, :, : span.stop - span.start]
         first += part.shape[0]
     return whole
 

@@ -52,7 +52,7 @@ def sigmoid(x: mx.array) -> mx.array:
 
 
 def exp_below_zero(x: mx.array) -> mx.array:
-    """Of numbers up to 0, within 4e-6 of itself; and 1 within 2e-7 at 0; exactly 0 below -87.7."""
+    """Of numbers up to 0: within 4e-6 of the result's own size, exactly 0 below -87.7."""
     doublings = mx.maximum(x * _LOG2_E, _NOTHING)
     whole = mx.round(doublings)
     power: mx.array = (whole.astype(mx.int32) + 127) << _MANTISSA_BITS

@@ -19,8 +19,7 @@ def roll_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
         rows, heads, length, size = x.shape
         places = (mx.arange(length) - shifts) % length
         firsts = mx.arange(rows * heads).reshape(rows, heads, 1) * length
-        return mx.take(x.reshape(rows * heads * length, size), (firsts + places[:, None]).reshape(-1), axis=0).reshape(
-            x.shape
-        )
+        vectors = x.reshape(rows * heads * length, size)
+        return mx.take(vectors, (firsts + places[:, None]).reshape(-1), axis=0).reshape(x.shape)
 
     return function

@@ -19,9 +19,8 @@ class _Pass(threading.local):
     `known` is what was made of them in this step.
     """
 
-    wanted: int | None = None
-
     def __init__(self) -> None:
+        self.wanted: int | None = None
         self.places: dict[int, Any] = {}
         self.known: dict[Hashable, Any] = {}
 
