@@ -1,4 +1,4 @@
-"""Matrix products for OpenBLAS: rows that are padded change no result, and small models get along with one thread."""
+"""Matrix products for OpenBLAS: neither tiles nor padded rows change a result, small models have one thread."""
 
 import ctypes.util
 import subprocess
@@ -11,8 +11,10 @@ from mlx.nn.layers.base import Module
 from mlx.nn.layers.embedding import Embedding
 from mlx.nn.layers.linear import Linear
 from mlx.utils import tree_flatten
+from mlx_lm.models import llama
 
-from mlxk2.adapters.mlx.products import PaddedEmbedding, PaddedLinear, Padding, suit_openblas
+from mlxk2.adapters.mlx.products import Padding, SuitedEmbedding, SuitedLinear, Ways, suit_openblas
+from mlxk2.adapters.mlx.tiles import Tiles
 
 needs_openblas = pytest.mark.skipif(
     not sys.platform.startswith("linux") or ctypes.util.find_library("openblas") is None, reason="there is no OpenBLAS"
@@ -68,26 +70,43 @@ def test_others_stay_as_many_as_they_are(rows: int) -> None:
     assert Padding(16, 4).rows(rows) == rows
 
 
+@pytest.mark.parametrize("kernels", ["Haswell", "SkylakeX"])
 @pytest.mark.parametrize("shape", ROWS)
-def test_padding_changes_no_product(shape: tuple[int, ...]) -> None:
+def test_no_way_changes_a_product(shape: tuple[int, ...], kernels: str) -> None:
     model: Any = Model()
     x = mx.random.normal((*shape, _SIDE))
     plain = [model.large(x), model.biased(x), model.embedding.as_linear(x)]
-    suited(model)
-    padded = [model.large(x), model.biased(x), model.embedding.as_linear(x)]
-    for one, other in zip(plain, padded, strict=True):
+    suited(model, kernels=kernels)
+    others = [model.large(x), model.biased(x), model.embedding.as_linear(x)]
+    for one, other in zip(plain, others, strict=True):
         assert one.shape == other.shape == (*shape, _SIDE)
         assert mx.allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_large_layers_of_float32_are_padded_and_no_others() -> None:
+@pytest.mark.parametrize(("rows", "length"), [(1, 1), (1, 7), (8, 1), (12, 1), (16, 1), (2, 40)])
+def test_a_model_of_mlx_lm_says_the_same_in_all_ways(rows: int, length: int) -> None:
+    """Its head has so many weights that a second stream computes a half of it."""
+    args = {"model_type": "llama", "hidden_size": 640, "num_hidden_layers": 2, "intermediate_size": 1024}
+    more = {"num_attention_heads": 4, "rms_norm_eps": 1e-5, "vocab_size": 2048, "tie_word_embeddings": True}
+    model: Any = llama.Model(llama.ModelArgs.from_dict({**args, **more}))
+    tokens = mx.random.randint(0, 2048, (rows, length))
+    plain = model(tokens)
+    for kernels in ("Haswell", "SkylakeX"):
+        suited(model, kernels=kernels)
+        assert mx.allclose(model(tokens), plain, rtol=1e-3, atol=1e-3)
+        for layer in model.modules():
+            plain_class: dict[type, type] = {SuitedLinear: Linear, SuitedEmbedding: Embedding}
+            layer.__class__ = plain_class.get(type(layer), type(layer))
+
+
+def test_large_layers_of_float32_are_suited_and_no_others() -> None:
     model: Any = Model()
     parameters = names(model)
     before = {name: type(layer) for name, layer in model.named_modules()}
     assert suited(model).used == 2
     changed = {name: type(layer) for name, layer in model.named_modules() if type(layer) is not before[name]}
-    assert changed == {"large": PaddedLinear, "biased": PaddedLinear, "embedding": PaddedEmbedding}
-    assert model.large.padding == Padding(16, 4)
+    assert changed == {"large": SuitedLinear, "biased": SuitedLinear, "embedding": SuitedEmbedding}
+    assert model.large.ways == Ways(None, Padding(16, 4))
     assert names(model) == parameters
 
 
@@ -97,16 +116,32 @@ def test_large_layers_of_float32_are_padded_and_no_others() -> None:
 def test_how_many_are_added_depends_on_the_kernels(kernels: str, threads: int, padding: Padding) -> None:
     model: Any = Model()
     suited(model, threads, kernels)
-    assert model.large.padding == padding
+    assert model.large.ways.padding == padding
 
 
-@pytest.mark.parametrize(("threads", "kernels"), [(1, "Haswell"), (8, "Haswell"), (2, "neoversen1")])
-def test_nothing_is_padded_for_one_thread_for_many_or_for_kernels_that_were_not_measured(
+@pytest.mark.parametrize(("kernels", "threads"), [("SkylakeX", 1), ("Cooperlake", 2), ("SapphireRapids", 2)])
+def test_kernels_that_know_small_products_get_tiles(kernels: str, threads: int) -> None:
+    model: Any = Model()
+    parameters = names(model)
+    suited(model, threads, kernels)
+    assert isinstance(model.large.ways.tiles, Tiles)
+    assert names(model) == parameters
+
+
+@pytest.mark.parametrize(("kernels", "threads"), [("Haswell", 2), ("SkylakeX", 4)])
+def test_others_get_none_nor_do_threads_that_were_not_measured(kernels: str, threads: int) -> None:
+    model: Any = Model()
+    suited(model, threads, kernels)
+    assert model.large.ways.tiles is None
+
+
+@pytest.mark.parametrize(("threads", "kernels"), [(1, "Haswell"), (8, "Haswell"), (8, "SkylakeX"), (2, "neoversen1")])
+def test_nothing_is_changed_for_one_thread_for_many_or_for_kernels_that_were_not_measured(
     threads: int, kernels: str
 ) -> None:
     model: Any = Model()
     assert suited(model, threads, kernels).used == threads
-    assert not any(isinstance(layer, PaddedLinear | PaddedEmbedding) for layer in model.modules())
+    assert not any(isinstance(layer, SuitedLinear | SuitedEmbedding) for layer in model.modules())
 
 
 def test_a_model_of_small_matrices_gets_one_thread() -> None:

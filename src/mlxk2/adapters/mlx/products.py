@@ -1,9 +1,10 @@
 """A model's matrix products, done in the way in which OpenBLAS is quickest with them (docs/engine.md).
 
-It shares a product of a few rows among its threads in two pieces each, and its kernels take four rows at a time: pieces
-of one, two or three rows take as long as four, and each goes through all the weights. With two threads 12 rows take a
-third longer than 16, or twice as long; so the rows are padded. Where all matrices are small, its threads wait for one
-another longer than they compute; so there is one.
+A few rows are multiplied tile by tile, where its kernels are good at that (`tiles.py`). Where they are not, or for more
+rows: it shares a product of a few rows among its threads in two pieces each, and its kernels take four rows at a time,
+so that pieces of one, two or three rows take as long as four, and each goes through all the weights. With two threads
+12 rows take a third longer than 16, or twice as long; so the rows are padded. Where all matrices are small, its threads
+wait for one another longer than they compute; so there is one.
 """
 
 import math
@@ -17,6 +18,7 @@ from mlx.nn.layers.linear import Linear
 from mlx.utils import tree_flatten
 
 from mlxk2.adapters.mlx.blas import OpenBlas
+from mlxk2.adapters.mlx.tiles import KERNELS, MOST_THREADS, Tiles
 
 _LARGE = 2**18
 """Weights of a matrix; below, neither threads nor padding gain anything."""
@@ -40,27 +42,42 @@ class Padding:
         return rows - over + self.block if over >= self.least and rows < 3 * self.block else rows
 
 
-class PaddedLinear(Linear):
-    """`padding` is for its rows."""
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a layer's products are computed: tile by tile, with padded rows, or as ever."""
 
-    padding: Padding
+    tiles: Tiles | None
+    padding: Padding | None
+
+    def product(self, multiply: Callable[[mx.array], mx.array], x: mx.array, bias: mx.array | None = None) -> mx.array:
+        """`multiply` is the ordinary way, which adds the bias itself."""
+        product = None if self.tiles is None else self.tiles.product(x)
+        if product is not None:
+            return product if bias is None else product + bias
+        return multiply(x) if self.padding is None else _padded(multiply, x, self.padding)
+
+
+class SuitedLinear(Linear):
+    """A linear layer that knows the ways."""
+
+    ways: Ways
 
     def __call__(self, x: mx.array) -> mx.array:
         """`x` is (..., inputs); the result (..., outputs)."""
-        return _padded(super().__call__, x, self.padding)
+        return self.ways.product(super().__call__, x, self.get("bias"))
 
 
-class PaddedEmbedding(Embedding):
-    """For heads that are tied to the embedding; `padding` as above."""
+class SuitedEmbedding(Embedding):
+    """For heads that are tied to the embedding."""
 
-    padding: Padding
+    ways: Ways
 
     def as_linear(self, x: mx.array) -> mx.array:
         """`x` is (..., dimensions); the result (..., vocabulary)."""
-        return _padded(super().as_linear, x, self.padding)
+        return self.ways.product(super().as_linear, x)
 
 
-_PADDED: dict[type, type] = {Linear: PaddedLinear, Embedding: PaddedEmbedding}
+_SUITED: dict[type, type] = {Linear: SuitedLinear, Embedding: SuitedEmbedding}
 
 
 def suit_openblas(model: Any, blas: OpenBlas) -> None:
@@ -68,15 +85,22 @@ def suit_openblas(model: Any, blas: OpenBlas) -> None:
     weights: Any = tree_flatten(model.parameters())
     is_small = all(weight.size < _LARGE for _, weight in weights)
     threads = blas.use(1 if is_small else blas.threads)
-    part = _PADS_FROM.get(blas.kernels)
-    if part is None or not 1 < threads <= _MOST_THREADS:
+    padding = _padding(blas.kernels, threads)
+    tiled = blas.kernels in KERNELS and threads <= MOST_THREADS
+    if padding is None and not tiled:
         return
-    block = _ROWS_A_THREAD * threads
-    padding = Padding(block, math.ceil(part * block))
     for layer in model.modules():
-        if type(layer) in _PADDED and layer.weight.dtype == mx.float32 and layer.weight.size >= _LARGE:
-            layer.__class__ = _PADDED[type(layer)]
-            layer.padding = padding
+        if type(layer) in _SUITED and layer.weight.dtype == mx.float32 and layer.weight.size >= _LARGE:
+            layer.ways = Ways(Tiles(layer.weight, threads) if tiled else None, padding)
+            layer.__class__ = _SUITED[type(layer)]
+
+
+def _padding(kernels: str, threads: int) -> Padding | None:
+    part = _PADS_FROM.get(kernels)
+    if part is None or not 1 < threads <= _MOST_THREADS:
+        return None
+    block = _ROWS_A_THREAD * threads
+    return Padding(block, math.ceil(part * block))
 
 
 def _padded(multiply: Callable[[mx.array], mx.array], x: mx.array, padding: Padding) -> mx.array:
