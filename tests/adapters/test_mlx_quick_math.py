@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from mlxk2.adapters.memory import MemoryMachine
 from mlxk2.adapters.mlx import caches as kv
-from mlxk2.adapters.mlx import quick_attention
+from mlxk2.adapters.mlx import quick_attention, quick_math
 from mlxk2.adapters.mlx.loading import load_model
 from mlxk2.adapters.mlx.polynomials import exp_below_zero
 from mlxk2.adapters.mlx.quick_math import quicken
+from mlxk2.adapters.mlx.quick_norm import norm
 from mlxk2.adapters.mlx.quick_rotation import rotate
 from mlxk2.adapters.mlx.urgency import once_a_step, one_step, only_caches
 from mlxk2.ports.engine import LoadOptions
@@ -251,6 +252,44 @@ def test_the_layers_of_a_step_share_what_was_made_of_its_places_and_the_next_ste
     with one_step([first]):
         found: Any = once_a_step("waves", first, lambda: first + 1)
     assert found.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("weighed", [True, False])
+@pytest.mark.parametrize(
+    "shape", [(1, 192), (192,), (16, 1, 192), (2, 3, 64), (1, 1, 4, 48), (4, 1, 4, 48), (5, 1, 1, 8)]
+)
+@pytest.mark.parametrize("numbers", [1e-4, 1.0, 1e4])
+def test_a_few_rows_are_normed_as_by_mlx(shape: tuple[int, ...], numbers: float, weighed: bool) -> None:
+    x = mx.random.normal(shape) * numbers
+    weight = mx.random.normal(shape[-1:]) if weighed else None
+    quick, mlxs = mx.fast.rms_norm(x, weight, 1e-5), own(mx.fast.rms_norm)(x, weight, 1e-5)
+    assert quick.shape == mlxs.shape
+    assert mx.allclose(quick, mlxs, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_and_maps_of_the_norm_are_right() -> None:
+    x, weight = mx.random.normal((4, 64)), mx.random.normal((64,))
+
+    def total(function: Any) -> Any:
+        return mx.grad(lambda a: mx.sum(function(a, weight, 1e-5) * mx.arange(64)))(x)
+
+    assert mx.allclose(total(mx.fast.rms_norm), total(own(mx.fast.rms_norm)), rtol=1e-3, atol=1e-3)
+    mapped = mx.vmap(lambda a: mx.fast.rms_norm(a, weight, 1e-5))(x)
+    assert mx.allclose(mapped, own(mx.fast.rms_norm)(x, weight, 1e-5), rtol=1e-5, atol=1e-6)
+
+
+def test_of_a_few_rows_the_norm_is_not_mlxs_own_and_of_others_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def watched(x: mx.array, weight: mx.array | None, eps: float) -> mx.array:
+        seen.append(x.shape)
+        return norm(x, weight, eps)
+
+    monkeypatch.setattr(quick_math, "norm", watched)
+    for x in (mx.ones((16, 1, 64)), mx.ones((17, 1, 64)), mx.ones((0, 64)), mx.ones((1, 1, 64), mx.float16)):
+        mx.fast.rms_norm(x, mx.ones((64,), x.dtype), 1e-5)
+    mx.fast.rms_norm(mx.ones((1, 64)), None, 1e-5, stream=mx.cpu)
+    assert seen == [(16, 1, 64)]
 
 
 @pytest.mark.parametrize(

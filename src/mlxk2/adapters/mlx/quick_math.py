@@ -1,4 +1,4 @@
-"""Sigmoid, tanh, softmax, attention and rotation on an x86 processor, without MLX's own exponentials and sines.
+"""Sigmoid, tanh, softmax, attention, rotation and norm on an x86 processor, without MLX's own exponentials and sines.
 
 MLX has vector instructions for them on ARM only (docs/ADR/0018). On x86 each takes 15 to 35 ns, and most of a long
 prompt's time goes into them. numpy needs 1 to 3, but computes at once, and all that a result depends on with it: it is
@@ -6,7 +6,7 @@ asked in prompts, as far as their caches need it, and elsewhere for a large soft
 steps of a batch polynomials are enough: additions and products, which MLX is quick with, 6 to 8 ns in all, and as lazy
 as the rest; tanh is always computed so, since some models squeeze the logits of a whole prompt with it, of which only
 the last are wanted. What has fewer numbers stays MLX's, and so does what has no numbers: arrays inside of `mx.grad`,
-`mx.vmap` and their kind. mlx-lm's way of moving prompts within their rows is replaced beside them.
+`mx.vmap` and their kind. Norms, and mlx-lm's way of moving prompts within their rows, are replaced beside them.
 """
 
 import functools
@@ -22,6 +22,7 @@ from mlx_lm.models import cache
 
 from mlxk2.adapters.mlx import polynomials
 from mlxk2.adapters.mlx.quick_attention import attention, attention_of_steps, exponentials, view
+from mlxk2.adapters.mlx.quick_norm import MOST_ROWS, norm
 from mlxk2.adapters.mlx.quick_roll import roll_before
 from mlxk2.adapters.mlx.quick_rotation import Turning, Waves, rotate, waves_at, waves_from
 from mlxk2.adapters.mlx.urgency import begin_attention, is_at_once, once_a_step
@@ -41,6 +42,7 @@ def quicken() -> bool:
     mx.softmax = _softmax_before(mx.softmax)
     mx.fast.scaled_dot_product_attention = _attention_before(mx.fast.scaled_dot_product_attention)
     mx.fast.rope = _rotation_before(mx.fast.rope)
+    mx.fast.rms_norm = _norm_before(mx.fast.rms_norm)
     cache.dynamic_roll = roll_before(cache.dynamic_roll)
     return True
 
@@ -141,6 +143,17 @@ def _rotation_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
         return own(a, dims, base=base, offset=offset, freqs=freqs, **options)
 
     return function
+
+
+def _norm_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
+    @wraps(own)
+    def rms_norm(x: mx.array, weight: mx.array | None, eps: float, *, stream: Any = None) -> mx.array:
+        is_usual = stream is None and x.dtype == mx.float32 and (weight is None or weight.dtype == mx.float32)
+        if is_usual and 0 < x.size <= MOST_ROWS * x.shape[-1]:
+            return norm(x, weight, eps)
+        return own(x, weight, eps, stream=stream)
+
+    return rms_norm
 
 
 def _waves(a: mx.array, turning: Turning, offset: Any) -> Waves | None:
