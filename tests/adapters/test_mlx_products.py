@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import mlx.core as mx
+import numpy as np
 import pytest
 from mlx.nn.layers.base import Module
 from mlx.nn.layers.embedding import Embedding
@@ -117,6 +118,27 @@ def test_how_many_are_added_depends_on_the_kernels(kernels: str, threads: int, p
     model: Any = Model()
     suited(model, threads, kernels)
     assert model.large.ways.padding == padding
+
+
+def test_tiles_are_cut_from_rows_where_a_weight_lay_by_columns() -> None:
+    """mlx-lm turns the weights of some models, such as GPT-2, while it loads them."""
+    model: Any = Model()
+    model.large.weight = mx.random.normal((_SIDE, 2 * _SIDE)).T
+    mx.eval(model.large.weight)
+    turned, rows = np.array(model.large.weight), mx.random.normal((3, _SIDE))
+    assert memoryview(model.large.weight).strides == (4, 8 * _SIDE)
+    suited(model, kernels="SkylakeX")
+    assert memoryview(model.large.weight).strides == (4 * _SIDE, 4)
+    assert np.array_equal(np.array(model.large.weight), turned)
+    assert mx.allclose(model.large(rows), rows @ mx.array(turned).T, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_that_lie_by_rows_stay_where_they_are() -> None:
+    model: Any = Model()
+    mx.eval(model.parameters())
+    before = np.array(model.large.weight, copy=False).ctypes.data
+    suited(model, kernels="SkylakeX")
+    assert np.array(model.large.weight, copy=False).ctypes.data == before
 
 
 @pytest.mark.parametrize(("kernels", "threads"), [("SkylakeX", 1), ("Cooperlake", 2), ("SapphireRapids", 2)])

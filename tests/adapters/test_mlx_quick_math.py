@@ -278,6 +278,32 @@ def test_gradients_and_maps_of_the_norm_are_right() -> None:
     assert mx.allclose(mapped, own(mx.fast.rms_norm)(x, weight, 1e-5), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("x", "weight"),
+    [
+        (mx.ones((4, 64)), mx.array(2.0)),
+        (mx.ones((4, 64)), mx.ones(1)),
+        (mx.ones((4, 64)), mx.ones((4, 1))),
+        (mx.ones((4, 64)), mx.ones((4, 64))),
+        (mx.array(1.0), None),
+        (mx.array(1.0), mx.array(1.0)),
+        ([1.0, 2.0], None),
+        (mx.ones((4, 64)), 1.0),
+    ],
+)
+def test_what_mlx_cannot_norm_is_refused_as_by_mlx(x: Any, weight: Any) -> None:
+    with pytest.raises((ValueError, TypeError)) as mlxs:
+        own(mx.fast.rms_norm)(x, weight, 1e-5)
+    with pytest.raises(mlxs.type) as refused:
+        mx.fast.rms_norm(x, weight, 1e-5)
+    assert str(refused.value).splitlines()[0] == str(mlxs.value).splitlines()[0]
+
+
+def test_an_epsilon_of_numpys_is_taken_as_mlx_takes_it() -> None:
+    eps: Any = np.float32(1e-5)
+    assert mx.allclose(mx.fast.rms_norm(mx.ones((4, 64)), None, eps), mx.ones((4, 64)), atol=1e-4)
+
+
 def test_of_a_few_rows_the_norm_is_not_mlxs_own_and_of_others_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
 

@@ -48,7 +48,8 @@ def test_tiles_are_cut_once_for_each_width_and_of_the_weights_themselves() -> No
 
 
 @pytest.mark.parametrize(
-    ("shape", "rows"), [((640, 640), 13), ((640, 640), 0), ((1031, 640), 1), ((640, 2**17), 1), ((7, 640), 4)]
+    ("shape", "rows"),
+    [((640, 640), 13), ((640, 640), 0), ((1031, 640), 1), ((640, 2**17), 1), ((7, 640), 4), ((32768, 64), 12)],
 )
 def test_what_has_no_tiles_is_left_to_the_ordinary_way(shape: tuple[int, int], rows: int) -> None:
     if shape == (1031, 640):  # a prime is one tile where it fits into one, and none where it does not
@@ -60,7 +61,9 @@ def test_what_has_no_tiles_is_left_to_the_ordinary_way(shape: tuple[int, int], r
 @given(st.integers(1, 300_000), st.integers(1, 20_000), st.integers(0, 40))
 def test_a_tile_is_what_openblas_takes_for_small(outputs: int, inputs: int, rows: int) -> None:
     width = tile_width(outputs, inputs, rows)
-    assert width == 0 or (outputs % width == 0 and rows * width <= 1200 and rows * width * inputs <= 10**6)
+    assert width == 0 or (
+        outputs % width == 0 and rows * width <= 1200 and rows * width * inputs <= 10**6 and width >= 8
+    )
 
 
 def test_every_thread_has_a_second_stream_of_its_own() -> None:

@@ -91,8 +91,15 @@ def suit_openblas(model: Any, blas: OpenBlas) -> None:
         return
     for layer in model.modules():
         if type(layer) in _SUITED and layer.weight.dtype == mx.float32 and layer.weight.size >= _LARGE:
-            layer.ways = Ways(Tiles(layer.weight, threads) if tiled else None, padding)
+            layer.ways = Ways(_tiles(layer, threads) if tiled else None, padding)
             layer.__class__ = _SUITED[type(layer)]
+
+
+def _tiles(layer: Any, threads: int) -> Tiles:
+    """Of weights that lie by rows: what mlx-lm has turned while loading lies by columns, of which no tile is a view."""
+    layer.weight = mx.contiguous(layer.weight)
+    mx.eval(layer.weight)
+    return Tiles(layer.weight, threads)
 
 
 def _padding(kernels: str, threads: int) -> Padding | None:

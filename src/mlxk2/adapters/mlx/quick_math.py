@@ -147,13 +147,23 @@ def _rotation_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
 
 def _norm_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
     @wraps(own)
-    def rms_norm(x: mx.array, weight: mx.array | None, eps: float, *, stream: Any = None) -> mx.array:
-        is_usual = stream is None and x.dtype == mx.float32 and (weight is None or weight.dtype == mx.float32)
-        if is_usual and 0 < x.size <= MOST_ROWS * x.shape[-1]:
+    def rms_norm(x: Any, weight: Any, eps: float, *, stream: Any = None) -> mx.array:
+        if stream is None and isinstance(eps, float) and _are_few_rows(x) and _is_weight(weight, x.shape[-1]):
             return norm(x, weight, eps)
         return own(x, weight, eps, stream=stream)
 
     return rms_norm
+
+
+def _are_few_rows(x: Any) -> bool:
+    is_usual = isinstance(x, mx.array) and x.dtype == mx.float32 and x.ndim > 0
+    return is_usual and 0 < x.size <= MOST_ROWS * x.shape[-1]
+
+
+def _is_weight(weight: Any, size: int) -> bool:
+    if not isinstance(weight, mx.array):
+        return weight is None
+    return weight.dtype == mx.float32 and weight.shape == (size,)
 
 
 def _waves(a: mx.array, turning: Turning, offset: Any) -> Waves | None:

@@ -19,8 +19,8 @@ MOST_THREADS = 2
 """With more it has not been measured."""
 _MOST_RESULTS, _MOST_PRODUCTS = 1200, 10**6
 """What OpenBLAS takes for small: numbers in the result, and multiplications."""
-_LEAST_OUTPUTS = 8
-"""Of a tile; narrower ones are not worth the calls."""
+_LEAST_OUTPUTS, _LEAST_WEIGHTS = 8, 2**13
+"""Of a tile; smaller ones are not worth the calls."""
 _SHARED = 2**20
 """Weights from which on a second stream gains more than waiting for it costs."""
 
@@ -28,7 +28,7 @@ _own = threading.local()
 
 
 class Tiles:
-    """One layer's weights of shape (outputs, inputs), to be multiplied in a thread that has at most two to compute."""
+    """One layer's weights of shape (outputs, inputs), which lie by rows; `threads` may compute at the same time."""
 
     def __init__(self, weight: mx.array, threads: int) -> None:
         self._weight = weight
@@ -42,11 +42,11 @@ class Tiles:
         width = tile_width(outputs, inputs, rows)
         if not width:
             return None
-        first, *second = self._tiles(width)
+        here, *beside = self._tiles(width)
         given = x.reshape(1, rows, inputs)
-        parts = [mx.matmul(given, tiles, stream=_second_stream()) for tiles in second]
-        parts.insert(0, mx.matmul(given, first))
-        product = mx.concatenate(parts) if second else parts[0]
+        product = mx.matmul(given, here)
+        if beside:
+            product = mx.concatenate([product, mx.matmul(given, *beside, stream=_second_stream())])
         return product.swapaxes(0, 1).reshape(*x.shape[:-1], outputs)
 
     def _tiles(self, width: int) -> list[mx.array]:
@@ -66,7 +66,8 @@ def tile_width(outputs: int, inputs: int, rows: int) -> int:
     if not 0 < rows <= MOST_ROWS:
         return 0
     most = min(outputs, _MOST_RESULTS // rows, _MOST_PRODUCTS // (rows * inputs))
-    return next((width for width in range(most, _LEAST_OUTPUTS - 1, -1) if outputs % width == 0), 0)
+    least = max(_LEAST_OUTPUTS, _LEAST_WEIGHTS // inputs)
+    return next((width for width in range(most, least - 1, -1) if outputs % width == 0), 0)
 
 
 def _second_stream() -> mx.Stream:
