@@ -254,6 +254,29 @@ def test_the_layers_of_a_step_share_what_was_made_of_its_places_and_the_next_ste
     assert found.tolist() == [3, 4]
 
 
+def test_a_step_is_begun_while_its_later_layers_are_still_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(DEMO, LoadOptions(), MemoryMachine()).model
+    layers = len(kv.new_caches(model))
+    tokens = mx.array([[5], [6]])
+    begun: list[mx.array] = []
+    begin = mx.async_eval
+
+    def seen(*arrays: mx.array) -> None:
+        begun.extend(arrays)
+        begin(*arrays)  # type: ignore[no-untyped-call]
+
+    def caches() -> list[Any]:
+        return kv.merge([kv.new_caches(model), kv.new_caches(model)])
+
+    monkeypatch.setattr(mx, "async_eval", seen)
+    expected = model(tokens, cache=caches())
+    assert begun == []
+    with one_step([]):
+        logits = model(tokens, cache=caches())
+    assert len(begun) == layers
+    assert mx.array_equal(logits, expected)
+
+
 @pytest.mark.parametrize("weighed", [True, False])
 @pytest.mark.parametrize(
     "shape", [(1, 192), (192,), (16, 1, 192), (2, 3, 64), (1, 1, 4, 48), (4, 1, 4, 48), (5, 1, 1, 8)]

@@ -1,7 +1,8 @@
 """What is known of a model's pass before it begins, for those who compute parts of it in their own way.
 
 Of a piece of a prompt is wanted what the caches hold, and nothing that follows: MLX itself computes only what is asked
-for in the end, but whoever computes at once must know how far that is. In a step all layers are at the same places.
+for in the end, but whoever computes at once must know how far that is. In a step all of it is wanted, and as soon as
+can be; and all layers are at the same places.
 """
 
 import threading
@@ -15,12 +16,13 @@ T = TypeVar("T")
 class _Pass(threading.local):
     """`wanted` attentions of a piece are still to come before the one whose result nobody asks for; None outside.
 
-    `places` are the arrays, by their ids, that tell the layers of a step where each row is: one is like the other.
-    `known` is what was made of them in this step.
+    `in_step` is true within a step. `places` are the arrays, by their ids, that tell its layers where each row is: one
+    is like the other. `known` is what was made of them in this step.
     """
 
     def __init__(self) -> None:
         self.wanted: int | None = None
+        self.in_step = False
         self.places: dict[int, Any] = {}
         self.known: dict[Hashable, Any] = {}
 
@@ -54,11 +56,16 @@ def is_at_once(*, otherwise: bool) -> bool:
 @contextmanager
 def one_step(places: Sequence[Any]) -> Iterator[None]:
     """For the pass of a step whose layers have these arrays of places, all with the same numbers."""
-    _pass.places = {id(array): array for array in places}
+    _pass.in_step, _pass.places = True, {id(array): array for array in places}
     try:
         yield
     finally:
-        _pass.places, _pass.known = {}, {}
+        _pass.in_step, _pass.places, _pass.known = False, {}, {}
+
+
+def is_in_step() -> bool:
+    """Whether what is there of a pass may be set going while the rest of it is still being put together."""
+    return _pass.in_step
 
 
 def once_a_step(key: Hashable, places: Any, make: Callable[[], T]) -> T | None:
