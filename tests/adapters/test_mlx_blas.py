@@ -116,3 +116,18 @@ print(blas.prefer_openblas(), "OPENBLAS_CORETYPE" in os.environ)
 @needs_openblas
 def test_a_library_that_goes_meanwhile_is_none() -> None:
     assert kernels_in_use(_UNKNOWN + _GONE) == "False False"
+
+
+@needs_openblas
+def test_openblas_transposes_a_matrix() -> None:
+    code = (
+        "from mlxk2.adapters.mlx.blas import openblas, prefer_openblas\nimport numpy as np\nprefer_openblas()\n"
+        "for shape in ((1, 1), (3, 70), (192, 768)):\n"
+        "    matrix = np.random.default_rng(1).normal(size=shape).astype(np.float32)\n"
+        "    into = np.empty(shape[::-1], np.float32)\n"
+        "    openblas().transpose(matrix, into)\n"
+        "    assert np.array_equal(into, matrix.T)\n"
+        "print('right')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "right"

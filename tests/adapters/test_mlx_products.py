@@ -13,8 +13,9 @@ from mlx.nn.layers.embedding import Embedding
 from mlx.nn.layers.linear import Linear
 from mlx.utils import tree_flatten
 from mlx_lm.models import llama
+from numpy.typing import NDArray
 
-from mlxk2.adapters.mlx.products import Padding, SuitedEmbedding, SuitedLinear, Ways, suit_openblas
+from mlxk2.adapters.mlx.products import Padding, SuitedEmbedding, SuitedLinear, suit_openblas
 from mlxk2.adapters.mlx.tiles import Tiles
 
 needs_openblas = pytest.mark.skipif(
@@ -35,6 +36,9 @@ class Blas:
         self.used = threads
         return threads
 
+    def transpose(self, matrix: NDArray[np.float32], into: NDArray[np.float32]) -> None:
+        into[:] = matrix.T
+
 
 class Model(Module):
     """The layers that there are: large and small ones, quantized, half precision, an embedding."""
@@ -48,6 +52,7 @@ class Model(Module):
         self.half = Linear(_SIDE, _SIDE)
         self.half.set_dtype(mx.float16)
         self.embedding = Embedding(_SIDE, _SIDE)
+        self.small_embedding = Embedding(64, 64)
 
 
 def suited(model: Any, threads: int = 2, kernels: str = "Haswell") -> Blas:
@@ -75,12 +80,16 @@ def test_others_stay_as_many_as_they_are(rows: int) -> None:
 @pytest.mark.parametrize("shape", ROWS)
 def test_no_way_changes_a_product(shape: tuple[int, ...], kernels: str) -> None:
     model: Any = Model()
-    x = mx.random.normal((*shape, _SIDE))
-    plain = [model.large(x), model.biased(x), model.embedding.as_linear(x)]
+    x, narrow = mx.random.normal((*shape, _SIDE)), mx.random.normal((*shape, 64))
+
+    def products() -> list[mx.array]:
+        large = [model.large(x), model.biased(x), model.embedding.as_linear(x)]
+        return [*large, model.small(narrow), model.small_embedding.as_linear(narrow)]
+
+    plain = products()
     suited(model, kernels=kernels)
-    others = [model.large(x), model.biased(x), model.embedding.as_linear(x)]
-    for one, other in zip(plain, others, strict=True):
-        assert one.shape == other.shape == (*shape, _SIDE)
+    for one, other in zip(plain, products(), strict=True):
+        assert one.shape == other.shape
         assert mx.allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
@@ -100,15 +109,53 @@ def test_a_model_of_mlx_lm_says_the_same_in_all_ways(rows: int, length: int) -> 
             layer.__class__ = plain_class.get(type(layer), type(layer))
 
 
-def test_large_layers_of_float32_are_suited_and_no_others() -> None:
+def test_layers_of_float32_are_suited_and_no_others() -> None:
     model: Any = Model()
     parameters = names(model)
     before = {name: type(layer) for name, layer in model.named_modules()}
     assert suited(model).used == 2
     changed = {name: type(layer) for name, layer in model.named_modules() if type(layer) is not before[name]}
-    assert changed == {"large": SuitedLinear, "biased": SuitedLinear, "embedding": SuitedEmbedding}
-    assert model.large.ways == Ways(None, Padding(16, 4))
+    linear = dict.fromkeys(("large", "biased", "small"), SuitedLinear)
+    assert changed == {**linear, "embedding": SuitedEmbedding, "small_embedding": SuitedEmbedding}
+    assert model.large.ways.padding == model.embedding.ways.padding == Padding(16, 4)
+    assert model.small.ways.padding is model.small_embedding.ways.padding is None
     assert names(model) == parameters
+
+
+def address(array: mx.array) -> int:
+    return np.array(array, copy=False).ctypes.data
+
+
+def test_weights_without_tiles_lie_by_columns_and_are_there_once() -> None:
+    model: Any = Model()
+    before = np.array(model.large.weight), np.array(model.small.weight)
+    suited(model, kernels="Haswell")
+    for layer, weights in zip((model.large, model.small), before, strict=True):
+        assert np.array_equal(np.array(layer.weight), weights)
+        assert np.array(layer.weight, copy=False).flags.f_contiguous
+        assert address(layer.weight) == address(layer.ways.columns)
+
+
+def test_an_embedding_is_looked_up_by_rows_and_has_a_copy_for_its_head_if_it_is_small() -> None:
+    model: Any = Model()
+    embeddings = (model.embedding, model.small_embedding)
+    before = [(np.array(one.weight), address(one.weight)) for one in embeddings]
+    suited(model, kernels="Haswell")
+    for embedding, (weights, place) in zip(embeddings, before, strict=True):
+        assert address(embedding.weight) == place
+        assert np.array_equal(np.array(embedding(mx.array([7, 3]))), weights[[7, 3]])
+    assert model.embedding.ways.columns is None
+    assert np.array_equal(np.array(model.small_embedding.ways.columns), before[1][0].T)
+
+
+def test_weights_that_mlx_lm_has_turned_are_taken_as_they_lie() -> None:
+    model: Any = Model()
+    model.large.weight = mx.random.normal((_SIDE, _SIDE)).T
+    mx.eval(model.large.weight)
+    place, weights = address(model.large.weight), np.array(model.large.weight)
+    suited(model, kernels="Haswell")
+    assert address(model.large.weight) == place
+    assert np.array_equal(np.array(model.large.ways.columns), weights.T)
 
 
 @pytest.mark.parametrize(
@@ -157,12 +204,17 @@ def test_others_get_none_nor_do_threads_that_were_not_measured(kernels: str, thr
     assert model.large.ways.tiles is None
 
 
-@pytest.mark.parametrize(("threads", "kernels"), [(1, "Haswell"), (8, "Haswell"), (8, "SkylakeX"), (2, "neoversen1")])
-def test_nothing_is_changed_for_one_thread_for_many_or_for_kernels_that_were_not_measured(
-    threads: int, kernels: str
-) -> None:
+@pytest.mark.parametrize(("threads", "kernels"), [(8, "Haswell"), (8, "SkylakeX")])
+def test_large_layers_are_left_alone_for_more_threads_than_were_measured(threads: int, kernels: str) -> None:
     model: Any = Model()
     assert suited(model, threads, kernels).used == threads
+    assert not isinstance(model.large, SuitedLinear)
+    assert isinstance(model.small, SuitedLinear)
+
+
+def test_nothing_is_changed_for_kernels_that_were_not_measured() -> None:
+    model: Any = Model()
+    assert suited(model, 2, "neoversen1").used == 2
     assert not any(isinstance(layer, SuitedLinear | SuitedEmbedding) for layer in model.modules())
 
 

@@ -5,14 +5,19 @@ rows: it shares a product of a few rows among its threads in two pieces each, an
 so that pieces of one, two or three rows take as long as four, and each goes through all the weights. With two threads
 12 rows take a third longer than 16, or twice as long; so the rows are padded. Where all matrices are small, its threads
 wait for one another longer than they compute; so there is one.
+
+Weights that are not cut into tiles lie by columns. The kernels for AVX-512 take small matrices as they are then, also
+for more rows, and the copy of others is easier to make.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import mlx.core as mx
+import numpy as np
 from mlx.nn.layers.embedding import Embedding
 from mlx.nn.layers.linear import Linear
 from mlx.utils import tree_flatten
@@ -27,6 +32,9 @@ _MOST_THREADS = 4
 """With more, the rows are padded to more than batches have."""
 _PADS_FROM = {"Haswell": 0.25, "Zen": 0.25, "SkylakeX": 0.55, "Cooperlake": 0.55}
 """By kernels: the part of a block from which on it pays to fill it up. Nothing is padded for those not measured."""
+_MEASURED = KERNELS | _PADS_FROM.keys()
+
+Multiply: TypeAlias = Callable[[mx.array], mx.array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +52,21 @@ class Padding:
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How a layer's products are computed: tile by tile, with padded rows, or as ever."""
+    """How a layer's products are computed: tile by tile, from weights by columns, with padded rows, or as ever.
+
+    `columns` are the weights as (inputs, outputs), and lie by rows.
+    """
 
     tiles: Tiles | None
+    columns: mx.array | None
     padding: Padding | None
 
-    def product(self, multiply: Callable[[mx.array], mx.array], x: mx.array, bias: mx.array | None = None) -> mx.array:
-        """`multiply` is the ordinary way, which adds the bias itself."""
+    def product(self, ordinary: Multiply, x: mx.array, bias: mx.array | None = None) -> mx.array:
+        """`ordinary` adds the bias itself."""
         product = None if self.tiles is None else self.tiles.product(x)
         if product is not None:
             return product if bias is None else product + bias
+        multiply = ordinary if self.columns is None else partial(_by_columns, self.columns, bias)
         return multiply(x) if self.padding is None else _padded(multiply, x, self.padding)
 
 
@@ -85,13 +98,18 @@ def suit_openblas(model: Any, blas: OpenBlas) -> None:
     weights: Any = tree_flatten(model.parameters())
     is_small = all(weight.size < _LARGE for _, weight in weights)
     threads = blas.use(1 if is_small else blas.threads)
+    if blas.kernels not in _MEASURED:
+        return
     padding = _padding(blas.kernels, threads)
     tiled = blas.kernels in KERNELS and threads <= MOST_THREADS
-    if padding is None and not tiled:
-        return
     for layer in model.modules():
-        if type(layer) in _SUITED and layer.weight.dtype == mx.float32 and layer.weight.size >= _LARGE:
-            layer.ways = Ways(_tiles(layer, threads) if tiled else None, padding)
+        if type(layer) not in _SUITED or layer.weight.dtype != mx.float32:
+            continue
+        is_large = layer.weight.size >= _LARGE
+        tiles = _tiles(layer, threads) if tiled and is_large else None
+        columns = None if tiles or (is_large and threads > MOST_THREADS) else _columns(layer, blas)
+        if tiles or columns is not None or (padding and is_large):
+            layer.ways = Ways(tiles, columns, padding if is_large else None)
             layer.__class__ = _SUITED[type(layer)]
 
 
@@ -102,6 +120,32 @@ def _tiles(layer: Any, threads: int) -> Tiles:
     return Tiles(layer.weight, threads)
 
 
+def _columns(layer: Any, blas: OpenBlas) -> mx.array | None:
+    """The layer's own weights then; a copy for an embedding, whose rows are looked up; None for one that is large."""
+    is_looked_up = isinstance(layer, Embedding)
+    if is_looked_up and layer.weight.size >= _LARGE:
+        return None
+    columns = _transposed(layer.weight, blas)
+    if not is_looked_up:
+        layer.weight = columns.T
+        mx.eval(layer.weight)
+    return columns
+
+
+def _transposed(weight: mx.array, blas: OpenBlas) -> mx.array:
+    """As (inputs, outputs), by rows."""
+    rows = np.array(weight, copy=False)
+    if not rows.flags.c_contiguous:
+        return mx.contiguous(weight.T)
+    columns = np.empty(rows.shape[::-1], np.float32)
+    blas.transpose(rows, columns)
+    return mx.array(columns)
+
+
+def _by_columns(columns: mx.array, bias: mx.array | None, x: mx.array) -> mx.array:
+    return x @ columns if bias is None else mx.addmm(bias, x, columns)
+
+
 def _padding(kernels: str, threads: int) -> Padding | None:
     part = _PADS_FROM.get(kernels)
     if part is None or not 1 < threads <= _MOST_THREADS:
@@ -110,7 +154,7 @@ def _padding(kernels: str, threads: int) -> Padding | None:
     return Padding(block, math.ceil(part * block))
 
 
-def _padded(multiply: Callable[[mx.array], mx.array], x: mx.array, padding: Padding) -> mx.array:
+def _padded(multiply: Multiply, x: mx.array, padding: Padding) -> mx.array:
     rows = x.size // x.shape[-1]
     more = padding.rows(rows) - rows
     if not more:
