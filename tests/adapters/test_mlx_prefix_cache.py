@@ -1,5 +1,6 @@
 """The prefix cache: held against a naive search, with real caches whose contents say which tokens they hold."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -19,8 +20,8 @@ from mlxk2.adapters.mlx.loading import LoadedModel, load_model
 from mlxk2.adapters.mlx.prefix_cache import WORTHWHILE, PrefixCache
 from mlxk2.adapters.system import SystemMachine
 from mlxk2.ports.engine import LoadOptions
-from mlxk2.ports.generation import Finished, GenerationRequest, Sampling
-from mlxk2.testing.contracts.engine.listening import all_answered, answered
+from mlxk2.ports.generation import Delta, Event, Finished, GenerationRequest, Sampling
+from mlxk2.testing.contracts.engine.listening import Listener, all_answered, answered
 from tests.adapters.mlx_models import CACHE, DEMO
 
 Tokens = tuple[int, ...]
@@ -309,6 +310,36 @@ def test_many_at_once_share_a_beginning_and_nobody_writes_into_anothers(warm: Co
         assert [answer.tokens for answer in answers] == expected
         assert all(answer.finished().cached_tokens >= 20 for answer in answers)
     assert [warm.ask(request)[0] for request in requests] == expected
+
+
+def test_a_prompt_is_kept_while_its_answer_goes_on(warm: Counted) -> None:
+    begun = Listener(warm.engine, to(FIRST, 400))
+    begun.wait_for(Delta)
+    _, finished, _ = warm.ask(to(FIRST, 1))
+    assert finished.cached_tokens == len(FIRST) - 1
+    assert not begun.has_ended
+    warm.engine.cancel(begun.request_id)
+
+
+def test_a_first_token_does_not_wait_for_its_prompt_to_be_kept(monkeypatch: pytest.MonkeyPatch, warm: Counted) -> None:
+    order: list[str] = []
+    put = PrefixCache.put
+
+    def slowly(self: PrefixCache, tokens: Tokens, caches: Caches) -> None:
+        order.append("kept")
+        put(self, tokens, caches)
+
+    monkeypatch.setattr(PrefixCache, "put", slowly)
+    ended = threading.Event()
+
+    def hear(event: Event) -> None:
+        order.append(type(event).__name__)
+        if isinstance(event, Finished):
+            ended.set()
+
+    warm.engine.start(to(FIRST, 2), hear)
+    assert ended.wait(60)
+    assert order.index("Delta") < order.index("kept") < order.index("Finished")
 
 
 def test_nothing_is_kept_beyond_the_limit_and_answers_stay_the_same(cold: MlxEngine) -> None:

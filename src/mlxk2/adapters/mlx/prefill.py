@@ -122,6 +122,11 @@ class Prefill:
         pace.took(tokens, time.perf_counter() - started)
         return batch
 
+    def worth_keeping(self, batch: Batch) -> list[Row]:
+        """Whose prompts to keep once their first tokens are told: caches that can be cut may hold more by then."""
+        rows = batch.rows if self._can_cut else []
+        return [row for row in rows if _has_much_new(row) and self._store.wants(len(row.tokens))]
+
     def _pace(self, *, others_decode: bool) -> Pace:
         return self._busy if others_decode else self._idle
 
@@ -142,10 +147,8 @@ class Prefill:
             row.progress()
             if count >= BUSY_PIECE:
                 mx.clear_cache()
-        fresh = row.position - row.cached
-        at_border = not self._can_cut and row.position in row.request.borders
-        is_news = count and (at_border or (not row.unprocessed and fresh >= _KEPT_AT_ONCE))
-        if is_news and row.caches and self._store.wants(row.position):
+        is_stop = row.position in row.request.borders or (not row.unprocessed and _has_much_new(row))
+        if count and is_stop and not self._can_cut and row.caches and self._store.wants(row.position):
             self._store.put(row.tokens[: row.position], row.caches)
 
     def _together(self, group: Sequence[Row]) -> Caches:
@@ -167,7 +170,7 @@ class Prefill:
         for index, row in enumerate(group):
             row.position = len(row.tokens) - 1
             row.progress()
-            if len(pieces[index]) >= _KEPT_AT_ONCE and self._store.wants(row.position):
+            if not self._can_cut and _has_much_new(row) and self._store.wants(row.position):
                 self._store.put(row.tokens[:-1], kv.extract(caches, index))
         return caches
 
@@ -175,3 +178,8 @@ class Prefill:
         """Have the model put these tokens, (rows, tokens), into the caches."""
         with only_caches(len(caches)):
             self._model(inputs, cache=caches)
+
+
+def _has_much_new(row: Row) -> bool:
+    """Of what its caches hold."""
+    return row.position - row.cached >= _KEPT_AT_ONCE

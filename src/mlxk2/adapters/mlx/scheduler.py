@@ -195,24 +195,28 @@ class Scheduler:
         self._join()
 
     def _bring_on(self, group: list[Row], *, others_decode: bool) -> None:
-        before = self._counters.generated
-        if ready := self._processed(group, others_decode=others_decode):
-            self._ready.append(ready)
-        if self._counters.generated != before:
-            self._told()
-
-    def _processed(self, group: list[Row], *, others_decode: bool) -> Batch | None:
-        """Those of the group whose prompts are done, without those whose first token was the last."""
+        """One piece; those whose prompts are done are ready to join, without those whose first token was the last."""
+        before = list(self._ready)
         try:
             ready = self.prefill.process(group, others_decode=others_decode)
             self._failed_alone = 0
             if ready:
-                self._take_all(ready.tell(self._text))
+                self._ready.append(ready)
+                self._tell_first(ready)
                 ready.keep(lambda row: not row.done)
         except BaseException as error:  # noqa: BLE001 - the rows are told
+            self._ready = before
             self._retry_alone(group, error)
-            return None
-        return ready if ready and ready.rows else None
+        self._ready = [batch for batch in self._ready if batch.rows]
+
+    def _tell_first(self, ready: Batch) -> None:
+        """Afterwards there is time to keep the prompts."""
+        keeping = [(row, list(row.tokens)) for row in self.prefill.worth_keeping(ready)]
+        self._take_all(ready.tell(self._text))
+        self._told()
+        with suppress(Exception):  # a copy for which there is no memory is one that nobody will miss
+            for row, tokens in keeping:
+                self._store.put(tokens, ready.extract(row))
 
     def _join(self) -> None:
         batches, self._ready = self._batches, []
