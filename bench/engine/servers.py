@@ -25,6 +25,7 @@ from bench.processes import CommandFailed
 OWN = "mlxk2 serve"
 PEER, STOCK = "mlx_lm.server, same BLAS and type", "mlx_lm.server, stock"
 KNIFE = "mlx-knife, same BLAS and type"
+HELLO = "starlette and uvicorn alone"
 KNIFE_COMMAND = "MLXK2_BENCH_KNIFE"
 """The environment variable that says how mlx-knife is started: its path, or a command line."""
 _PEER_PROGRAM = """
@@ -118,6 +119,8 @@ def _command(label: str, model: BenchModel, port: int) -> tuple[tuple[str, ...],
     if label == KNIFE:
         argv = (*knife_command(), "serve", "--model", model.reference, *place, "--log-level", "error")
         return argv, {**home, **same_blas()}
+    if label == HELLO:
+        return (*module("hello"), *place), {}
     folder = model.stock if label == STOCK else model.folder
     argv = (sys.executable, "-c", _PEER_PROGRAM, "--model", str(folder), *place, "--log-level", "ERROR")
     return argv, {} if label == STOCK else same_blas()

@@ -1,6 +1,7 @@
 """Who takes part when the server is measured: engines without a server, ours, and other servers."""
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,9 +33,10 @@ class One:
 
 
 class Field:
-    """All of them, loaded with one model and warm, until the end of a `with`."""
+    """All of them, loaded with one model and warm, until the end of a `with`; `others` are asked beside them."""
 
-    def __init__(self, home: Path, model: BenchModel) -> None:
+    def __init__(self, home: Path, model: BenchModel, others: Sequence[str] = ()) -> None:
+        self._others = others
         self._home = home
         self._model = model
         self._stack = ExitStack()
@@ -49,7 +51,7 @@ class Field:
                 self.engines[label] = stack.enter_context(Child(f"{label} {self._model.key}", argv, self._home))
                 for at_once in (1, 4):
                     self.volley(label, at_once, _WARMING)
-            for label in SERVERS:
+            for label in (*SERVERS, *self._others):
                 if label != KNIFE or knife_command():
                     self.servers[label] = self.arena.start(label, self._model)
             self._stack = stack.pop_all()
