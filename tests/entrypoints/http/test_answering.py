@@ -11,8 +11,9 @@ from mlxk2.adapters.memory import MEMORY_INFO, MemoryEngine
 from mlxk2.entrypoints.http import exchange
 from mlxk2.entrypoints.http.context import HttpOptions
 from mlxk2.entrypoints.http.errors import Problem
-from mlxk2.ports.engine import KvCost, KvLayers
+from mlxk2.ports.engine import KvCost, KvLayers, RequestId
 from mlxk2.ports.errors import OperationError
+from mlxk2.ports.generation import GenerationRequest, Sink
 from tests.entrypoints.http.program import MODEL, Client, until, with_server
 
 _CHAT = "/v1/chat/completions"
@@ -164,6 +165,34 @@ def test_a_client_that_goes_away_before_its_turn_is_forgotten() -> None:
         with_server(talk, held.engine)
     finally:
         held.go()
+
+
+class Hesitant(MemoryEngine):
+    """An engine that takes a request only when it is let go."""
+
+    def __init__(self) -> None:
+        self.entered, self.may_start = threading.Event(), threading.Event()
+        super().__init__(lambda _: "x" * _ENDLESS)
+
+    def start(self, request: GenerationRequest, sink: Sink) -> RequestId:
+        self.entered.set()
+        self.may_start.wait()
+        return super().start(request, sink)
+
+
+def test_a_client_that_goes_away_while_its_request_is_handed_over_ends_it_all_the_same() -> None:
+    engine = Hesitant()
+
+    async def talk(client: Client) -> None:
+        _, writer = await client.send(_CHAT, _body(**_LOUD, max_tokens=_ENDLESS))
+        await until(engine.entered.is_set)
+        writer.close()
+        await until(lambda: not client.services.running)
+        engine.may_start.set()
+        await until(lambda: engine.stats().steps > 0 and _is_idle(client))
+        assert engine.stats().generated_tokens < _ENDLESS
+
+    with_server(talk, engine)
 
 
 def test_a_request_that_takes_too_long_is_ended_with_504() -> None:

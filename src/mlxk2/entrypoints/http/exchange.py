@@ -57,7 +57,7 @@ class _Happened(NamedTuple):
     event: Event
 
 
-_Item: TypeAlias = LoadProgress | Lease | Refused | Plan | _Happened | Exception
+_Item: TypeAlias = LoadProgress | Lease | Refused | _Happened | Exception
 
 
 class Exchange:
@@ -142,8 +142,6 @@ class Exchange:
             raise item.error
         if isinstance(item, Lease):
             self._on_lease(item)
-        elif isinstance(item, Plan):
-            self._submit(item)
         return None
 
     def _on_lease(self, lease: Lease) -> None:
@@ -152,31 +150,31 @@ class Exchange:
         self._services.model_threads.run(lease.offer.name, partial(self._prepare, lease))
 
     def _prepare(self, lease: Lease) -> None:
-        """In a thread: all that takes time before the first token."""
+        """In a thread: all that takes time before the first token, and the beginning of the answers."""
         if self._is_over:
             return
         try:
-            self._inbox.put(plan(lease, self._asked.questions, self._services.options.answers))
+            made = plan(lease, self._asked.questions, self._services.options.answers)
+            if not self._is_over:
+                self._submit(lease, made)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's
             self._inbox.put(error)
 
-    def _submit(self, made: Plan) -> None:
-        if self._lease is None:
-            raise RuntimeError("Questions are prepared for a leased model")
+    def _submit(self, lease: Lease, made: Plan) -> None:
+        """Still in the thread: the loop hears of it with the first event."""
         timings = Timings(load_seconds=self._loaded - self._began)
-        self._run = Run(
-            self._lease.offer.name, made.prepared, tuple(planned.answer for planned in made.answers), timings
-        )
         self._readers = [planned.reader for planned in made.answers]
         self._is_budgeted = made.is_budgeted
-        self._services.metrics.started(self._run.model)
         self._submitted = time.monotonic()
+        self._run = Run(lease.offer.name, made.prepared, tuple(planned.answer for planned in made.answers), timings)
+        self._services.metrics.started(self._run.model)
         for index, planned in enumerate(made.answers):
-            self._begin(index, planned.request)
+            self._begin(lease, index, planned.request)
+            if self._is_over:  # whoever let everything go meanwhile did not find this one
+                self._cancel(index)
 
-    def _begin(self, index: int, request: GenerationRequest) -> None:
-        if self._lease is not None:
-            self._tickets[index] = self._lease.gate.submit(request, partial(self._hear, index))
+    def _begin(self, lease: Lease, index: int, request: GenerationRequest) -> None:
+        self._tickets[index] = lease.gate.submit(request, partial(self._hear, index))
 
     def _hear(self, index: int, event: Event) -> None:
         """An event, in a thread of the engine; the model is let go with the last, however slowly the client reads."""
@@ -226,8 +224,8 @@ class Exchange:
 
     def _go_on(self, index: int, reader: Reader) -> None:
         following = reader.continuation()
-        if following is not None and index not in self._followed:
-            self._begin(index, following)
+        if following is not None and index not in self._followed and self._lease is not None:
+            self._begin(self._lease, index, following)
         elif following is not None:
             self._followed.discard(index)
 

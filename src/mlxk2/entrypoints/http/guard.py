@@ -11,6 +11,7 @@ A web page can make a browser send requests to this machine. Three rules keep it
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 from starlette.responses import Response
@@ -138,6 +139,7 @@ def forbidden(message: str) -> Refusal:
     return Refusal(Problem(403, "permission_error", message, code="forbidden"))
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a server that listens there can be reached from this machine only; a name counts for what it says."""
     if host.lower() == "localhost":
