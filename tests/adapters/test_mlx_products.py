@@ -148,6 +148,38 @@ def test_an_embedding_is_looked_up_by_rows_and_has_a_copy_for_its_head_if_it_is_
     assert np.array_equal(np.array(model.small_embedding.ways.columns), before[1][0].T)
 
 
+@pytest.mark.parametrize("kernels", ["Haswell", "SkylakeX"])
+def test_a_layer_that_gets_other_weights_is_multiplied_with_these(kernels: str) -> None:
+    """gemma3n clips some of its weights at every pass."""
+    model: Any = Model()
+    x, narrow = mx.random.normal((3, _SIDE)), mx.random.normal((3, 64))
+    suited(model, kernels=kernels)
+    for layer in (model.large, model.biased, model.small, model.embedding, model.small_embedding):
+        layer.weight = mx.clip(layer.weight, -0.01, 0.01)
+        given = x if layer.weight.shape[-1] == _SIDE else narrow
+        is_embedding = isinstance(layer, Embedding)
+        product = layer.as_linear(given) if is_embedding else layer(given)
+        bias = layer.bias if "bias" in layer else 0
+        assert mx.allclose(product, given @ layer.weight.T + bias, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_are_replaced_one_by_one() -> None:
+    """A model that fits into memory once must not be there twice while it is prepared."""
+    model: Any = Module()  # type: ignore[no-untyped-call]
+    model.layers = [Linear(_SIDE, _SIDE, bias=False) for _ in range(12)]
+    mx.eval(model.parameters())
+    before, seen = mx.get_active_memory(), []
+
+    class Watching(Blas):
+        def transpose(self, matrix: NDArray[np.float32], into: NDArray[np.float32]) -> None:
+            super().transpose(matrix, into)
+            seen.append(mx.get_active_memory() - before)
+
+    suit_openblas(model, Watching(2, "Haswell"))  # type: ignore[arg-type]
+    assert len(seen) == 12
+    assert max(seen) <= 3 * 4 * _SIDE**2
+
+
 def test_weights_that_mlx_lm_has_turned_are_taken_as_they_lie() -> None:
     model: Any = Model()
     model.large.weight = mx.random.normal((_SIDE, _SIDE)).T

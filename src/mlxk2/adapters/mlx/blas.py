@@ -33,7 +33,6 @@ _NEWER = (
 )
 """Kernels, the best first, and what a processor must be able to do for them, in Linux's words."""
 
-
 _BY_ROWS, _TURNED = 101, 112
 """CBLAS's numbers for how a matrix lies, and for one that is to be transposed."""
 

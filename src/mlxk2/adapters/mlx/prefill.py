@@ -123,7 +123,7 @@ class Prefill:
         return batch
 
     def worth_keeping(self, batch: Batch) -> list[Row]:
-        """Whose prompts to keep once their first tokens are told: caches that can be cut may hold more by then."""
+        """Whose prompts to keep once their first tokens are told, if caches can be cut: they hold all of them then."""
         rows = batch.rows if self._can_cut else []
         return [row for row in rows if _has_much_new(row) and self._store.wants(len(row.tokens))]
 
@@ -170,7 +170,7 @@ class Prefill:
         for index, row in enumerate(group):
             row.position = len(row.tokens) - 1
             row.progress()
-            if not self._can_cut and _has_much_new(row) and self._store.wants(row.position):
+            if not self._can_cut and len(pieces[index]) >= _KEPT_AT_ONCE and self._store.wants(row.position):
                 self._store.put(row.tokens[:-1], kv.extract(caches, index))
         return caches
 

@@ -6,8 +6,8 @@ so that pieces of one, two or three rows take as long as four, and each goes thr
 12 rows take a third longer than 16, or twice as long; so the rows are padded. Where all matrices are small, its threads
 wait for one another longer than they compute; so there is one.
 
-Weights that are not cut into tiles lie by columns. The kernels for AVX-512 take small matrices as they are then, also
-for more rows, and the copy of others is easier to make.
+Other weights lie by columns, as far as that was measured and nobody looks up their rows: the kernels for AVX-512 take
+small matrices as they are then, and where OpenBLAS copies, it copies faster.
 """
 
 import math
@@ -32,7 +32,8 @@ _MOST_THREADS = 4
 """With more, the rows are padded to more than batches have."""
 _PADS_FROM = {"Haswell": 0.25, "Zen": 0.25, "SkylakeX": 0.55, "Cooperlake": 0.55}
 """By kernels: the part of a block from which on it pays to fill it up. Nothing is padded for those not measured."""
-_MEASURED = KERNELS | _PADS_FROM.keys()
+_KNOWN = KERNELS | _PADS_FROM.keys()
+"""Kernels that were measured, and those that are built alike."""
 
 Multiply: TypeAlias = Callable[[mx.array], mx.array]
 
@@ -54,15 +55,19 @@ class Padding:
 class Ways:
     """How a layer's products are computed: tile by tile, from weights by columns, with padded rows, or as ever.
 
-    `columns` are the weights as (inputs, outputs), and lie by rows.
+    They hold for `weight`; some models give a layer other weights at every pass (gemma3n clips them), and these are
+    multiplied as ever. `columns` are the weights as (inputs, outputs), and lie by rows.
     """
 
+    weight: mx.array
     tiles: Tiles | None
     columns: mx.array | None
     padding: Padding | None
 
-    def product(self, ordinary: Multiply, x: mx.array, bias: mx.array | None = None) -> mx.array:
-        """`ordinary` adds the bias itself."""
+    def product(self, ordinary: Multiply, x: mx.array, weight: mx.array, bias: mx.array | None = None) -> mx.array:
+        """`ordinary` adds the bias itself; `weight` is what the layer has now."""
+        if weight is not self.weight:
+            return ordinary(x)
         product = None if self.tiles is None else self.tiles.product(x)
         if product is not None:
             return product if bias is None else product + bias
@@ -77,7 +82,7 @@ class SuitedLinear(Linear):
 
     def __call__(self, x: mx.array) -> mx.array:
         """`x` is (..., inputs); the result (..., outputs)."""
-        return self.ways.product(super().__call__, x, self.get("bias"))
+        return self.ways.product(super().__call__, x, self.weight, self.get("bias"))
 
 
 class SuitedEmbedding(Embedding):
@@ -87,7 +92,7 @@ class SuitedEmbedding(Embedding):
 
     def as_linear(self, x: mx.array) -> mx.array:
         """`x` is (..., dimensions); the result (..., vocabulary)."""
-        return self.ways.product(super().as_linear, x)
+        return self.ways.product(super().as_linear, x, self.weight)
 
 
 _SUITED: dict[type, type] = {Linear: SuitedLinear, Embedding: SuitedEmbedding}
@@ -95,22 +100,26 @@ _SUITED: dict[type, type] = {Linear: SuitedLinear, Embedding: SuitedEmbedding}
 
 def suit_openblas(model: Any, blas: OpenBlas) -> None:
     """Prepare an mlx-lm model whose weights are loaded; the number of threads holds for the whole process."""
-    weights: Any = tree_flatten(model.parameters())
-    is_small = all(weight.size < _LARGE for _, weight in weights)
-    threads = blas.use(1 if is_small else blas.threads)
-    if blas.kernels not in _MEASURED:
+    threads = blas.use(1 if _is_small(model) else blas.threads)
+    if blas.kernels not in _KNOWN:
         return
     padding = _padding(blas.kernels, threads)
     tiled = blas.kernels in KERNELS and threads <= MOST_THREADS
     for layer in model.modules():
-        if type(layer) not in _SUITED or layer.weight.dtype != mx.float32:
+        if type(layer) not in _SUITED or layer.weight.dtype != mx.float32 or not layer.weight.size:
             continue
         is_large = layer.weight.size >= _LARGE
         tiles = _tiles(layer, threads) if tiled and is_large else None
         columns = None if tiles or (is_large and threads > MOST_THREADS) else _columns(layer, blas)
         if tiles or columns is not None or (padding and is_large):
-            layer.ways = Ways(tiles, columns, padding if is_large else None)
+            layer.ways = Ways(layer.weight, tiles, columns, padding if is_large else None)
             layer.__class__ = _SUITED[type(layer)]
+
+
+def _is_small(model: Any) -> bool:
+    """Holds on to no weights: the layers' own are about to be replaced, one by one."""
+    weights: Any = tree_flatten(model.parameters())
+    return all(weight.size < _LARGE for _, weight in weights)
 
 
 def _tiles(layer: Any, threads: int) -> Tiles:
@@ -137,9 +146,10 @@ def _transposed(weight: mx.array, blas: OpenBlas) -> mx.array:
     rows = np.array(weight, copy=False)
     if not rows.flags.c_contiguous:
         return mx.contiguous(weight.T)
-    columns = np.empty(rows.shape[::-1], np.float32)
-    blas.transpose(rows, columns)
-    return mx.array(columns)
+    columns = mx.zeros(rows.shape[::-1], mx.float32)
+    mx.eval(columns)
+    blas.transpose(rows, np.array(columns, copy=False))
+    return columns
 
 
 def _by_columns(columns: mx.array, bias: mx.array | None, x: mx.array) -> mx.array:

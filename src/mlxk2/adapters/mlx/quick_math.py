@@ -9,7 +9,7 @@ the last are wanted. What has fewer numbers stays MLX's, and so does what has no
 `mx.vmap` and their kind. Norms, and mlx-lm's way of moving prompts within their rows, are replaced beside them.
 
 At every attention of a step MLX is told to begin with what leads there: it computes the first layers while Python puts
-the others together, which for a small model takes a quarter of the step's time.
+the others together. Putting a step together takes a quarter of a small model's step.
 """
 
 import functools

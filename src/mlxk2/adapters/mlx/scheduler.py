@@ -57,6 +57,7 @@ class Scheduler:
         self.waiting: deque[Row] = deque()
         self.batch: Batch | None = None
         self._ready: list[Batch] = []
+        self._to_keep: list[tuple[list[int], kv.Caches]] = []
         self._counters = counters
         self._told = told
         self._model = loaded.model
@@ -192,6 +193,7 @@ class Scheduler:
                 break
         if group := self.prefill.next_long(others_decode=others):
             self._bring_on(group, others_decode=others)
+        self._keep_prompts()
         self._join()
 
     def _bring_on(self, group: list[Row], *, others_decode: bool) -> None:
@@ -203,20 +205,25 @@ class Scheduler:
             if ready:
                 self._ready.append(ready)
                 self._tell_first(ready)
-                ready.keep(lambda row: not row.done)
         except BaseException as error:  # noqa: BLE001 - the rows are told
             self._ready = before
             self._retry_alone(group, error)
         self._ready = [batch for batch in self._ready if batch.rows]
 
     def _tell_first(self, ready: Batch) -> None:
-        """Afterwards there is time to keep the prompts."""
         keeping = [(row, list(row.tokens)) for row in self.prefill.worth_keeping(ready)]
         self._take_all(ready.tell(self._text))
+        with suppress(Exception):
+            self._to_keep += [(tokens, ready.extract(row)) for row, tokens in keeping]
+        ready.keep(lambda row: not row.done)
         self._told()
-        with suppress(Exception):  # a copy for which there is no memory is one that nobody will miss
-            for row, tokens in keeping:
-                self._store.put(tokens, ready.extract(row))
+
+    def _keep_prompts(self) -> None:
+        """For others, once all first tokens of the turn are told, and before anybody writes into these caches again."""
+        keeping, self._to_keep = self._to_keep, []
+        for tokens, caches in keeping:
+            with suppress(Exception):  # a copy for which there is no memory is one that nobody will miss
+                self._store.put(tokens, caches)
 
     def _join(self) -> None:
         batches, self._ready = self._batches, []

@@ -169,12 +169,15 @@ class Exchange:
         self._run = Run(lease.offer.name, made.prepared, tuple(planned.answer for planned in made.answers), timings)
         self._services.metrics.started(self._run.model)
         for index, planned in enumerate(made.answers):
-            self._begin(lease, index, planned.request)
+            if self._is_over:
+                return
+            # What follows on an answer may have been begun already, in the loop: then its ticket stands.
+            self._tickets.setdefault(index, self._begin(lease, index, planned.request))
             if self._is_over:  # whoever let everything go meanwhile did not find this one
                 self._cancel(index)
 
-    def _begin(self, lease: Lease, index: int, request: GenerationRequest) -> None:
-        self._tickets[index] = lease.gate.submit(request, partial(self._hear, index))
+    def _begin(self, lease: Lease, index: int, request: GenerationRequest) -> TicketId:
+        return lease.gate.submit(request, partial(self._hear, index))
 
     def _hear(self, index: int, event: Event) -> None:
         """An event, in a thread of the engine; the model is let go with the last, however slowly the client reads."""
@@ -225,7 +228,7 @@ class Exchange:
     def _go_on(self, index: int, reader: Reader) -> None:
         following = reader.continuation()
         if following is not None and index not in self._followed and self._lease is not None:
-            self._begin(self._lease, index, following)
+            self._tickets[index] = self._begin(self._lease, index, following)
         elif following is not None:
             self._followed.discard(index)
 

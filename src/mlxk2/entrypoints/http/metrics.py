@@ -33,7 +33,7 @@ class _OfModel:
 
 
 class Metrics:
-    """Called from the event loop; `text` from any thread."""
+    """Called from the event loop; `started` and `text` from any thread."""
 
     def __init__(self, models: Watched) -> None:
         self._registry = registry = CollectorRegistry()
