@@ -39,7 +39,7 @@ def _report(place: Place, wait: Callable[[Field, str], float], target: Target) -
     waits = {model.key: _waits(model, place, wait) for model in both_models(place.base)}
     counted = f"{_REQUESTS} requests each in a round, in turns of drawn order; the round's value is their median."
     least = ", ".join(f"{median(rounds[HELLO]):.1f} ms beside the {key}" for key, rounds in waits.items())
-    remark = f"{HELLO.capitalize()}, with the answer ready: {least}. That much of each server's time is HTTP itself."
+    remark = f"{HELLO.capitalize()}, with the answer ready: {least}. So much of `mlxk2 serve`'s time is HTTP itself."
     return Report(tuple(_contest(key, rounds, target) for key, rounds in waits.items()), (counted, remark))
 
 

@@ -123,7 +123,7 @@ class Prefill:
         return batch
 
     def worth_keeping(self, batch: Batch) -> list[Row]:
-        """Whose prompts to keep once their first tokens are told, if caches can be cut: they hold all of them then."""
+        """Whose prompts to keep once their first tokens are told: whole, so only where caches can be cut later."""
         rows = batch.rows if self._can_cut else []
         return [row for row in rows if _has_much_new(row) and self._store.wants(len(row.tokens))]
 

@@ -17,12 +17,12 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import mlx.core as mx
-import numpy as np
 from mlx.nn.layers.embedding import Embedding
 from mlx.nn.layers.linear import Linear
 from mlx.utils import tree_flatten
 
 from mlxk2.adapters.mlx.blas import OpenBlas
+from mlxk2.adapters.mlx.quick_attention import view
 from mlxk2.adapters.mlx.tiles import KERNELS, MOST_THREADS, Tiles
 
 _LARGE = 2**18
@@ -143,12 +143,12 @@ def _columns(layer: Any, blas: OpenBlas) -> mx.array | None:
 
 def _transposed(weight: mx.array, blas: OpenBlas) -> mx.array:
     """As (inputs, outputs), by rows."""
-    rows = np.array(weight, copy=False)
+    rows = view(weight)
     if not rows.flags.c_contiguous:
         return mx.contiguous(weight.T)
     columns = mx.zeros(rows.shape[::-1], mx.float32)
     mx.eval(columns)
-    blas.transpose(rows, np.array(columns, copy=False))
+    blas.transpose(rows, view(columns))
     return columns
 
 
