@@ -271,9 +271,11 @@ def test_a_step_is_begun_while_its_later_layers_are_still_put_together(monkeypat
     monkeypatch.setattr(mx, "async_eval", seen)
     expected = model(tokens, cache=caches())
     assert begun == []
-    with one_step([]):
+    at = []
+    with one_step([], lambda: at.append(len(begun)), attentions=2):
         logits = model(tokens, cache=caches())
     assert len(begun) == layers
+    assert at == [2]
     assert mx.array_equal(logits, expected)
 
 

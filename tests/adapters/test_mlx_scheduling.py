@@ -65,15 +65,33 @@ def long_prompt(seed: int = 0) -> tuple[int, ...]:
     return tuple(3 + (seed + 7 * place) % 700 for place in range(LONG))
 
 
-def test_a_piece_is_halved_after_a_slow_one_and_doubled_after_a_quick_one() -> None:
+def test_a_piece_has_as_many_tokens_as_the_machine_has_time_for() -> None:
     pace = Pace(512, 0.2)
     assert pace.piece == FIRST_PIECE == 256
-    pace.took(256, 0.3)
-    assert pace.piece == 128
-    pace.took(128, 0.1)
-    assert pace.piece == 128
-    pace.took(128, 0.04)
-    assert pace.piece == 256
+    pace.took(256, 0.256)
+    assert pace.piece == 200
+    pace.took(200, 0.05)  # a quarter of a millisecond each, after one
+    assert pace.piece == 320
+    pace.took(320, 0.01)
+    assert pace.piece == 512
+
+
+def test_one_piece_that_was_held_up_is_soon_forgotten() -> None:
+    pace = Pace(512, 0.2)
+    for _ in range(5):
+        pace.took(pace.piece, pace.piece * 0.0005)
+    assert pace.piece == 400
+    pace.took(400, 1.0)
+    assert pace.piece < 200
+    for _ in range(4):
+        pace.took(pace.piece, pace.piece * 0.0005)
+    assert pace.piece > 350
+
+
+def test_a_piece_is_at_most_twice_as_large_as_the_one_before() -> None:
+    pace = Pace(4096, 4.0)
+    pace.took(256, 0.001)
+    assert pace.piece == 512
 
 
 @pytest.mark.parametrize(
@@ -116,6 +134,12 @@ def test_a_small_piece_says_nothing_of_larger_ones() -> None:
     pace = Pace(512, 0.2)
     pace.took(5, 0.001)
     assert pace.piece == FIRST_PIECE
+
+
+def test_a_small_piece_that_was_slow_says_enough() -> None:
+    pace = Pace(512, 0.2)
+    pace.took(100, 0.4)
+    assert pace.piece == 50
 
 
 def test_a_short_newcomer_is_answered_while_a_long_prompt_is_processed(engine: MlxEngine) -> None:

@@ -73,6 +73,34 @@ def test_a_step_without_events_is_told_too(ends: tuple[Outbox, Listening]) -> No
     assert next(parent.steps()) == (1, [])
 
 
+def test_a_step_whose_events_have_left_is_told_again_only_when_something_has_changed(
+    ends: tuple[Outbox, Listening],
+) -> None:
+    outbox, parent = ends
+    for number, busy in enumerate((2, 2, 1), 1):
+        outbox.add(number, Delta("a", 1))
+        outbox.end_step(2)  # in the middle of a step
+        outbox.end_step(busy)
+    assert [(busy, len(events)) for busy, events in itertools.islice(parent.steps(), 4)] == [
+        (2, 1),
+        (2, 1),
+        (2, 1),
+        (1, 0),
+    ]
+
+
+def test_a_step_without_events_is_told_when_the_last_numbers_are_stale() -> None:
+    here, there = socket.socketpair()
+    times = [0.0]
+    with here, there:
+        there.settimeout(60)
+        outbox, parent = Outbox(here, lambda: None, Counting(), lambda: times[-1]), Listening(there)
+        for now in (0.0, 0.2, 0.3):
+            times.append(now)
+            outbox.end_step(1)
+        assert [body.stats and body.stats.steps for body in itertools.islice(parent.happenings(), 2)] == [1, 2]
+
+
 def test_an_event_that_no_step_follows_is_sent_soon(ends: tuple[Outbox, Listening]) -> None:
     outbox, parent = ends
     pulse = Pulse(outbox, lambda: 1, beat_seconds=60)
@@ -91,6 +119,7 @@ def test_numbers_come_with_the_steps_in_which_requests_come_or_go(ends: tuple[Ou
     assert [body.stats and body.stats.steps for body in itertools.islice(happenings, 5)] == [1, None, 2, None, None]
     outbox.add(1, FINISHED)  # and another takes its place, so that as many are busy
     outbox.end_step(2)
+    outbox.add(2, Delta("a", 1))
     outbox.end_step(2)
     assert [body.stats and body.stats.steps for body in itertools.islice(happenings, 2)] == [3, None]
 
@@ -103,6 +132,7 @@ def test_numbers_come_with_a_step_too_when_the_last_ones_are_stale() -> None:
         outbox, parent = Outbox(here, lambda: None, Counting(), lambda: times[-1]), Listening(there)
         for now in (0.0, 0.2, 0.3, 0.5, 0.6):
             times.append(now)
+            outbox.add(1, Delta("a", 1))
             outbox.end_step(1)
         happenings = itertools.islice(parent.happenings(), 5)
         assert [body.stats and body.stats.steps for body in happenings] == [1, None, 2, None, 3]
@@ -115,6 +145,8 @@ def test_an_end_between_two_steps_brings_numbers_and_so_does_the_step_that_count
     outbox.add(1, Failed(EngineFailure("no luck")))
     outbox.flush()
     outbox.end_step(0)
+    outbox.end_step(0)
+    outbox.add(2, Delta("a", 1))
     outbox.end_step(0)
     happenings = itertools.islice(parent.happenings(), 3)
     assert [body.stats and body.stats.steps for body in happenings] == [1, 2, None]
@@ -136,7 +168,7 @@ def test_whoever_sends_finds_out_that_the_parent_is_gone() -> None:
     found_out = threading.Event()
     with here:
         there.close()
-        Outbox(here, found_out.set, EngineStats).end_step(0)
+        Outbox(here, found_out.set, EngineStats).end_step(1)
     assert found_out.is_set()
 
 

@@ -113,7 +113,7 @@ class Loading:
 
 
 class Stepped(NamedTuple):
-    """A turn of the engine is over, or the part of it that gives first tokens: all its events are with their sinks.
+    """A turn of the engine is over, or a part of it that has told tokens: all its events are with their sinks.
 
     `busy` requests are still in the engine.
     """

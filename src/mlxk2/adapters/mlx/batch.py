@@ -53,17 +53,15 @@ class Batch:
         self._tokens, self._chances, self._told, self._logits = drawn.tokens, drawn.blocks(), set(), None
         return True
 
-    def step(self, text: Callable[[int], str]) -> list[Taken]:
-        """Set the pass over the drawn tokens going, and return those of them that nobody has been told yet."""
-        import mlx.core as mx
+    def step(self, tell: Callable[[], None]) -> None:
+        """Set the pass over the drawn tokens going; meanwhile, `tell` is called to tell those tokens."""
 
-        logits = self._forward()
-        mx.async_eval(logits)  # type: ignore[no-untyped-call]
-        taken = self.tell(text)
-        self._logits = logits
-        if self._sampler.structured:
-            self._follow_structures()
-        return taken
+        def meanwhile() -> None:
+            if self._sampler.structured:
+                self._follow_structures()
+            tell()
+
+        self._logits = self._forward(meanwhile)
 
     def tell(self, text: Callable[[int], str]) -> list[Taken]:
         """The drawn tokens that nobody has been told yet."""
@@ -128,10 +126,17 @@ class Batch:
         if not self._is_batched:
             self._caches, self._is_batched = kv.merge([self._caches]), True
 
-    def _forward(self) -> Any:
-        """Logits, rows by vocabulary, after the drawn tokens."""
-        with one_step(kv.places(self._caches)):
-            return self._model(self._tokens[:, None], cache=self._caches)[:, -1, :]
+    def _forward(self, meanwhile: Callable[[], None] | None = None) -> Any:
+        """Logits, rows by vocabulary, after the drawn tokens: set going, not there yet.
+
+        `meanwhile` is called when half of the layers have been set going: from then on the device has enough to do.
+        """
+        import mlx.core as mx
+
+        with one_step(kv.places(self._caches), meanwhile, attentions=len(self._caches) // 2 + 1):
+            logits = self._model(self._tokens[:, None], cache=self._caches)[:, -1, :]
+            mx.async_eval(logits)  # type: ignore[no-untyped-call]
+        return logits
 
     def _follow_structures(self) -> None:
         """Every row's last token, those too that were told before."""

@@ -44,7 +44,7 @@ class Core:
         tell: Callable[[str], None],
         told: Callable[[int], None],
     ) -> None:
-        """`tell` hears the stages of loading; `told` how many requests are here, as soon as a turn has first tokens."""
+        """`tell` hears the stages of loading; `told` how many requests are left, as soon as a turn has tokens."""
         self._load = load
         self._machine = machine
         self._tell = tell
@@ -139,9 +139,7 @@ class Core:
         release_all(self._machine)
 
     def _schedule(self, loaded: LoadedModel) -> Scheduler:
-        return Scheduler(
-            loaded, self.info, self._store, self.text.of_token, self._counters, lambda: self._told(self.busy)
-        )
+        return Scheduler(loaded, self.info, self._store, self.text.of_token, self._counters, self._told)
 
     def _restart(self, waiting: Iterable[Row]) -> None:
         """What the model had computed is dropped, and the model loaded again for those who have not begun."""

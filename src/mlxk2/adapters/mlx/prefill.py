@@ -32,21 +32,26 @@ _KEPT_AT_ONCE = 64
 
 
 class Pace:
-    """How many tokens a piece has: at most `most`, and fewer where the machine needs longer than `seconds` for it."""
+    """How many tokens a piece has: as many as the machine is expected to take `seconds` for, and at most `most`.
+
+    A piece counts as much as all before it, so that one that something else held up is soon forgotten.
+    """
 
     def __init__(self, most: int, seconds: float) -> None:
         self.piece = min(FIRST_PIECE, most)
         self._most = most
         self._seconds = seconds
+        self._each: float | None = None
+        """Seconds for a token, None while nothing is known."""
 
     def took(self, tokens: int, seconds: float) -> None:
-        """Halve the piece after a slow one, double it after a quick one; small pieces say nothing of larger ones."""
-        if tokens < self.piece // 2:
+        """A quick small piece says nothing of larger ones. The next is at most twice as large."""
+        if tokens < self.piece // 2 and seconds < self._seconds:
             return
-        if seconds > self._seconds:
-            self.piece = max(SMALLEST_PIECE, self.piece // 2)
-        elif seconds < self._seconds / 4:
-            self.piece = min(self._most, self.piece * 2)
+        each = seconds / tokens
+        self._each = each if self._each is None else (self._each + each) / 2
+        self.piece = min(int(self._seconds / self._each), 2 * self.piece, self._most)
+        self.piece = max(SMALLEST_PIECE, self.piece)
 
 
 class Prefill:

@@ -28,7 +28,7 @@ from mlxk2.adapters.mlx.quick_attention import attention, attention_of_steps, ex
 from mlxk2.adapters.mlx.quick_norm import MOST_ROWS, norm
 from mlxk2.adapters.mlx.quick_roll import roll_before
 from mlxk2.adapters.mlx.quick_rotation import Turning, Waves, rotate, waves_at, waves_from
-from mlxk2.adapters.mlx.urgency import begin_attention, is_at_once, is_in_step, once_a_step
+from mlxk2.adapters.mlx.urgency import attention_set_going, begin_attention, is_at_once, is_in_step, once_a_step
 
 _SOME, _MANY = 2**14, 2**18
 """Numbers from which on it pays to do without MLX's own functions, and to have sigmoids computed at once anywhere."""
@@ -105,6 +105,7 @@ def _attention_before(own: Callable[..., mx.array]) -> Callable[..., mx.array]:
         mask = options.get("mask")
         if is_in_step():
             mx.async_eval(q)  # type: ignore[no-untyped-call]
+            attention_set_going()
         if not begin_attention() or not asked <= {"mask"} or not _is_usual(q, k, v):
             return own(q, k, v, scale=scale, **options)
         if q.shape[2] == 1 and _is_mask_of_step(mask, k.shape):

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from mlxk2.adapters.mlx import caches as kv
@@ -42,7 +43,8 @@ class Counters:
 class Scheduler:
     """For one loaded model. `text` gives a token's text for log-probabilities.
 
-    `told` is called within a turn, when first tokens have been told that should not wait for the turn's end.
+    `told` is called within a turn, when tokens have been told that should not wait for its end; it hears how many rows
+    are not finished.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Scheduler:
         store: PrefixStore,
         text: Callable[[int], str],
         counters: Counters,
-        told: Callable[[], None],
+        told: Callable[[int], None],
     ) -> None:
         self.waiting: deque[Row] = deque()
         self.batch: Batch | None = None
@@ -87,6 +89,11 @@ class Scheduler:
     @property
     def busy(self) -> int:
         return len(self.waiting) + len(self._begun)
+
+    @property
+    def _unfinished(self) -> int:
+        """As `busy`, without those who are done and will be dropped."""
+        return sum(not row.done for row in self.rows)
 
     def at_work(self) -> tuple[int, int, int]:
         """How many wait, have their prompts processed, and decode; for any thread that wants to know."""
@@ -132,18 +139,24 @@ class Scheduler:
         if self.batch is None:
             return
         try:
-            taken = self.batch.step(self._text)
+            self.batch.step(partial(self._tell_drawn, self.batch))
         except BaseException as error:  # noqa: BLE001 - whatever MLX or the model raises, the rows are worth saving
             self._lose_batch(error)
             return
         self._failed_alone = 0
-        self._take_all(taken)
         for row in list(self.batch.rows):
             if row.done:
                 self._keep_prefix(row)
         self._drop_the_done()
         if self.batch is None:
             self._step_failed = False
+
+    def _tell_drawn(self, batch: Batch) -> None:
+        """While the pass over these tokens runs: whoever passes them on need not wait for its end."""
+        taken = batch.tell(self._text)
+        self._take_all(taken)
+        if taken:
+            self._told(self._unfinished)
 
     def _take_all(self, taken: list[Taken]) -> None:
         for row, token, logprobs in taken:
@@ -216,7 +229,7 @@ class Scheduler:
         with suppress(Exception):
             self._to_keep += [(tokens, ready.extract(row)) for row, tokens in keeping]
         ready.keep(lambda row: not row.done)
-        self._told()
+        self._told(self._unfinished)
 
     def _keep_prompts(self) -> None:
         """For others, once all first tokens of the turn are told, and before anybody writes into these caches again."""

@@ -17,7 +17,8 @@ class _Pass(threading.local):
     """`wanted` attentions of a piece are still to come before the one whose result nobody asks for; None outside.
 
     `in_step` is true within a step. `places` are the arrays, by their ids, that tell its layers where each row is: one
-    is like the other. `known` is what was made of them in this step.
+    is like the other. `known` is what was made of them in this step. `meanwhile` is to be done after `ahead` more of
+    its attentions.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,13 @@ class _Pass(threading.local):
         self.in_step = False
         self.places: dict[int, Any] = {}
         self.known: dict[Hashable, Any] = {}
+        self.meanwhile: Callable[[], None] | None = None
+        self.ahead = 0
+
+    def do_meanwhile(self) -> None:
+        do, self.meanwhile = self.meanwhile, None
+        if do is not None:
+            do()
 
 
 _pass = _Pass()
@@ -54,18 +62,31 @@ def is_at_once(*, otherwise: bool) -> bool:
 
 
 @contextmanager
-def one_step(places: Sequence[Any]) -> Iterator[None]:
-    """For the pass of a step whose layers have these arrays of places, all with the same numbers."""
+def one_step(places: Sequence[Any], meanwhile: Callable[[], None] | None = None, attentions: int = 1) -> Iterator[None]:
+    """For the pass of a step whose layers have these arrays of places, all with the same numbers.
+
+    `meanwhile` is done once: when so many attentions have been set going, or at the end of a pass that has fewer.
+    What it raises ends the pass; of a pass that is ended so or otherwise it is not done any more.
+    """
     _pass.in_step, _pass.places = True, {id(array): array for array in places}
+    _pass.meanwhile, _pass.ahead = meanwhile, attentions
     try:
         yield
+        _pass.do_meanwhile()
     finally:
-        _pass.in_step, _pass.places, _pass.known = False, {}, {}
+        _pass.in_step, _pass.places, _pass.known, _pass.meanwhile = False, {}, {}, None
 
 
 def is_in_step() -> bool:
     """Whether what is there of a pass may be set going while the rest of it is still being put together."""
     return _pass.in_step
+
+
+def attention_set_going() -> None:
+    """To be called in a step when what leads to an attention has been set going."""
+    _pass.ahead -= 1
+    if not _pass.ahead:
+        _pass.do_meanwhile()
 
 
 def once_a_step(key: Hashable, places: Any, make: Callable[[], T]) -> T | None:

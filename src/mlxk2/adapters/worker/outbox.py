@@ -59,7 +59,7 @@ class Outbox:
             self.flush()
 
     def end_step(self, busy: int) -> None:
-        """Send the step's events; `busy` requests are still in the engine."""
+        """Send what the step, or a part of it, has brought; `busy` requests are still in the engine."""
         self.steps += 1
         self.flush(busy)
 
@@ -70,8 +70,15 @@ class Outbox:
             gathered = []
             while self._events:
                 gathered.append(self._events.popleft())
-            if gathered or busy is not None:
+            if gathered or self._is_news(busy):
                 self._write(_frames(gathered, busy, self._news(gathered, busy)))
+
+    def _is_news(self, busy: int | None) -> bool:
+        """Whether a step that brings no events is to be told all the same; most have told theirs before their end."""
+        return busy is not None and (busy != self._busy or self._has_ended or self._are_stale(self._now()))
+
+    def _are_stale(self, now: float) -> bool:
+        return now - self._told >= _STALE
 
     def beat(self, busy: int) -> None:
         """Say that the worker lives, and has so many requests."""
@@ -90,7 +97,7 @@ class Outbox:
         """
         self._has_ended |= any(isinstance(event, (Finished, Failed)) for _, event in events)
         now = self._now()
-        due = self._has_ended or busy not in (None, self._busy) or now - self._told >= _STALE
+        due = self._has_ended or busy not in (None, self._busy) or self._are_stale(now)
         if busy is not None:
             self._busy, self._has_ended = busy, False
         if not due:
