@@ -44,6 +44,8 @@ class Fragile:
 
     def __call__(self, inputs: Any, cache: Any = None) -> Any:
         if self._switch.breaks(inputs):
+            if self._switch.breaks_late:
+                self._model(inputs, cache=cache)
             raise self._switch.error("[metal::malloc] no memory for this step")
         return self._model(inputs, cache=cache)
 
@@ -59,6 +61,8 @@ class Switch:
         self.times = 0
         self.loads = 0
         self.refuse_to_load = False
+        self.breaks_late = False
+        """After the pass has been put together: what was drawn before it has been told by then."""
         self.error: type[BaseException] = RuntimeError
 
     def breaks(self, inputs: Any) -> bool:
@@ -111,9 +115,11 @@ def quiet_texts(engine: MlxEngine, requests: list[GenerationRequest]) -> list[st
     return [answered(engine, request).text for request in requests]
 
 
+@pytest.mark.parametrize("late", [False, True])
 def test_a_step_that_raises_costs_nobody_a_word(
-    engine: MlxEngine, switch: Switch, sixteen: list[GenerationRequest]
+    engine: MlxEngine, switch: Switch, sixteen: list[GenerationRequest], late: bool
 ) -> None:
+    switch.breaks_late = late
     quiet = quiet_texts(engine, sixteen)
     listeners = [Listener(engine, request) for request in sixteen]
     switch.times = 1
@@ -401,6 +407,34 @@ def test_a_compiler_that_panics_fails_its_own_request(
     error = Listener(engine, sixteen[0]._replace(structure=Structure("regex", "a"))).failure()
     assert isinstance(error, EngineFailure)
     assert answered(engine, sixteen[0]).text
+
+
+@pytest.mark.parametrize("method", ["consume", "problem"])
+def test_a_structure_that_panics_in_the_middle_of_a_step_costs_nobody_a_word(
+    engine: MlxEngine, sixteen: list[GenerationRequest], monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    quiet = quiet_texts(engine, sixteen)
+    consume, problem = Matcher.consume, Matcher.problem
+    assert isinstance(problem, property)
+    panics = iter([False] * 40 + [True] + [False] * 10**5)
+    again = iter([True] * (method == "problem") + [False] * 10**5)
+    failing = threading.Event()
+
+    def may_panic(self: Matcher, token: int) -> None:
+        if next(panics):
+            failing.set()
+            raise Panic("unreachable code")
+        consume(self, token)
+
+    def problem_of(self: Matcher) -> Any:
+        if failing.is_set() and next(again):
+            raise Panic("unreachable code")
+        return problem.__get__(self)
+
+    monkeypatch.setattr(Matcher, "consume", may_panic)
+    monkeypatch.setattr(Matcher, "problem", property(problem_of))
+    assert [answer.text for answer in all_answered(engine, sixteen)] == quiet
+    assert failing.is_set()
 
 
 def test_a_structure_that_fails_half_way_is_told_in_one_sentence(engine: MlxEngine) -> None:

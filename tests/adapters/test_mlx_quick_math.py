@@ -272,7 +272,7 @@ def test_a_step_is_begun_while_its_later_layers_are_still_put_together(monkeypat
     expected = model(tokens, cache=caches())
     assert begun == []
     at = []
-    with one_step([], lambda: at.append(len(begun)), attentions=2):
+    with one_step([], lambda: at.append(len(begun)), middle=2):
         logits = model(tokens, cache=caches())
     assert len(begun) == layers
     assert at == [2]

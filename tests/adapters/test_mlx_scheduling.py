@@ -136,6 +136,20 @@ def test_a_small_piece_says_nothing_of_larger_ones() -> None:
     assert pace.piece == FIRST_PIECE
 
 
+@pytest.mark.parametrize("tokens", [0, 1, 31])
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 5.0])
+def test_a_tiny_piece_says_nothing_however_long_it_took(tokens: int, seconds: float) -> None:
+    pace = Pace(512, 0.2)
+    pace.took(tokens, seconds)
+    assert pace.piece == FIRST_PIECE
+
+
+def test_a_piece_that_took_no_time_is_survived() -> None:
+    pace = Pace(512, 0.2)
+    pace.took(256, 0.0)
+    assert pace.piece == 512
+
+
 def test_a_small_piece_that_was_slow_says_enough() -> None:
     pace = Pace(512, 0.2)
     pace.took(100, 0.4)

@@ -11,7 +11,7 @@ def done() -> list[str]:
 
 
 def test_it_is_done_once_when_so_many_attentions_have_been_set_going(done: list[str]) -> None:
-    with one_step([], lambda: done.append("told"), attentions=2):
+    with one_step([], lambda: done.append("told"), middle=2):
         attention_set_going()
         assert done == []
         attention_set_going()
@@ -21,14 +21,14 @@ def test_it_is_done_once_when_so_many_attentions_have_been_set_going(done: list[
 
 
 def test_a_pass_with_fewer_attentions_has_it_done_at_its_end(done: list[str]) -> None:
-    with one_step([], lambda: done.append("told"), attentions=2):
+    with one_step([], lambda: done.append("told"), middle=2):
         attention_set_going()
         assert done == []
     assert done == ["told"]
 
 
 def test_after_a_failure_it_is_not_done_any_more(done: list[str]) -> None:
-    with pytest.raises(ArithmeticError), one_step([], lambda: done.append("told"), attentions=2):
+    with pytest.raises(ArithmeticError), one_step([], lambda: done.append("told"), middle=2):
         raise ArithmeticError
     with one_step([]):
         attention_set_going()
@@ -45,3 +45,13 @@ def test_what_it_raises_ends_the_pass_and_the_next_one_is_free_of_it(done: list[
     with one_step([], lambda: done.append("told")):
         attention_set_going()
     assert done == ["failed", "told"]
+
+
+def test_a_step_knows_how_many_attentions_it_had() -> None:
+    with one_step([]) as step:
+        attention_set_going()
+        attention_set_going()
+    assert step.attentions == 2
+    with one_step([]) as another:
+        attention_set_going()
+    assert (step.attentions, another.attentions) == (2, 1)

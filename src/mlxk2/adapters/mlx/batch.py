@@ -35,6 +35,7 @@ class Batch:
         self._sampler = BatchSampler(self.rows)
         self._chances: list[Chances] = []
         self._told: set[Row] = set()
+        self._attentions = 0
         self._tokens = mx.array([row.tokens[-1] for row in self.rows])
         self._logits: Any = self._forward()
         self.draw()
@@ -129,13 +130,15 @@ class Batch:
     def _forward(self, meanwhile: Callable[[], None] | None = None) -> Any:
         """Logits, rows by vocabulary, after the drawn tokens: set going, not there yet.
 
-        `meanwhile` is called when half of the layers have been set going: from then on the device has enough to do.
+        `meanwhile` is called when half of the attentions have been set going, so that the device has enough to do for a
+        while; or at the end, where they cannot be seen.
         """
         import mlx.core as mx
 
-        with one_step(kv.places(self._caches), meanwhile, attentions=len(self._caches) // 2 + 1):
+        with one_step(kv.places(self._caches), meanwhile, middle=self._attentions // 2 + 1) as step:
             logits = self._model(self._tokens[:, None], cache=self._caches)[:, -1, :]
             mx.async_eval(logits)  # type: ignore[no-untyped-call]
+        self._attentions = step.attentions
         return logits
 
     def _follow_structures(self) -> None:

@@ -25,6 +25,8 @@ IDLE_SECONDS = 4.0
 """So long a piece may take while nobody decodes: it cannot be cancelled half-way, nor give a sign of life."""
 BUSY_SECONDS = 0.2
 """So long those who decode should wait for a piece."""
+_SHORTEST = 1e-6
+"""Seconds: no clock shows that a piece took none at all."""
 _MOST_PADDING = 64
 """Tokens, about as many as take as long as a pass of their own: beyond, prompts do not go together."""
 _KEPT_AT_ONCE = 64
@@ -45,10 +47,13 @@ class Pace:
         """Seconds for a token, None while nothing is known."""
 
     def took(self, tokens: int, seconds: float) -> None:
-        """A quick small piece says nothing of larger ones. The next is at most twice as large."""
-        if tokens < self.piece // 2 and seconds < self._seconds:
+        """A quick small piece says nothing of larger ones, a tiny one nothing at all: what it took is not its tokens'.
+
+        The next piece is at most twice as large.
+        """
+        if tokens < SMALLEST_PIECE or (tokens < self.piece // 2 and seconds < self._seconds):
             return
-        each = seconds / tokens
+        each = max(seconds, _SHORTEST) / tokens
         self._each = each if self._each is None else (self._each + each) / 2
         self.piece = min(int(self._seconds / self._each), 2 * self.piece, self._most)
         self.piece = max(SMALLEST_PIECE, self.piece)
@@ -110,7 +115,7 @@ class Prefill:
         """One piece for these rows; those that are ready for their first token come back as a batch."""
         pace = self._pace(others_decode=others_decode)
         started = time.perf_counter()
-        tokens = sum(row.unprocessed for row in group)
+        tokens = len(group) * max(row.unprocessed for row in group)
         if len(group) > 1:
             batch = Batch(self._model, group, self._together(group))
         else:

@@ -276,7 +276,7 @@ class Scheduler:
 
     def _rescued(self, batch: Batch) -> list[Row]:
         """The rows that go on. What was drawn before the failure is good, and may be what the failure is due to."""
-        with suppress(Exception):
+        with suppress(BaseException):  # a structure, too, may be what panicked, and panic again
             self._take_all(batch.read(self._text))
         return [row for row in batch.rows if not row.done]
 

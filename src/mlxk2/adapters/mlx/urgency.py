@@ -8,17 +8,25 @@ can be; and all layers are at the same places.
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Step:
+    """One pass of a step: how many `attentions` of it have been set going."""
+
+    attentions: int = 0
 
 
 class _Pass(threading.local):
     """`wanted` attentions of a piece are still to come before the one whose result nobody asks for; None outside.
 
     `in_step` is true within a step. `places` are the arrays, by their ids, that tell its layers where each row is: one
-    is like the other. `known` is what was made of them in this step. `meanwhile` is to be done after `ahead` more of
-    its attentions.
+    is like the other. `known` is what was made of them in this step. `meanwhile` is to be done after attention number
+    `middle`.
     """
 
     def __init__(self) -> None:
@@ -27,7 +35,8 @@ class _Pass(threading.local):
         self.places: dict[int, Any] = {}
         self.known: dict[Hashable, Any] = {}
         self.meanwhile: Callable[[], None] | None = None
-        self.ahead = 0
+        self.middle = 0
+        self.step = Step()
 
     def do_meanwhile(self) -> None:
         do, self.meanwhile = self.meanwhile, None
@@ -62,16 +71,16 @@ def is_at_once(*, otherwise: bool) -> bool:
 
 
 @contextmanager
-def one_step(places: Sequence[Any], meanwhile: Callable[[], None] | None = None, attentions: int = 1) -> Iterator[None]:
+def one_step(places: Sequence[Any], meanwhile: Callable[[], None] | None = None, middle: int = 1) -> Iterator[Step]:
     """For the pass of a step whose layers have these arrays of places, all with the same numbers.
 
-    `meanwhile` is done once: when so many attentions have been set going, or at the end of a pass that has fewer.
+    `meanwhile` is done once: when attention number `middle` has been set going, or at the end of a pass that has fewer.
     What it raises ends the pass; of a pass that is ended so or otherwise it is not done any more.
     """
     _pass.in_step, _pass.places = True, {id(array): array for array in places}
-    _pass.meanwhile, _pass.ahead = meanwhile, attentions
+    _pass.meanwhile, _pass.middle, _pass.step = meanwhile, middle, Step()
     try:
-        yield
+        yield _pass.step
         _pass.do_meanwhile()
     finally:
         _pass.in_step, _pass.places, _pass.known, _pass.meanwhile = False, {}, {}, None
@@ -84,8 +93,8 @@ def is_in_step() -> bool:
 
 def attention_set_going() -> None:
     """To be called in a step when what leads to an attention has been set going."""
-    _pass.ahead -= 1
-    if not _pass.ahead:
+    _pass.step.attentions += 1
+    if _pass.step.attentions == _pass.middle:
         _pass.do_meanwhile()
 
 

@@ -1,7 +1,8 @@
-"""The worker's side of the socket that leads to the parent: events are gathered and go out as one frame a step.
+"""The worker's side of the socket that leads to the parent: events are gathered and go out as one frame for all tokens
+that a step, or a part of it, has told.
 
 There is no queue: whoever sends waits until the system has taken the bytes. A parent that does not read therefore holds
-up the engine at the end of its step, and memory does not grow.
+up the engine within its step, and memory does not grow.
 """
 
 import socket
@@ -93,13 +94,15 @@ class Outbox:
     def _news(self, events: list[tuple[RequestId, Event]], busy: int | None) -> EngineStats | None:
         """The numbers, if requests have come or gone, or the last ones are stale.
 
-        An end is counted by the end of its step at the latest.
+        An end is counted by the end of its step at the latest: what it frees may be, too, only by then.
         """
-        self._has_ended |= any(isinstance(event, (Finished, Failed)) for _, event in events)
+        ended = any(isinstance(event, (Finished, Failed)) for _, event in events)
         now = self._now()
-        due = self._has_ended or busy not in (None, self._busy) or self._are_stale(now)
-        if busy is not None:
-            self._busy, self._has_ended = busy, False
+        due = ended or self._has_ended or busy not in (None, self._busy) or self._are_stale(now)
+        if busy is None:
+            self._has_ended |= ended
+        else:
+            self._busy, self._has_ended = busy, ended
         if not due:
             return None
         self._told = now
