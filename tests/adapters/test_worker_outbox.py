@@ -50,11 +50,17 @@ class Counting:
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[Outbox, Listening]]:
+def times() -> list[float]:
+    """What a clock has shown; the last is now."""
+    return [0.0]
+
+
+@pytest.fixture
+def ends(times: list[float]) -> Iterator[tuple[Outbox, Listening]]:
     here, there = socket.socketpair()
     with here, there:
         there.settimeout(60)
-        yield Outbox(here, lambda: None, Counting(), lambda: 0.0), Listening(there)
+        yield Outbox(here, lambda: None, Counting(), lambda: times[-1]), Listening(there)
 
 
 def test_all_events_of_a_step_leave_in_one_frame(ends: tuple[Outbox, Listening]) -> None:
@@ -89,16 +95,14 @@ def test_a_step_whose_events_have_left_is_told_again_only_when_something_has_cha
     ]
 
 
-def test_a_step_without_events_is_told_when_the_last_numbers_are_stale() -> None:
-    here, there = socket.socketpair()
-    times = [0.0]
-    with here, there:
-        there.settimeout(60)
-        outbox, parent = Outbox(here, lambda: None, Counting(), lambda: times[-1]), Listening(there)
-        for now in (0.0, 0.2, 0.3):
-            times.append(now)
-            outbox.end_step(1)
-        assert [body.stats and body.stats.steps for body in itertools.islice(parent.happenings(), 2)] == [1, 2]
+def test_a_step_without_events_is_told_when_the_last_numbers_are_stale(
+    ends: tuple[Outbox, Listening], times: list[float]
+) -> None:
+    outbox, parent = ends
+    for now in (0.0, 0.2, 0.3):
+        times.append(now)
+        outbox.end_step(1)
+    assert [body.stats and body.stats.steps for body in itertools.islice(parent.happenings(), 2)] == [1, 2]
 
 
 def test_an_event_that_no_step_follows_is_sent_soon(ends: tuple[Outbox, Listening]) -> None:
@@ -126,18 +130,16 @@ def test_numbers_come_with_the_steps_in_which_requests_come_or_go(ends: tuple[Ou
     assert [body.stats and body.stats.steps for body in itertools.islice(happenings, 3)] == [3, 4, None]
 
 
-def test_numbers_come_with_a_step_too_when_the_last_ones_are_stale() -> None:
-    here, there = socket.socketpair()
-    times = [0.0]
-    with here, there:
-        there.settimeout(60)
-        outbox, parent = Outbox(here, lambda: None, Counting(), lambda: times[-1]), Listening(there)
-        for now in (0.0, 0.2, 0.3, 0.5, 0.6):
-            times.append(now)
-            outbox.add(1, Delta("a", 1))
-            outbox.end_step(1)
-        happenings = itertools.islice(parent.happenings(), 5)
-        assert [body.stats and body.stats.steps for body in happenings] == [1, None, 2, None, 3]
+def test_numbers_come_with_a_step_too_when_the_last_ones_are_stale(
+    ends: tuple[Outbox, Listening], times: list[float]
+) -> None:
+    outbox, parent = ends
+    for now in (0.0, 0.2, 0.3, 0.5, 0.6):
+        times.append(now)
+        outbox.add(1, Delta("a", 1))
+        outbox.end_step(1)
+    happenings = itertools.islice(parent.happenings(), 5)
+    assert [body.stats and body.stats.steps for body in happenings] == [1, None, 2, None, 3]
 
 
 def test_an_end_between_two_steps_brings_numbers_and_so_does_the_step_that_counts_it(

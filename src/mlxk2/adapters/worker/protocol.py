@@ -58,7 +58,7 @@ class Loaded(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """`steps` made since the model was loaded, `busy` requests in the worker."""
+    """`steps` and told parts of steps since the model was loaded, `busy` requests in the worker."""
 
     steps: int
     busy: int

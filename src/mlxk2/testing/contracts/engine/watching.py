@@ -42,10 +42,11 @@ class Watching(EngineFixtures):
         log = _Log()
         load(LoadOptions(), log.note).start(mixed[0], log.note)
         log.wait_for_the_end_of(1)
-        kinds = [type(what) for what in log.told if not isinstance(what, Loading)]
+        told = [what for what in log.told if not isinstance(what, Loading)]
+        kinds = [type(what) for what in told]
         first, last = kinds.index(Delta), kinds.index(Finished)
         assert Stepped in kinds[first:last]
-        assert set(kinds[last + 1 :]) == {Stepped}
+        assert told[last + 1 :] in ([Stepped(0)], [Stepped(0), Stepped(0)])  # in the middle of the turn, and at its end
 
     def test_a_turn_tells_how_many_requests_are_left(self, load: Load, mixed: list[GenerationRequest]) -> None:
         log = _Log()
